@@ -1,0 +1,31 @@
+"""Errors that a person can act on; the command line turns each into one message and an exit code."""
+
+from __future__ import annotations
+
+
+class S4FormerError(Exception):
+    """A mistake that is not a defect of the package; ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UserError(S4FormerError):
+    """Something asked for cannot be done as asked; the message says what to type instead."""
+
+
+class DataError(S4FormerError):
+    """A file of the data set is missing, unreadable or does not hold what it should."""
+
+    exit_code = 3
+
+
+class NumericError(S4FormerError):
+    """A loss or gradient stopped being finite; the weights were not touched by it."""
+
+    exit_code = 4
+
+
+class Interrupted(S4FormerError):
+    """The run was asked to stop and has saved itself; it can be resumed."""
+
+    exit_code = 75

@@ -1,0 +1,137 @@
+"""The words that all rooms share: what a batch is, what a step returns, what a network can be asked.
+
+Axes in shapes: ``b`` images, ``c`` channels, ``k`` classes, ``h w`` pixels, ``n`` tokens of one image,
+``d`` feature width, ``gh gw`` patch grid.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, device, nn
+
+IGNORE = 255
+"""The label of a pixel that nobody knows: it enters no loss and no score."""
+
+Images = Float[Tensor, "b c h w"]  # RGB in [0, 1]; the segmenter normalizes
+Labels = Int[Tensor, "b h w"]  # class index or IGNORE
+Logits = Float[Tensor, "b k h w"]
+Mask = Bool[Tensor, "b h w"]
+Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a method asks of the unlabeled data: a weak view or not, and how many strong ones."""
+
+    weak: bool = False
+    strong: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether unlabeled images are needed at all."""
+        return self.weak or self.strong > 0
+
+
+@dataclass(frozen=True)
+class LabeledBatch:
+    """Images whose masks are known; ``valid`` is False on padding (where the label is IGNORE as well)."""
+
+    images: Images
+    labels: Labels
+    valid: Mask
+
+
+@dataclass(frozen=True)
+class UnlabeledBatch:
+    """Views of the same crops: geometry is shared, so pixel (y, x) shows the same place in each view."""
+
+    weak: Images
+    strong: tuple[Images, ...]
+    valid: Mask
+
+
+@dataclass(frozen=True)
+class DrawKey:
+    """Names the random draws of one step: every draw is a function of (seed, stream, step, index)."""
+
+    seed: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """All that one training step sees; ``unlabeled`` is None where a method asks for none or none exist."""
+
+    labeled: LabeledBatch
+    unlabeled: UnlabeledBatch | None
+    key: DrawKey
+
+    def to(self, target: device) -> Batch:
+        """Return the same batch on another device."""
+        labeled = LabeledBatch(
+            images=self.labeled.images.to(target, non_blocking=True),
+            labels=self.labeled.labels.to(target, non_blocking=True),
+            valid=self.labeled.valid.to(target, non_blocking=True),
+        )
+        if self.unlabeled is None:
+            return Batch(labeled, None, self.key)
+        unlabeled = UnlabeledBatch(
+            weak=self.unlabeled.weak.to(target, non_blocking=True),
+            strong=tuple(view.to(target, non_blocking=True) for view in self.unlabeled.strong),
+            valid=self.unlabeled.valid.to(target, non_blocking=True),
+        )
+        return Batch(labeled, unlabeled, self.key)
+
+
+@dataclass(frozen=True)
+class PseudoLabel:
+    """What a teacher says of a batch: ``labels`` is IGNORE where it is unsure or where there is padding."""
+
+    logits: Logits
+    labels: Labels
+    confident: Mask
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """The loss of one step and named scalars to log, all still on the device."""
+
+    loss: Float[Tensor, ""]
+    scalars: dict[str, Tensor]
+
+
+class Segmenter(nn.Module, ABC):
+    """A segmentation network as methods see it: call it, or encode, change something, and decode.
+
+    Attributes:
+        num_classes: Number of classes ``k`` of the logits.
+        patch_size: Pixels per side of one backbone token; image sides given to `encode` must divide by it.
+        num_prefix_tokens: Class and register tokens that precede the patch tokens in attention.
+    """
+
+    num_classes: int
+    patch_size: int
+    num_prefix_tokens: int
+
+    @abstractmethod
+    def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+        """Turn images into feature grids; the bias [query, key] is added to all attention scores."""
+
+    @abstractmethod
+    def decode(self, features: Features, size: tuple[int, int]) -> Logits:
+        """Turn feature grids into logits of ``size`` (height, width)."""
+
+    @abstractmethod
+    def decode_auxiliary(self, features: Features, size: tuple[int, int]) -> tuple[Logits, ...]:
+        """Logits of the auxiliary heads (none: an empty tuple); only the labeled loss asks for them."""
+
+    @abstractmethod
+    def drop_auxiliary_heads(self) -> None:
+        """Leave out what only the labeled loss uses; teachers and deployed networks have none."""
+
+    @abstractmethod
+    def forward(self, images: Images) -> Logits:
+        """Logits at image size, for images of any size."""
