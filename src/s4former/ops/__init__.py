@@ -1,0 +1,1 @@
+"""Pure functions of tensors: the parts of which methods are made, without modules, state or files."""

@@ -1,0 +1,76 @@
+"""PASA, patch-adaptive self-attention: an additive attention bias from where a teacher is unsure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def unconfidence(confident: Bool[Tensor, "b h w"], patch: int) -> Float[Tensor, "b gh gw"]:
+    """Return the share of pixels in each patch that are not confident.
+
+    Raises:
+        ValueError: If a side of the mask is not a multiple of the patch.
+    """
+    height, width = confident.shape[-2:]
+    if height % patch or width % patch:
+        raise ValueError(
+            f"sides of the confidence mask must be multiples of the patch ({patch}), got {height} x {width}"
+        )
+    return F.avg_pool2d((~confident).float(), patch)
+
+
+def adaptive_bias(
+    unconfidence: Float[Tensor, "b gh gw"],
+    weight: float,
+    num_prefix_tokens: int,
+    toward: Literal["unconfident", "confident"] = "unconfident",
+    silence_confident: bool = True,
+) -> Float[Tensor, "b n n"]:
+    """Build the [query, key] bias that is added to the scaled attention scores before their softmax.
+
+    Every query is pulled toward some patches (keys), but the queries of the more confident half of the
+    patches are left alone. Prefix tokens (class, registers) attract no
+    query, and their own queries are always pulled.
+
+    Args:
+        unconfidence: Share of unconfident pixels per patch, in [0, 1].
+        weight: Bias of a key at the far end; the published value is 5.
+        num_prefix_tokens: Tokens that come before the patches.
+        toward: Which keys get the larger bias: ``weight * unconfidence`` (as published, and as released for
+            ViTs) or ``weight * (1 - unconfidence)`` (as released for SegFormer).
+        silence_confident: Whether the rows of the floor(N/2) of N patches with the lowest unconfidence are 0.
+            It is a choice by rank; of equally confident patches the earlier ones, row by row, are silenced.
+
+    Source:
+        S4Former, PASA (golden ``pasa`` ``vit.*``, exact). **We differ:** ties, which the released code
+        leaves to chance, follow the rule above.
+    """
+    unsure = unconfidence.float().flatten(1)
+    keys = weight * (unsure if toward == "unconfident" else 1 - unsure)
+    queries = torch.ones_like(unsure)
+    if silence_confident:
+        silent = unsure.argsort(dim=1, stable=True)[:, : unsure.shape[1] // 2]
+        queries = queries.scatter(1, silent, 0)
+    queries = F.pad(queries, (num_prefix_tokens, 0), value=1.0)
+    return queries[:, :, None] * F.pad(keys, (num_prefix_tokens, 0))[:, None, :]
+
+
+def released_mit_bias(unconfidence: Float[Tensor, "b gh gw"], weight: float) -> Float[Tensor, "b n n"]:
+    """Build the bias of the released SegFormer code, with its slips.
+
+    It treats token 0 as if it were a class token: the floor((N-1)/2) lowest of tokens 1 to N-1 are silenced,
+    at their position in that shorter list, so the row before the one that is meant.
+
+    Source:
+        Golden ``pasa`` ``mit.a``, exact. For the rule that was meant see `adaptive_bias`.
+    """
+    unsure = unconfidence.float().flatten(1)
+    num_tokens = unsure.shape[1]
+    silent = unsure[:, 1:].argsort(dim=1, stable=True)[:, : (num_tokens - 1) // 2]
+    queries = torch.ones_like(unsure).scatter(1, silent, 0)
+    return queries[:, :, None] * (weight * (1 - unsure))[:, None, :]

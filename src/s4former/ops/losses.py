@@ -1,0 +1,114 @@
+"""Losses of one batch of pixels, always in float32; IGNORE pixels never count."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from s4former.types import IGNORE
+
+Divisor = Literal["all", "valid"]
+"""What a sum over known pixels is divided by: the number of all pixels (as released) or of the known ones."""
+
+_EPSILON = 1e-6  # added to each difference inside the norm, as torch's pairwise_distance does
+_KL_LIMIT = 1e6  # a class whose divergences sum to more is compared by distance instead
+
+
+def cross_entropy(
+    logits: Float[Tensor, "b k h w"], labels: Int[Tensor, "b h w"], divisor: Divisor
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the known pixels, summed and divided; 0 where there is none.
+
+    Source:
+        Golden ``ncr`` (``ce``) with ``divisor="all"``: the released code divides by the number of all pixels,
+        so few confident pixels make a small loss.
+    """
+    total = F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORE, reduction="sum")
+    return total / _count(labels, divisor)
+
+
+def negative_class_ranking(
+    student: Float[Tensor, "b k h w"],
+    teacher: Float[Tensor, "b k h w"],
+    labels: Int[Tensor, "b h w"],
+    mode: Literal["l2", "kl"] = "l2",
+    divisor: Divisor = "all",
+    drop_label: bool = True,
+) -> Float[Tensor, ""]:
+    """Pull the student's ranking of the classes that are *not* the label toward the teacher's.
+
+    At each known pixel the label's class is deleted from both logit vectors, what is left goes through a
+    softmax, and the two distributions ``p`` (student) and ``q`` (teacher) are compared. No gradient flows to
+    the teacher.
+
+    Args:
+        student: Logits that learn.
+        teacher: Logits of the same shape.
+        labels: Class index, or IGNORE where nothing is compared.
+        mode: ``"l2"`` is the Euclidean distance of ``p`` and ``q``; ``"kl"`` is KL(q || p), except that all
+            pixels of a class take the distance if their divergences sum to more than 1e6 or if one of them is
+            infinite in float32.
+        divisor: What the sum over known pixels is divided by.
+        drop_label: False compares the full distributions instead.
+
+    Raises:
+        ValueError: If there are fewer than two classes.
+
+    Source:
+        S4Former, negative class ranking (golden ``ncr``: ``unsup_only``, ``unsup_only_kl`` and, without
+        dropping, ``all`` and ``kl``). **We differ:** where teacher and student underflow in the same
+        class of a pixel, the released ``kl`` is NaN; here that class of the pixel adds 0.
+    """
+    if student.shape[1] < 2:
+        raise ValueError(f"ranking the other classes needs at least 2 classes, got {student.shape[1]}")
+    known = labels != IGNORE
+    labels = labels.long().where(known, 0)
+    student, teacher = student.float(), teacher.detach().float()
+    if drop_label:
+        # A lowest finite logit instead of a shorter vector: the same softmax (its share is exactly 0) without
+        # gathering. It is not -inf, so that products with the vanished share stay 0.
+        lowest = torch.finfo(torch.float32).min
+        student, teacher = (logits.scatter(1, labels[:, None], lowest) for logits in (student, teacher))
+    num_compared = student.shape[1] - drop_label
+    if mode == "l2":
+        pixels = _distance(student.softmax(1), teacher.softmax(1), num_compared)
+    else:
+        pixels = _divergence(student, teacher, labels, known, num_compared)
+    return pixels.where(known, 0).sum() / _count(known, divisor)
+
+
+def _distance(p: Tensor, q: Tensor, num_compared: int) -> Tensor:
+    """Return the norm of ``p - q + epsilon`` over the classes.
+
+    Both sum to 1, so the mixed term of the square vanishes and epsilon adds a constant; in the gradient it
+    cancels too, because a softmax does not feel a constant. That spares an axis of only the compared classes.
+    """
+    return ((p - q).square().sum(1) + num_compared * _EPSILON**2).sqrt()
+
+
+def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor, num_compared: int) -> Tensor:
+    """Return KL(teacher || student) per pixel, or the distance for pixels of classes where it explodes.
+
+    The value comes from logarithms that stay finite; whether a class explodes is judged as if they were taken
+    of the float32 softmax, which underflows.
+    """
+    p, q = student.softmax(1), teacher.softmax(1)
+    divergence = (q * (teacher.log_softmax(1) - student.log_softmax(1))).sum(1)
+    with torch.no_grad():
+        infinite = ((p == 0) & (q > 0)).any(1)
+        judged = divergence.masked_fill(infinite, torch.inf).where(known, 0)
+        per_class = judged.new_zeros(student.shape[1]).index_add(0, labels.flatten(), judged.flatten())
+        explodes = (per_class > _KL_LIMIT)[labels]
+    return torch.where(explodes, _distance(p, q, num_compared), divergence)
+
+
+def _count(labels: Int[Tensor, "b h w"] | Bool[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
+    """Return what a sum over pixels is divided by, at least 1."""
+    if divisor == "all":
+        return max(labels.numel(), 1)
+    known = labels if labels.dtype == torch.bool else labels != IGNORE
+    return known.sum().clamp_min(1)

@@ -1,0 +1,58 @@
+"""Resizing of grids: images, logits and position embeddings. Pixel centers stay where they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def resize_bilinear(
+    x: Float[Tensor, "b c h w"], size: tuple[int, int], antialias: bool = False
+) -> Float[Tensor, "b c h2 w2"]:
+    """Resize bilinearly to ``size`` (height, width); the same tensor if that is its size already."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=antialias)
+
+
+def resize_position_embedding(
+    embed: Float[Tensor, "1 n d"],
+    old_grid: tuple[int, int],
+    new_grid: tuple[int, int],
+    num_prefix: int,
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+    antialias: bool = False,
+) -> Float[Tensor, "1 m d"]:
+    """Fit learned position embeddings to another patch grid; those of prefix tokens stay as they are.
+
+    Args:
+        embed: One vector per token, prefix tokens first, then patches row by row.
+        old_grid: Rows and columns of patches that ``embed`` was made for.
+        new_grid: Rows and columns wanted.
+        num_prefix: Prefix tokens that have a position of their own.
+        mode: Interpolation between patches.
+        antialias: Whether shrinking averages over all patches it covers.
+
+    Raises:
+        ValueError: If ``embed`` does not have the tokens that ``old_grid`` and ``num_prefix`` say.
+
+    Source:
+        With the defaults, mmseg's ``VisionTransformer.resize_pos_embed`` (golden ``setr_tiny`` case ``b`` and
+        ``weights_tiny_loaded``).
+    """
+    if embed.shape[1] != num_prefix + old_grid[0] * old_grid[1]:
+        raise ValueError(
+            f"a {old_grid[0]} x {old_grid[1]} grid and {num_prefix} prefix tokens make "
+            f"{num_prefix + old_grid[0] * old_grid[1]} positions, got {embed.shape[1]}"
+        )
+    if old_grid == new_grid:
+        return embed
+    prefix, patches = embed[:, :num_prefix], embed[:, num_prefix:]
+    grid = rearrange(patches, "1 (r s) d -> 1 d r s", r=old_grid[0])
+    grid = F.interpolate(grid, size=new_grid, mode=mode, align_corners=False, antialias=antialias)
+    return torch.cat([prefix, rearrange(grid, "1 d r s -> 1 (r s) d")], dim=1)

@@ -1,0 +1,65 @@
+"""Confusion matrices and scores against plain NumPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.types import IGNORE
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([np.uint8, np.int32, np.int64]))
+def test_matrix_equals_counting_pixel_by_pixel(seed, num_classes, dtype):
+    random = np.random.default_rng(seed)
+    prediction = random.integers(0, num_classes, (3, 7)).astype(dtype)
+    labels = random.integers(0, num_classes, (3, 7)).astype(dtype)
+    labels[random.random((3, 7)) < 0.3] = IGNORE
+    expected = np.zeros((num_classes, num_classes), dtype=np.int64)
+    for label, predicted in zip(labels.flat, prediction.flat, strict=True):
+        if label != IGNORE:
+            expected[label, predicted] += 1
+    actual = confusion_matrix(torch.from_numpy(prediction), torch.from_numpy(labels), num_classes)
+    assert actual.dtype == torch.int64
+    np.testing.assert_array_equal(actual.numpy(), expected)
+
+
+def test_predictions_at_ignored_pixels_may_be_anything():
+    labels = torch.tensor([IGNORE, 1])
+    assert confusion_matrix(torch.tensor([77, 1]), labels, 2).tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "message"),
+    [
+        ([0, 1], [0, 7], r"label values must be 0 to 1 .*found \[7\]"),
+        ([0, 3], [0, 1], r"prediction values.*\[3\]"),
+    ],
+)
+def test_values_that_are_no_class_are_named(prediction, label, message):
+    with pytest.raises(ValueError, match=message):
+        confusion_matrix(torch.tensor(prediction), torch.tensor(label), 2)
+
+
+def test_scores_of_a_small_matrix():
+    # Class 2 is predicted but never labeled, class 3 neither.
+    scores = Scores.from_matrix(torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]))
+    assert scores.iou[:3] == pytest.approx((6 / 9, 0, 0))
+    assert math.isnan(scores.iou[3])
+    assert scores.acc[:2] == pytest.approx((6 / 8, 0))
+    assert math.isnan(scores.acc[2])
+    assert scores.miou == pytest.approx(6 / 27)
+    assert scores.macc == pytest.approx(3 / 8)
+    assert scores.aacc == pytest.approx(6 / 10)
+
+
+def test_nothing_scored_is_not_a_number():
+    scores = Scores.from_matrix(torch.zeros(3, 3, dtype=torch.int64))
+    assert all(
+        math.isnan(score) for score in (*scores.iou, *scores.acc, scores.miou, scores.macc, scores.aacc)
+    )

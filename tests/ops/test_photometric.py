@@ -1,0 +1,123 @@
+"""Color changes against the standard library's HSV, ranges, and how often each happens."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s4former.ops import photometric
+
+
+@pytest.fixture
+def image():
+    picture = torch.rand(3, 12, 15, generator=torch.Generator().manual_seed(0))
+    picture[:, 0, 0], picture[:, 0, 1], picture[:, 0, 2] = 0.0, 1.0, 0.5
+    picture[:, 0, 3] = torch.tensor([1.0, 0.0, 0.0])
+    return picture
+
+
+def by_colorsys(image, factor, degrees):
+    changed = torch.empty_like(image)
+    for y in range(image.shape[1]):
+        for x in range(image.shape[2]):
+            hue, saturation, value = colorsys.rgb_to_hsv(*image[:, y, x].tolist())
+            rgb = colorsys.hsv_to_rgb((hue + degrees / 360) % 1, min(1.0, saturation * factor), value)
+            changed[:, y, x] = torch.tensor(rgb)
+    return changed
+
+
+@given(st.floats(0, 3), st.floats(-180, 180), st.integers(0, 2**32))
+def test_color_equals_the_hsv_of_the_standard_library(factor, degrees, seed):
+    picture = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    picture[:, 0, 0], picture[:, 0, 1] = 0.0, 0.5
+    expected = by_colorsys(picture, factor, degrees)
+    torch.testing.assert_close(
+        photometric.adjust_color(picture, factor, degrees), expected, rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.5, 9.0])
+def test_saturation_alone_is_the_shorter_way_to_the_same_color(image, factor):
+    expected = by_colorsys(image, factor, 0.0)
+    torch.testing.assert_close(photometric.adjust_saturation(image, factor), expected, rtol=0, atol=1e-5)
+
+
+def test_distortion_stays_in_range_and_leaves_its_input(image):
+    before = image.clone()
+    for seed in range(200):
+        changed = photometric.distort(image, np.random.default_rng(seed))
+        assert changed.shape == image.shape
+        assert changed.dtype == torch.float32
+        assert changed.min() >= -1e-6
+        assert changed.max() <= 1 + 1e-6
+    assert torch.equal(image, before)
+
+
+def test_the_same_generator_gives_the_same_image(image):
+    first, second, other = (photometric.distort(image, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        {"brightness": 0.1},
+        {"contrast": (0.5, 0.6)},
+        {"saturation": (0.5, 0.6)},
+        {"hue_degrees": 36.0},
+    ],
+)
+def test_each_change_happens_half_of_the_time(image, only):
+    nothing = {"brightness": 0.0, "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "hue_degrees": 0.0}
+    changed = [
+        not torch.allclose(
+            photometric.distort(image, np.random.default_rng(seed), **{**nothing, **only}), image, atol=1e-5
+        )
+        for seed in range(400)
+    ]
+    assert 150 < sum(changed) < 250
+
+
+def test_contrast_may_come_before_or_after_the_color(image):
+    # Contrast 2 clips: saturated afterwards it gives another image than saturated before.
+    fixed = {"brightness": 0.0, "contrast": (2.0, 2.0), "saturation": (0.5, 0.5), "hue_degrees": 0.0}
+    before = photometric.adjust_saturation((image * 2).clamp(0, 1), 0.5)
+    after = (photometric.adjust_saturation(image, 0.5) * 2).clamp(0, 1)
+    results = [photometric.distort(image, np.random.default_rng(seed), **fixed) for seed in range(60)]
+    for expected in (before, after):
+        assert any(torch.allclose(result, expected, atol=1e-5) for result in results)
+
+
+def test_gray_is_the_luma(image):
+    gray = photometric.grayscale(image)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    torch.testing.assert_close(gray, torch.einsum("c,chw->hw", weights, image).expand(3, -1, -1))
+
+
+def test_random_changes_follow_their_probability(image):
+    for change in (photometric.random_grayscale, photometric.random_blur):
+        results = [change(image, np.random.default_rng(seed), 0.3) for seed in range(300)]
+        assert 60 < sum(result is not image for result in results) < 120
+        assert change(image, np.random.default_rng(0), 0.0) is image
+
+
+def test_blur_spreads_a_point_to_a_gaussian_of_the_asked_width():
+    point = torch.zeros(3, 41, 41)
+    point[:, 20, 20] = 1.0
+    spread = photometric.gaussian_blur(point, 2.0)
+    offsets = torch.arange(41.0) - 20
+    for profile in (spread[0].sum(0), spread[0].sum(1)):
+        assert profile.sum() == pytest.approx(1.0, abs=1e-5)
+        assert (profile * offsets**2).sum().sqrt() == pytest.approx(2.0, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 5)])
+def test_blur_keeps_a_plain_area_and_takes_any_size(size):
+    plain = torch.full((3, *size), 0.3)
+    torch.testing.assert_close(photometric.gaussian_blur(plain, 1.7), plain)
