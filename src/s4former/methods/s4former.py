@@ -1,0 +1,251 @@
+"""S4Former: a mean teacher with three ingredients made for vision transformers.
+
+PatchShuffle permutes blocks of the student's input and restores the feature grid before the head; PASA pulls
+the attention of unsure patches toward unsure patches; NCR matches the teacher's distribution over the classes
+that a pixel is *not*.
+
+Source: Hu, Jiang, Schiele, CVPR 2024, "Training Vision Transformers for Semi-Supervised Semantic
+Segmentation". Compared with the authors' released code: every loss, gradient, averaged weight and batch-norm
+statistic of one step is equal, with ``as_released=True``, to the tolerances of ``tests/golden/test_step.py``.
+**We differ** by default: the teacher's logits take part in CutMix, as its labels do (released: NCR compares
+different pixels inside the box); padding teaches nothing; each image draws its own CutMix decision; and the
+teacher starts as an exact copy of the student, head included. See ``docs/methods/s4former.md``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from s4former.methods.base import Method, MethodConfig, frozen_copy, labeled_loss
+from s4former.ops.attention import adaptive_bias, unconfidence
+from s4former.ops.ema import update_teacher, warmed_decay
+from s4former.ops.losses import cross_entropy, negative_class_ranking
+from s4former.ops.mixing import cutmix_masks, mix
+from s4former.ops.pseudo import confident_share, pseudo_labels
+from s4former.ops.schedules import ramp
+from s4former.ops.shuffle import Shuffle, blocks_for, restore_blocks, sample_shuffle, shuffle_blocks
+from s4former.types import (
+    Batch,
+    DrawKey,
+    Features,
+    Images,
+    Logits,
+    Mask,
+    PseudoLabel,
+    Segmenter,
+    StepOutput,
+    UnlabeledBatch,
+    Views,
+)
+
+
+class S4FormerConfig(MethodConfig):
+    """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
+
+    name: Literal["s4former"] = "s4former"
+
+    confidence_threshold: float = Field(0.95, ge=0, le=1)
+    """A pixel is learned from where the teacher's largest class probability is above this."""
+
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Share of its old self that the teacher keeps in each step."""
+
+    ema_warmup_steps: int = Field(0, ge=0)
+    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
+
+    unlabeled_weight: float = Field(1.0, ge=0)
+    """Weight of all unlabeled losses together."""
+
+    unlabeled_ramp_steps: int = Field(0, ge=0)
+    """Steps over which that weight rises linearly from 0."""
+
+    unlabeled_divisor: Literal["all", "valid"] = "all"
+    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+
+    cutmix_probability: float = Field(0.5, ge=0, le=1)
+    """Probability that a strong view gets a box of the next one, labels included."""
+
+    cutmix_per: Literal["image", "batch"] = "image"
+    """Whether each image or the whole batch decides about CutMix."""
+
+    patch_shuffle: bool = True
+    """Permute blocks of the mixed strong view and restore the feature grid before the head."""
+
+    shuffle_probability: float = Field(0.5, ge=0, le=1)
+    """Probability that an image is shuffled."""
+
+    shuffle_block: int = Field(8, ge=1)
+    """Side of a block in patches: 8 patches of 16 pixels are blocks of 128 pixels."""
+
+    pasa: bool = True
+    """Add a student pass on the strong view with patch-adaptive self-attention."""
+
+    pasa_weight: float = Field(5.0, ge=0)
+    """Attention score that a patch without any confident pixel gains as a key."""
+
+    pasa_toward: Literal["unconfident", "confident"] = "unconfident"
+    """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
+
+    pasa_adaptive: bool = True
+    """Leave the queries of the more confident half of the patches alone."""
+
+    pasa_pass: Literal["own", "mixed"] = "own"
+    """``own``: a student pass for PASA, as published. ``mixed``: bias the mixed pass and save that one."""
+
+    ncr: bool = True
+    """Match the teacher's distribution over the classes other than the pseudo-label."""
+
+    ncr_weight: float = Field(0.5, ge=0)
+    """Weight of the ranking loss among the unlabeled losses."""
+
+    ncr_mode: Literal["l2", "kl"] = "l2"
+    """Distance between the two distributions."""
+
+    mix_teacher_logits: bool = True
+    """Let the teacher's logits take part in CutMix, so that NCR compares the same pixels."""
+
+    as_released: bool = False
+    """Repeat the released step, quirks included: teacher logits not mixed, padding takes part in
+    pseudo-labels, one CutMix decision a batch."""
+
+    def build(self, student: Segmenter) -> S4Former:
+        """Return the method that trains ``student``."""
+        return S4Former(self, student)
+
+
+class S4Former(Method):
+    """A student, the moving average of its weights, and the paper's three parts."""
+
+    views: ClassVar[Views] = Views(weak=True, strong=1)
+
+    def __init__(self, config: S4FormerConfig, student: Segmenter) -> None:
+        super().__init__()
+        self.config = config
+        self.student = student
+        self.teacher = frozen_copy(student)
+
+    def forward(self, batch: Batch) -> StepOutput:
+        """Draw this step's CutMix boxes and permutations, and return its loss."""
+        if batch.unlabeled is None:
+            supervised = labeled_loss(self.student, batch.labeled, self.config)
+            return StepOutput(supervised, {"loss/supervised": supervised.detach()})
+        return self.step(
+            batch, self.draw_mask(batch.unlabeled, batch.key), self.draw_shuffle(batch.unlabeled, batch.key)
+        )
+
+    def step(self, batch: Batch, keep: Mask, shuffle: Shuffle | None) -> StepOutput:
+        """Return the loss for given draws: the paper's training step.
+
+        Args:
+            batch: Labeled and unlabeled images; ``batch.unlabeled`` is not None.
+            keep: CutMix masks, True where an image keeps its own pixels.
+            shuffle: Block permutations of the mixed strong view, or None for no shuffling.
+        """
+        config, unlabeled = self.config, batch.unlabeled
+        assert unlabeled is not None
+        (strong,) = unlabeled.strong
+        valid = torch.ones_like(unlabeled.valid) if config.as_released else unlabeled.valid
+
+        supervised = labeled_loss(self.student, batch.labeled, config)
+        pseudo = self.teach(unlabeled.weak, valid)
+        losses = {}
+
+        attention = unconfidence(pseudo.confident | ~valid, self.student.patch_size) if config.pasa else None
+        if attention is not None and config.pasa_pass == "own":
+            logits = self.see(strong, bias=self.attention_bias(attention))
+            losses["pasa"] = 0.5 * cross_entropy(logits, pseudo.labels, config.unlabeled_divisor)
+
+        labels = mix(pseudo.labels, keep)
+        bias = None
+        if attention is not None and config.pasa_pass == "mixed":
+            mixed_attention = unconfidence(mix(pseudo.confident | ~valid, keep), self.student.patch_size)
+            bias = self.attention_bias(shuffled(mixed_attention, shuffle))
+        logits = self.see(mix(strong, keep), shuffle, bias)
+        # Two student passes share the weight of one, so switching PASA on or off keeps the sum.
+        share = 0.5 if "pasa" in losses else 1.0
+        losses["mixed"] = share * cross_entropy(logits, labels, config.unlabeled_divisor)
+
+        if config.ncr:
+            aligned = config.mix_teacher_logits and not config.as_released
+            target = mix(pseudo.logits, keep) if aligned else pseudo.logits
+            ranking = negative_class_ranking(
+                logits, target, labels, config.ncr_mode, config.unlabeled_divisor
+            )
+            losses["ncr"] = config.ncr_weight * ranking
+
+        weight = config.unlabeled_weight * ramp(batch.key.step, config.unlabeled_ramp_steps)
+        scalars = {f"loss/{name}": weight * loss.detach() for name, loss in losses.items()}
+        scalars |= {
+            "loss/supervised": supervised.detach(),
+            "pseudo/confident": confident_share(pseudo, valid),
+        }
+        return StepOutput(supervised + weight * sum(losses.values()), scalars)
+
+    def teach(self, weak: Images, valid: Mask) -> PseudoLabel:
+        """Let the teacher label the weak view."""
+        with torch.no_grad():
+            return pseudo_labels(self.teacher(weak), self.config.confidence_threshold, valid)
+
+    def see(
+        self, images: Images, shuffle: Shuffle | None = None, bias: Float[Tensor, "b n n"] | None = None
+    ) -> Logits:
+        """Pass images through the student, shuffled on the way in and restored before the head."""
+        size = (images.shape[-2], images.shape[-1])
+        if shuffle is None:
+            return self.student.decode(self.student.encode(images, bias), size)
+        features: Features = self.student.encode(shuffle_blocks(images, shuffle), bias)
+        return self.student.decode(tuple(restore_blocks(grid, shuffle) for grid in features), size)
+
+    def attention_bias(self, attention: Float[Tensor, "b gh gw"]) -> Float[Tensor, "b n n"]:
+        """Turn the share of unsure pixels in each patch into the bias of attention scores."""
+        return adaptive_bias(
+            attention,
+            weight=self.config.pasa_weight,
+            num_prefix_tokens=self.student.num_prefix_tokens,
+            toward=self.config.pasa_toward,
+            silence_confident=self.config.pasa_adaptive,
+        )
+
+    def draw_mask(self, unlabeled: UnlabeledBatch, key: DrawKey) -> Mask:
+        """Draw the CutMix masks of a step."""
+        per_batch = self.config.cutmix_per == "batch" or self.config.as_released
+        count, height, width = unlabeled.valid.shape
+        probability = self.config.cutmix_probability
+        keep = cutmix_masks(key, "cutmix", count, height, width, probability, per_batch)
+        return keep.to(unlabeled.valid.device)
+
+    def draw_shuffle(self, unlabeled: UnlabeledBatch, key: DrawKey) -> Shuffle | None:
+        """Draw the block permutations of a step."""
+        if not self.config.patch_shuffle:
+            return None
+        count, height, width = unlabeled.valid.shape
+        rows, cols = blocks_for(height, width, self.student.patch_size, self.config.shuffle_block)
+        return sample_shuffle(key, "patch_shuffle", count, rows, cols, self.config.shuffle_probability)
+
+    def after_update(self, step: int) -> None:
+        """Move the teacher toward the student.
+
+        The released code does this first thing in the next step; the order of events is the same.
+        """
+        decay = warmed_decay(self.config.ema_decay, step, self.config.ema_warmup_steps)
+        update_teacher(self.teacher, self.student, decay)
+
+    @property
+    def scored(self) -> dict[str, Segmenter]:
+        """Student and teacher."""
+        return {"student": self.student, "teacher": self.teacher}
+
+    @property
+    def deployed(self) -> Segmenter:
+        """The teacher: an average is steadier than the last step."""
+        return self.teacher
+
+
+def shuffled(attention: Float[Tensor, "b gh gw"], shuffle: Shuffle | None) -> Float[Tensor, "b gh gw"]:
+    """Move patch values to where PatchShuffle moves their patches."""
+    return attention if shuffle is None else shuffle_blocks(attention[:, None], shuffle)[:, 0]
