@@ -1,0 +1,20 @@
+"""From images on disk to training batches and evaluation pairs."""
+
+from __future__ import annotations
+
+from s4former.data.config import DataConfig
+from s4former.data.loader import TrainBatches, batch_iterator
+from s4former.data.sources import Classes, Part, Source, evaluation_pairs, open_source, part_ids, write_splits
+
+__all__ = [
+    "Classes",
+    "DataConfig",
+    "Part",
+    "Source",
+    "TrainBatches",
+    "batch_iterator",
+    "evaluation_pairs",
+    "open_source",
+    "part_ids",
+    "write_splits",
+]

@@ -1,0 +1,89 @@
+"""Where the images are and how training batches are drawn from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, field_validator
+
+from s4former.config.base import Config
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class DataConfig(Config):
+    """A data set and its training batches. Paths are relative to ``root``; batch sizes are global."""
+
+    source: Literal["folder", "scenes"] = "folder"
+    """``folder``: images and masks on disk; ``scenes``: pictures made by the package, without any files."""
+    root: str = "data"
+    """Folder that all other paths start from, itself relative to the working directory."""
+    classes: str = "classes.json"
+    """JSON file with ``names``, and optionally ``colors`` (RGB) and ``ignore_index`` (a value or a list)."""
+    train_images: str = "images/train"
+    """Folder of training images, subfolders included; an image's id is its path without the ending."""
+    train_masks: str = "masks/train"
+    """Folder of training masks; a mask has the id of its image."""
+    labeled_split: str | None = None
+    """List of the labeled training images; none: every training image that has a mask."""
+    unlabeled_split: str | None = None
+    """List of the unlabeled training images; none: every training image that is not in another part."""
+    val_images: str | None = "images/val"
+    """Folder of validation images; none: there are none."""
+    val_masks: str = "masks/val"
+    """Folder of validation masks."""
+    val_split: str | None = None
+    """List of the validation images; none: all of the folder."""
+    test_images: str | None = "images/test"
+    """Folder of test images; it may be missing as long as nobody asks for a test score."""
+    test_masks: str = "masks/test"
+    """Folder of test masks."""
+    test_split: str | None = None
+    """List of the test images; none: all of the folder."""
+
+    labeled_batch_size: PositiveInt = 4
+    """Labeled images per step, over all processes and accumulated shares together."""
+    unlabeled_batch_size: PositiveInt = 4
+    """Unlabeled images per step, over all processes and accumulated shares together."""
+    num_workers: int = Field(default=0, ge=0)
+    """Processes that prepare batches ahead; 0: the training process does it. The batches are the same."""
+    cache_images: int = Field(default=512, ge=0)
+    """Megabytes of decoded images kept in memory by each training process, shared out among its workers."""
+
+    crop_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 512
+    """Pixels of the training crop: one number for a square, or height and width."""
+    short_side: PositiveInt | None = None
+    """Pixels that an image's shorter side is brought to before ``resize_range``; none: its own size."""
+    resize_range: tuple[Positive, Positive] = (0.5, 2.0)
+    """Smallest and largest factor of the random resizing, drawn uniformly."""
+    flip_probability: Probability = 0.5
+    """Probability of a left-right flip."""
+    crop_max_class_share: Probability = 0.75
+    """A labeled crop is drawn again (up to 10 times) while one class covers more than this share of its
+    labeled pixels; 1: never. Unlabeled crops cannot depend on masks."""
+
+    labeled_distortion: bool = True
+    """Photometric distortion of labeled images."""
+    weak_distortion: bool = False
+    """Photometric distortion of the weak view too, with its own draw, as the released pipeline does."""
+    strong_distortion: bool = True
+    """Photometric distortion of the strong views."""
+    grayscale_probability: Probability = 0.0
+    """Probability that a strong view loses its color."""
+    blur_probability: Probability = 0.0
+    """Probability that a strong view is blurred."""
+    blur_range: tuple[Positive, Positive] = (0.1, 2.0)
+    """Smallest and largest standard deviation of the blur, in pixels."""
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Height and width of the training crop in pixels."""
+        return self.crop_size if isinstance(self.crop_size, tuple) else (self.crop_size, self.crop_size)
+
+    @field_validator("resize_range", "blur_range")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"expected the smaller number first, got {value[0]}, {value[1]}")
+        return value

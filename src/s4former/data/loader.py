@@ -1,0 +1,193 @@
+"""Training batches: each a pure function of the seed and the step, however it is computed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from s4former.config.errors import DataError, UserError
+from s4former.data.cache import ArrayCache
+from s4former.data.config import DataConfig
+from s4former.data.order import Order
+from s4former.data.sources.base import Image, Part, Source, require_same_size
+from s4former.data.splits import first_few
+from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
+from s4former.ops.randomness import keyed_generator
+from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch, Views
+
+_logger = logging.getLogger(__name__)
+_REPLACEMENTS = 10
+
+
+class TrainBatches:
+    """The batches of a run, or one share of each.
+
+    Step ``s`` takes positions ``s * B`` to ``(s + 1) * B - 1`` of a stream, ``B`` being its global batch
+    size; the labeled and the unlabeled stream never end and never depend on each other's length. The shares
+    of a step, one after the other, are the global batch.
+
+    Args:
+        config: Batch sizes and how crops are drawn.
+        source: The images.
+        views: The views that the method asks for.
+        seed: Seed of the run.
+        rank: Which share of the global batch. With ``a`` accumulated shares in each process, share ``i`` of
+            process ``p`` is ``p * a + i``.
+        world_size: Number of shares: processes times accumulated shares.
+
+    Attributes:
+        bad_unlabeled: Unreadable unlabeled images that this object has replaced so far: message by id.
+
+    Raises:
+        UserError: If a global batch size does not divide by the number of shares.
+    """
+
+    def __init__(
+        self, config: DataConfig, source: Source, views: Views, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if not 0 <= rank < world_size:
+            raise ValueError(f"expected a rank from 0 to {world_size - 1}, got {rank}")
+        self.config, self.source, self.seed = config, source, seed
+        self.labeled = _share("labeled_batch_size", config.labeled_batch_size, rank, world_size)
+        self.unlabeled = _share("unlabeled_batch_size", config.unlabeled_batch_size, rank, world_size)
+        self.num_strong = views.strong
+        self.bad_unlabeled: dict[str, str] = {}
+        self._labeled_order = Order(seed, "labeled", len(source.labeled))
+        self._unlabeled_order = Order(seed, "unlabeled", len(source.unlabeled))
+        self._with_unlabeled = views.any and len(source.unlabeled) > 0
+        self._cache = ArrayCache(config.cache_images / max(1, config.num_workers))
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step; the same whenever, and after whatever, it is asked for.
+
+        Raises:
+            DataError: If a labeled image or its mask is bad, or too many unlabeled images are.
+        """
+        batch, bad = self.build(step)
+        self.note(bad)
+        return batch
+
+    def build(self, step: int) -> tuple[Batch, dict[str, str]]:
+        """Return the batch of a step and the unreadable unlabeled images met on the way: message by id."""
+        key, bad = DrawKey(self.seed, step), dict[str, str]()
+        labeled = [self._labeled_sample(key, index) for index in self.labeled]
+        if not self._with_unlabeled:
+            return Batch(_stack_labeled(labeled), None, key), bad
+        unlabeled = [self._unlabeled_sample(key, index, bad) for index in self.unlabeled]
+        return Batch(_stack_labeled(labeled), _stack_unlabeled(unlabeled), key), bad
+
+    def note(self, bad: dict[str, str]) -> None:
+        """Remember unreadable unlabeled images, and warn of each once."""
+        for id, message in bad.items():
+            if id not in self.bad_unlabeled:
+                self.bad_unlabeled[id] = message
+                _logger.warning("%s; another unlabeled image takes its place", message)
+
+    def _labeled_sample(self, key: DrawKey, index: int) -> LabeledSample:
+        position = key.step * self.config.labeled_batch_size + index
+        id = self.source.labeled[self._labeled_order[position]]
+        image = self._image(id, "labeled")
+        mask = self._cache.get(("mask", id), lambda: self.source.read_mask(id, "labeled"))
+        require_same_size(image, mask, id, "labeled")
+        return labeled_sample(self.config, image, mask, key, index)
+
+    def _unlabeled_sample(self, key: DrawKey, index: int, bad: dict[str, str]) -> UnlabeledSample:
+        position = key.step * self.config.unlabeled_batch_size + index
+        image = self._readable(self._unlabeled_order[position], key, index, bad)
+        return unlabeled_sample(self.config, image, self.num_strong, key, index)
+
+    def _readable(self, number: int, key: DrawKey, index: int, bad: dict[str, str]) -> Image:
+        """Read an unlabeled image or, if it is broken, one that a keyed draw names instead."""
+        ids = self.source.unlabeled
+        generator = keyed_generator(key.seed, "unlabeled/replacement", key.step, index)
+        for candidate in (number, *generator.integers(len(ids), size=_REPLACEMENTS).tolist()):
+            try:
+                return self._image(ids[candidate], "unlabeled")
+            except DataError as error:
+                bad[ids[candidate]] = str(error)
+        reasons = first_few(sorted(bad.values()), 3)
+        raise DataError(f"none of {_REPLACEMENTS + 1} unlabeled images drawn can be read: {reasons}")
+
+    def _image(self, id: str, part: Part) -> Image:
+        return self._cache.get((part, id), lambda: self.source.read_image(id, part))
+
+
+def batch_iterator(
+    batches: TrainBatches, start_step: int, steps: int, num_workers: int = 0
+) -> Iterator[Batch]:
+    """Return the batches of steps ``start_step`` to ``steps - 1``, as ``range`` would count.
+
+    Args:
+        batches: The batches.
+        start_step: First step, 0 for a fresh run.
+        steps: Number of steps of the whole run: the first step that is not taken.
+        num_workers: Processes that work ahead; 0: none. The batches are the same.
+
+    Raises:
+        DataError: While iterating, as `TrainBatches.batch` does.
+    """
+    if num_workers == 0:
+        return (batches.batch(step) for step in range(start_step, steps))
+    return _from_workers(batches, range(start_step, steps), num_workers)
+
+
+class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
+    """Steps as items. A bad file comes back as a value: if raised, it would carry the worker's traceback."""
+
+    def __init__(self, batches: TrainBatches, steps: range) -> None:
+        self.batches, self.steps = batches, steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, item: int) -> tuple[Batch, dict[str, str]] | DataError:
+        try:
+            return self.batches.build(self.steps[item])
+        except DataError as error:
+            return error
+
+
+def _from_workers(batches: TrainBatches, steps: range, num_workers: int) -> Iterator[Batch]:
+    # Its own generator: else the loader draws seeds for the workers, which nobody uses, from the global one.
+    # The loader gives each worker a single thread.
+    loader = DataLoader(
+        _Steps(batches, steps), batch_size=None, num_workers=num_workers, generator=torch.Generator()
+    )
+    for result in loader:
+        if isinstance(result, DataError):
+            raise result
+        batch, bad = result
+        batches.note(bad)
+        yield batch
+
+
+def _share(field: str, batch_size: int, rank: int, world_size: int) -> range:
+    if batch_size % world_size:
+        raise UserError(
+            f"data.{field}={batch_size} is the size over all {world_size} shares (processes times "
+            f"accumulation) and does not divide by {world_size}; "
+            f"set it to {world_size * (batch_size // world_size + 1)}"
+        )
+    size = batch_size // world_size
+    return range(rank * size, (rank + 1) * size)
+
+
+def _stack_labeled(samples: list[LabeledSample]) -> LabeledBatch:
+    return LabeledBatch(
+        torch.stack([sample.image for sample in samples]),
+        torch.stack([sample.labels for sample in samples]),
+        torch.stack([sample.valid for sample in samples]),
+    )
+
+
+def _stack_unlabeled(samples: list[UnlabeledSample]) -> UnlabeledBatch:
+    return UnlabeledBatch(
+        weak=torch.stack([sample.weak for sample in samples]),
+        strong=tuple(
+            torch.stack(views) for views in zip(*(sample.strong for sample in samples), strict=True)
+        ),
+        valid=torch.stack([sample.valid for sample in samples]),
+    )

@@ -1,0 +1,31 @@
+"""Sources of images: a folder on disk, or scenes made by the package."""
+
+from __future__ import annotations
+
+from s4former.data.config import DataConfig
+from s4former.data.sources.base import Classes, Part, Source, evaluation_pairs, part_ids, write_splits
+from s4former.data.sources.folder import FolderSource
+
+__all__ = [
+    "Classes",
+    "FolderSource",
+    "Part",
+    "Source",
+    "evaluation_pairs",
+    "open_source",
+    "part_ids",
+    "write_splits",
+]
+
+
+def open_source(config: DataConfig) -> Source:
+    """Return the source that a config describes.
+
+    Raises:
+        DataError: If something of it is missing.
+    """
+    if config.source == "scenes":
+        from s4former.data.sources.scenes import ScenesSource
+
+        return ScenesSource(config)
+    return FolderSource(config)

@@ -1,0 +1,149 @@
+"""What a source of images is: four lists of ids, and how to read an image or a mask by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from s4former.config.errors import DataError
+from s4former.data.splits import write_split
+from s4former.types import IGNORE
+
+Part = Literal["labeled", "unlabeled", "val", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+Image = UInt8[np.ndarray, "h w 3"]
+LabelImage = UInt8[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a data set, in the order of their indices.
+
+    Attributes:
+        names: One name per class index.
+        colors: One RGB color (0 to 255) per class index, for pictures.
+        ignore: Values in mask files that mean "unknown"; a reader turns them into `IGNORE`.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    ignore: tuple[int, ...] = (IGNORE,)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.names) <= IGNORE:
+            raise DataError(f"a data set has 1 to {IGNORE} classes, got {len(self.names)} names")
+        if len(set(self.names)) != len(self.names):
+            raise DataError(f"class names must differ, got {', '.join(self.names)}")
+        if len(self.colors) != len(self.names):
+            raise DataError(
+                f"expected one color per class: {len(self.names)} names, {len(self.colors)} colors"
+            )
+        both = [value for value in self.ignore if 0 <= value < len(self.names)]
+        if both:
+            raise DataError(
+                f"mask value {both[0]} is both the class {self.names[both[0]]!r} and a value to ignore; "
+                "remove it from the names or from ignore_index"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Source(Protocol):
+    """A data set. Ids are unique within a part; an id of one part need not be known in another.
+
+    Reading is pure (the same id gives the same pixels, in any process), a source can be pickled, and it
+    never opens the mask of an unlabeled image.
+    """
+
+    @property
+    def classes(self) -> Classes:
+        """The classes of the masks."""
+
+    @property
+    def labeled(self) -> tuple[str, ...]:
+        """Ids of the training images whose masks may be used, at least one."""
+
+    @property
+    def unlabeled(self) -> tuple[str, ...]:
+        """Ids of the training images without masks, possibly none."""
+
+    @property
+    def val(self) -> tuple[str, ...]:
+        """Ids of the images to validate on."""
+
+    @property
+    def test(self) -> tuple[str, ...]:
+        """Ids of the images to test on, possibly none."""
+
+    def read_image(self, id: str, part: Part) -> Image:
+        """Return an RGB image.
+
+        Raises:
+            DataError: If it cannot be read; the message names the file.
+        """
+
+    def read_mask(self, id: str, part: Part) -> LabelImage:
+        """Return the mask of an image, of the same height and width: class indices or `IGNORE`.
+
+        Raises:
+            DataError: If it cannot be read or holds an unknown value; the message names the file.
+            ValueError: If ``part`` is ``"unlabeled"``: those masks are never opened.
+        """
+
+    def fingerprint(self) -> str:
+        """Return a short text that changes when the data set does, the same on every machine."""
+
+
+def part_ids(source: Source, part: Part) -> tuple[str, ...]:
+    """Return the ids of one part of a source."""
+    ids: tuple[str, ...] = getattr(source, part)
+    return ids
+
+
+def write_splits(source: Source, folder: Path) -> None:
+    """Write the ids of each part that has any into ``folder``, as in ``labeled.txt``."""
+    for part in PARTS:
+        if part_ids(source, part):
+            write_split(folder / f"{part}.txt", part_ids(source, part))
+
+
+def evaluation_pairs(source: Source, part: Part) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
+    """Return (id, image, mask) of each image of a part, one after the other, read when asked for.
+
+    Raises:
+        DataError: At once if the part is empty; while reading if a file is bad.
+    """
+    ids = part_ids(source, part)
+    if not ids:
+        raise DataError(f"there are no {part} images; set data.{part}_images to a folder that has some")
+    return _pairs(source, ids, part)
+
+
+def require_same_size(
+    image: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, part: Part
+) -> None:
+    """Check that a mask fits its image.
+
+    Raises:
+        DataError: If not; the message names the image.
+    """
+    if image.shape[:2] != mask.shape:
+        raise DataError(
+            f"the {part} image {id} has {image.shape[0]} x {image.shape[1]} pixels (height x width) but its "
+            f"mask {mask.shape[0]} x {mask.shape[1]}; they must be equal once EXIF rotation is applied"
+        )
+
+
+def _pairs(
+    source: Source, ids: tuple[str, ...], part: Part
+) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
+    for id in ids:
+        image, mask = source.read_image(id, part), source.read_mask(id, part)
+        require_same_size(image, mask, id, part)
+        yield id, image, mask.astype(np.int64)

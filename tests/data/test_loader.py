@@ -1,0 +1,271 @@
+"""Training batches: pure functions of the seed and the step."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from folders import make_folder, write_classes, write_image, write_mask
+from PIL import Image
+
+from s4former.config.errors import DataError, UserError
+from s4former.data import DataConfig, TrainBatches, batch_iterator, open_source
+from s4former.data.cache import ArrayCache
+from s4former.data.geometry import PADDING_COLOR
+from s4former.data.order import Order
+from s4former.types import IGNORE, Batch, Views
+
+BOTH = Views(weak=True, strong=2)
+
+
+def build(root: Path, views: Views = BOTH, seed: int = 0, rank: int = 0, world_size: int = 1, **fields):
+    config = DataConfig(**{"root": str(root), "crop_size": (24, 32), **fields})
+    return TrainBatches(config, open_source(config), views, seed, rank, world_size)
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    found = [batch.labeled.images, batch.labeled.labels, batch.labeled.valid]
+    if batch.unlabeled is not None:
+        found += [batch.unlabeled.weak, *batch.unlabeled.strong, batch.unlabeled.valid]
+    return found
+
+
+def same(first: Batch, second: Batch) -> bool:
+    pairs = zip(tensors(first), tensors(second), strict=True)
+    return first.key == second.key and all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_folder(tmp_path)
+
+
+def test_what_a_batch_holds(root: Path) -> None:
+    batch = build(root, labeled_batch_size=2, unlabeled_batch_size=3).batch(0)
+    assert batch.labeled.images.shape == (2, 3, 24, 32)
+    assert batch.labeled.images.dtype == torch.float32
+    assert 0 <= batch.labeled.images.min() < batch.labeled.images.max() <= 1
+    assert batch.labeled.labels.dtype == torch.int64
+    assert set(batch.labeled.labels.unique().tolist()) <= {0, 1, 2, IGNORE}
+    assert batch.unlabeled is not None
+    assert batch.unlabeled.weak.shape == (3, 3, 24, 32)
+    assert len(batch.unlabeled.strong) == 2
+    assert batch.unlabeled.valid.dtype == torch.bool
+
+
+def test_a_batch_depends_on_seed_and_step_alone(root: Path) -> None:
+    batches = build(root)
+    seventh = batches.batch(7)
+    for step in (3, 9, 0):
+        batches.batch(step)
+    assert same(batches.batch(7), seventh)
+    assert same(build(root).batch(7), seventh)
+    assert same(build(root, cache_images=0).batch(7), seventh)
+    assert not same(batches.batch(8), seventh)
+    assert not same(build(root, seed=1).batch(7), seventh)
+
+
+def test_no_global_generator_is_touched(root: Path) -> None:
+    state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    batches = build(root)
+    batches.batch(0)
+    list(batch_iterator(batches, 0, 2, num_workers=1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(("start", "steps"), [(0, 5), (3, 6)])
+def test_workers_give_the_same_batches(root: Path, start: int, steps: int) -> None:
+    alone = list(batch_iterator(build(root), start, steps))
+    helped = list(batch_iterator(build(root), start, steps, num_workers=2))
+    assert [batch.key.step for batch in alone] == list(range(start, steps))
+    assert all(same(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+def test_no_steps_are_left(root: Path) -> None:
+    for num_workers in (0, 2):
+        assert list(batch_iterator(build(root), 4, 4, num_workers)) == []
+
+
+def test_shares_make_up_the_global_batch(root: Path) -> None:
+    sizes = {"labeled_batch_size": 4, "unlabeled_batch_size": 8}
+    whole = build(root, **sizes).batch(3)
+    shares = [build(root, rank=rank, world_size=4, **sizes).batch(3) for rank in range(4)]
+    for parts, expected in zip(zip(*map(tensors, shares), strict=True), tensors(whole), strict=True):
+        assert torch.equal(torch.cat(parts), expected)
+
+
+def test_a_batch_must_divide_into_its_shares(root: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.unlabeled_batch_size=3 .* set it to 4"):
+        build(root, labeled_batch_size=2, unlabeled_batch_size=3, world_size=2)
+    with pytest.raises(ValueError, match="rank from 0 to 1"):
+        build(root, rank=2, world_size=2)
+
+
+def test_streams_do_not_depend_on_each_other(tmp_path: Path) -> None:
+    few, many = build(make_folder(tmp_path / "few", 3, 1)), build(make_folder(tmp_path / "many", 3, 7))
+    more = build(make_folder(tmp_path / "more", 5, 7))
+    for step in (0, 5):
+        assert torch.equal(few.batch(step).labeled.images, many.batch(step).labeled.images)
+        assert torch.equal(more.batch(step).unlabeled.weak, many.batch(step).unlabeled.weak)
+        assert not torch.equal(more.batch(step).labeled.images, many.batch(step).labeled.images)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 40])
+def test_every_epoch_visits_each_image_once(count: int) -> None:
+    order = Order(3, "labeled", count)
+    epochs = [[order[epoch * count + place] for place in range(count)] for epoch in range(4)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert order[1 * count] == epochs[1][0]
+    if count == 40:
+        assert len({tuple(epoch) for epoch in epochs}) == 4
+        assert epochs[0] != [Order(4, "labeled", count)[place] for place in range(count)]
+        assert epochs[0] != [Order(3, "unlabeled", count)[place] for place in range(count)]
+
+
+@pytest.mark.parametrize("labeled", [1, 2, 3])
+@pytest.mark.parametrize("unlabeled", [1, 5])
+def test_batches_larger_than_the_set(tmp_path: Path, labeled: int, unlabeled: int) -> None:
+    """Unchanged pictures show which image a sample is of: each must come equally often, give or take one."""
+    root = make_folder(tmp_path, labeled, unlabeled, size=(24, 32))
+    plain = {"resize_range": (1, 1), "flip_probability": 0, "labeled_distortion": False}
+    batch = build(root, labeled_batch_size=7, unlabeled_batch_size=13, **plain).batch(2)
+    assert batch.unlabeled is not None
+    for images, count in ((batch.labeled.images, labeled), (batch.unlabeled.weak, unlabeled)):
+        times = Counter(image.numpy().tobytes() for image in images)
+        assert len(times) == count
+        assert max(times.values()) - min(times.values()) <= 2  # the batch may start and end within an epoch
+
+
+def test_without_unlabeled_images_there_is_no_unlabeled_batch(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, 2, 0)
+    assert build(root).batch(0).unlabeled is None
+    write_image(root / "images/train/u00.png", 0)
+    assert build(root, views=Views()).batch(0).unlabeled is None
+    assert build(root).batch(0).unlabeled is not None
+
+
+def test_views_share_their_geometry(root: Path) -> None:
+    plain = build(root, strong_distortion=False).batch(1).unlabeled
+    assert all(torch.equal(strong, plain.weak) for strong in plain.strong)
+    views = build(root).batch(1).unlabeled
+    assert torch.equal(views.weak, plain.weak)
+    assert not torch.equal(views.strong[0], views.weak)
+    assert not torch.equal(views.strong[0], views.strong[1])
+    assert torch.equal(views.valid, plain.valid)
+
+
+def test_each_color_field_acts(root: Path) -> None:
+    base = build(root).batch(1)
+    assert not torch.equal(build(root, weak_distortion=True).batch(1).unlabeled.weak, base.unlabeled.weak)
+    assert not torch.equal(build(root, labeled_distortion=False).batch(1).labeled.images, base.labeled.images)
+    gray = build(root, grayscale_probability=1).batch(1).unlabeled
+    inside = gray.valid
+    assert torch.allclose(gray.strong[0][:, 0][inside], gray.strong[0][:, 2][inside], atol=1e-6)
+    blurred = build(root, blur_probability=1, blur_range=(3, 3), resize_range=(2, 2)).batch(1).unlabeled
+    sharp = build(root, resize_range=(2, 2)).batch(1).unlabeled
+    assert blurred.strong[0].diff(dim=-1).abs().mean() < 0.5 * sharp.strong[0].diff(dim=-1).abs().mean()
+
+
+def test_images_smaller_than_the_crop(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, size=(10, 15))
+    batch = build(root, resize_range=(1, 1), blur_probability=1).batch(0)
+    color = torch.tensor(PADDING_COLOR) / 255
+    for images, valid in (
+        (batch.labeled.images, batch.labeled.valid),
+        *((view, batch.unlabeled.valid) for view in (batch.unlabeled.weak, *batch.unlabeled.strong)),
+    ):
+        assert valid[:, :10, :15].all()
+        assert valid.sum() == len(valid) * 150
+        assert torch.allclose(images.movedim(1, -1)[~valid], color)
+    assert (batch.labeled.labels[~batch.labeled.valid] == IGNORE).all()
+
+
+def test_all_ignored_masks(root: Path) -> None:
+    for path in (root / "masks/train").iterdir():
+        Image.fromarray(np.full((40, 48), 255, np.uint8)).save(path)
+    assert (build(root).batch(0).labeled.labels == IGNORE).all()
+
+
+def test_a_corrupt_mask_beside_an_unlabeled_image_goes_unnoticed(root: Path) -> None:
+    (root / "labeled.txt").write_text("a00\na01")
+    before = build(root, labeled_split="labeled.txt").batch(0)
+    (root / "masks/train/a02.png").write_bytes(b"not a mask")
+    (root / "masks/train/u00.png").write_bytes(b"")
+    batches = build(root, labeled_split="labeled.txt")
+    assert same(batches.batch(0), before)
+    assert not batches.bad_unlabeled
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("broken", ["images/train/a01.png", "masks/train/a01.png"])
+def test_a_corrupt_labeled_file_is_named(root: Path, num_workers: int, broken: str) -> None:
+    (root / broken).write_bytes((root / broken).read_bytes()[:90])
+    with pytest.raises(DataError, match=broken) as error:
+        list(batch_iterator(build(root), 0, 3, num_workers))
+    assert "Traceback" not in str(error.value)
+
+
+def test_a_labeled_mask_of_another_size_is_named(root: Path) -> None:
+    write_mask(root / "masks/train/a01.png", 0, (48, 40))
+    with pytest.raises(DataError, match="labeled image a01 has 40 x 48"):
+        build(root).batch(0)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_corrupt_unlabeled_image_is_replaced_and_told_once(
+    root: Path, num_workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    intact = list(batch_iterator(build(root), 0, 4))
+    (root / "images/train/u02.png").write_bytes(b"no picture")
+    batches = build(root)
+    with caplog.at_level(logging.WARNING):
+        found = list(batch_iterator(batches, 0, 4, num_workers))
+    assert list(batches.bad_unlabeled) == ["u02"]
+    assert len(caplog.records) == 1
+    assert "u02.png" in caplog.text
+    assert all(same(a, build(root).batch(step)) for step, a in enumerate(found))
+    changed = sum(
+        not torch.equal(a, b)
+        for before, after in zip(intact, found, strict=True)
+        for a, b in zip(before.unlabeled.weak, after.unlabeled.weak, strict=True)
+    )
+    assert 1 <= changed <= 4  # 16 samples show each of 5 images 3 or 4 times; the other samples are as before
+
+
+def test_nothing_but_corrupt_unlabeled_images_is_an_error(root: Path) -> None:
+    for path in (root / "images/train").glob("u*"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"none of 11 unlabeled images drawn can be read: .*u0\d\.png"):
+        build(root).batch(0)
+
+
+def test_labels_that_ignore_names_reach_the_batch(root: Path) -> None:
+    write_classes(root, ignore_index=[255, 17])
+    for path in (root / "masks/train").iterdir():
+        Image.fromarray(np.full((40, 48), 17, np.uint8)).save(path)
+    assert (build(root).batch(0).labeled.labels == IGNORE).all()
+
+
+def test_a_batch_can_move(root: Path) -> None:
+    batch = build(root).batch(0)
+    assert same(batch.to(torch.device("cpu")), batch)
+
+
+def test_the_cache_keeps_what_fits() -> None:
+    cache, reads = ArrayCache(2.5), Counter()
+
+    def read(key: str):
+        def fresh() -> np.ndarray:
+            reads[key] += 1
+            return np.zeros(2**20, np.uint8)
+
+        return fresh
+
+    for key in "abcabc":
+        cache.get(key, read(key))
+    assert reads == {"a": 1, "b": 1, "c": 2}

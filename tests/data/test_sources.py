@@ -1,0 +1,294 @@
+"""The folder source: what it finds, how it reads it, and what it says of a folder that is not right."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folders import COLORS, make_folder, write_classes, write_image, write_mask
+from PIL import Image
+
+from s4former.config.errors import DataError
+from s4former.data import DataConfig, evaluation_pairs, open_source, write_splits
+from s4former.types import IGNORE
+
+
+def write_list(root: Path, name: str, lines: list[str]) -> str:
+    (root / name).write_text("\n".join(lines))
+    return name
+
+
+def test_without_lists_images_with_a_mask_are_labeled(tmp_path: Path) -> None:
+    source = open_source(DataConfig(root=str(make_folder(tmp_path, 2, 3, 1))))
+    assert source.labeled == ("a00", "a01")
+    assert source.unlabeled == ("u00", "u01", "u02")
+    assert (source.val, source.test) == (("v00",), ())
+    assert source.classes.names == ("ground", "red", "blue")
+    assert source.classes.colors == tuple(tuple(color) for color in COLORS)
+
+
+def test_a_list_hides_the_masks_of_the_rest(tmp_path: Path) -> None:
+    split = write_list(make_folder(tmp_path, 3, 1), "labeled.txt", ["a02"])
+    source = open_source(DataConfig(root=str(tmp_path), labeled_split=split))
+    assert source.labeled == ("a02",)
+    assert source.unlabeled == ("a00", "a01", "u00")
+    with pytest.raises(ValueError, match="never opened"):
+        source.read_mask("a00", "unlabeled")
+
+
+@pytest.mark.parametrize("labeled", [1, 2, 3])
+@pytest.mark.parametrize("unlabeled", [0, 1, 5])
+def test_small_numbers(tmp_path: Path, labeled: int, unlabeled: int) -> None:
+    source = open_source(DataConfig(root=str(make_folder(tmp_path, labeled, unlabeled))))
+    assert (len(source.labeled), len(source.unlabeled)) == (labeled, unlabeled)
+
+
+def test_published_pairs_and_subfolders(tmp_path: Path) -> None:
+    """Lines that name image and mask from further up, and a mask whose name is not the image's."""
+    root = make_folder(tmp_path, 0, 0, 1)
+    image = write_image(root / "left/train/jena/x_0_left.png", 1)
+    labels = write_mask(root / "fine/train/jena/x_0_ids.png", 1)
+    write_image(root / "left/train/jena/y_0_left.png", 2)
+    config = DataConfig(
+        root=str(root),
+        train_images="left/train",
+        train_masks="fine/train",
+        labeled_split=write_list(
+            root, "l.txt", ["left/train/jena/x_0_left.png fine/train/jena/x_0_ids.png", ""]
+        ),
+    )
+    source = open_source(config)
+    assert source.labeled == ("jena/x_0_left",)
+    assert source.unlabeled == ("jena/y_0_left",)
+    assert np.array_equal(source.read_image("jena/x_0_left", "labeled"), image)
+    assert np.array_equal(source.read_mask("jena/x_0_left", "labeled"), labels)
+
+
+def test_one_image_folder_with_lists(tmp_path: Path) -> None:
+    """VOC's layout: all images lie in one folder; held-out ones do not end up among the unlabeled."""
+    root = make_folder(tmp_path, 3, 2, 0)
+    config = DataConfig(
+        root=str(root),
+        labeled_split=write_list(root, "l.txt", ["a00.png"]),
+        val_images="images/train",
+        val_masks="masks/train",
+        val_split=write_list(root, "v.txt", ["a02"]),
+    )
+    source = open_source(config)
+    assert (source.labeled, source.unlabeled, source.val) == (("a00",), ("a01", "u00", "u01"), ("a02",))
+
+
+def test_labeled_images_must_not_be_validated_on(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, 3, 2, 0)
+    config = DataConfig(
+        root=str(root),
+        labeled_split=write_list(root, "l.txt", ["a00", "a01"]),
+        val_images="images/train",
+        val_masks="masks/train",
+        val_split=write_list(root, "v.txt", ["a01", "a02"]),
+    )
+    with pytest.raises(DataError, match="1 labeled images are also val images: a01"):
+        open_source(config)
+
+
+def test_unlabeled_val_images_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = make_folder(tmp_path, 3, 2, 0)
+    config = DataConfig(
+        root=str(root),
+        labeled_split=write_list(root, "l.txt", ["a00"]),
+        unlabeled_split=write_list(root, "u.txt", ["u00", "a02"]),
+        val_images="images/train",
+        val_masks="masks/train",
+        val_split=write_list(root, "v.txt", ["a02"]),
+    )
+    with caplog.at_level(logging.WARNING):
+        assert open_source(config).unlabeled == ("u00", "a02")
+    assert "1 unlabeled images are also val images: a02" in caplog.text
+
+
+def test_missing_listed_images_are_named_and_counted(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, 1)
+    split = write_list(root, "l.txt", ["a00", *(f"gone{i}" for i in range(7))])
+    with pytest.raises(DataError) as error:
+        open_source(DataConfig(root=str(root), labeled_split=split))
+    assert "7 of 8 images" in str(error.value)
+    assert "gone0, gone1, gone2, gone3, gone4 and 2 more" in str(error.value)
+    assert "gone5" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda root: shutil.rmtree(root / "masks/train"), "set data.train_masks"),
+        (lambda root: shutil.rmtree(root / "images/val"), "set data.val_images"),
+        (lambda root: (root / "masks/val/v01.png").unlink(), "1 of 2 val images have no mask in .*: v01"),
+        (lambda root: (root / "classes.json").unlink(), "classes file .*should look like"),
+        (lambda root: write_classes(root, names="ground"), "no list of class names"),
+        (lambda root: write_classes(root, ignore_index=1), "value 1 is both the class 'red' and"),
+        (lambda root: write_classes(root, colors=[[0, 0, 0]]), "3 names, 1 colors"),
+        (lambda root: write_classes(root, colors=[[0, 0, 0], [0, 0, 300], [1, 1, 1]]), "from 0 to 255"),
+        (lambda root: [file.unlink() for file in (root / "masks/train").iterdir()], "is labeled: expected"),
+        (lambda root: write_image(root / "images/train/a00.bmp", 0), "a00.bmp and a00.png have the same id"),
+    ],
+)
+def test_what_is_not_right_is_named(tmp_path: Path, break_it, message: str) -> None:
+    break_it(make_folder(tmp_path))
+    with pytest.raises(DataError, match=message) as error:
+        open_source(DataConfig(root=str(tmp_path)))
+    assert error.value.exit_code == 3
+
+
+def test_missing_root(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"set data\.root"):
+        open_source(DataConfig(root=str(tmp_path / "nowhere")))
+
+
+def test_the_parts_are_written_as_lists(tmp_path: Path) -> None:
+    source = open_source(DataConfig(root=str(make_folder(tmp_path, 2, 0, 1))))
+    write_splits(source, tmp_path / "splits")
+    texts = {path.name: path.read_text() for path in (tmp_path / "splits").iterdir()}
+    assert texts == {"labeled.txt": "a00\na01\n", "val.txt": "v00\n"}
+
+
+def test_evaluation_pairs(tmp_path: Path) -> None:
+    source = open_source(DataConfig(root=str(make_folder(tmp_path))))
+    pairs = list(evaluation_pairs(source, "val"))
+    assert [id for id, _, _ in pairs] == ["v00", "v01"]
+    assert pairs[0][1].dtype == np.uint8
+    assert pairs[0][2].dtype == np.int64
+    with pytest.raises(DataError, match=r"no test images; set data\.test_images"):
+        evaluation_pairs(source, "test")
+
+
+def test_evaluation_pairs_are_read_one_by_one(tmp_path: Path) -> None:
+    (make_folder(tmp_path) / "images/val/v01.png").write_bytes(b"no picture")
+    pairs = evaluation_pairs(open_source(DataConfig(root=str(tmp_path))), "val")
+    assert next(pairs)[0] == "v00"
+    with pytest.raises(DataError, match=r"v01\.png"):
+        next(pairs)
+
+
+def test_a_mask_of_another_size_is_an_error(tmp_path: Path) -> None:
+    write_mask(make_folder(tmp_path) / "masks/val/v00.png", 0, (48, 40))
+    with pytest.raises(DataError, match=r"v00 has 40 x 48 .* mask 48 x 40"):
+        next(evaluation_pairs(open_source(DataConfig(root=str(tmp_path))), "val"))
+
+
+def test_palette_indices_are_kept(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (40, 48), dtype=np.uint8)
+    palette = Image.fromarray(labels, mode="P")
+    palette.putpalette([value for color in COLORS for value in color])
+    palette.save(make_folder(tmp_path) / "masks/train/a00.png")
+    assert Image.open(tmp_path / "masks/train/a00.png").mode == "P"
+    source = open_source(DataConfig(root=str(tmp_path)))
+    assert np.array_equal(source.read_mask("a00", "labeled"), labels)
+
+
+def test_16_bit_and_1_bit_masks_are_read(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    labels = np.random.default_rng(0).integers(0, 2, (40, 48))
+    Image.fromarray(labels.astype(np.uint16)).save(root / "masks/train/a00.png")
+    Image.fromarray(labels.astype(bool)).save(root / "masks/train/a01.png")
+    source = open_source(DataConfig(root=str(root)))
+    for id in ("a00", "a01"):
+        assert np.array_equal(source.read_mask(id, "labeled"), labels)
+
+
+def test_color_masks_are_refused(tmp_path: Path) -> None:
+    write_image(make_folder(tmp_path) / "masks/train/a00.png", 0)
+    with pytest.raises(DataError, match=r"a00\.png: expected a mask with one channel .* mode RGB"):
+        open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
+def test_images_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
+    root = make_folder(tmp_path)
+    picture = Image.open(root / "images/train/u00.png").convert(mode)
+    (root / "images/train/u00.png").unlink()
+    picture.save(root / "images/train/u00.TIFF")
+    pixels = open_source(DataConfig(root=str(root))).read_image("u00", "unlabeled")
+    assert np.array_equal(pixels, np.array(picture.convert("RGB")))
+
+
+def test_16_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    Image.fromarray(np.full((40, 48), 3000, np.uint16)).save(root / "images/train/u00.png")
+    with pytest.raises(DataError, match="save it with 8 bits"):
+        open_source(DataConfig(root=str(root))).read_image("u00", "unlabeled")
+
+
+def test_unknown_labels_are_named_and_counted(tmp_path: Path) -> None:
+    labels = np.zeros((40, 48), np.uint8)
+    labels[0, :7] = 17
+    Image.fromarray(labels).save(make_folder(tmp_path) / "masks/train/a00.png")
+    with pytest.raises(DataError) as error:
+        open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+    message = str(error.value)
+    assert "a00.png" in message
+    assert "17 (7 pixels)" in message
+    assert "ignore_index" in message
+    assert "names" in message
+
+
+def test_ignored_values_become_ignore(tmp_path: Path) -> None:
+    labels = np.zeros((40, 48), np.uint8)
+    labels[0, :7], labels[1] = 17, 99
+    Image.fromarray(labels).save(make_folder(tmp_path) / "masks/train/a00.png")
+    write_classes(tmp_path, ignore_index=[17, 99])
+    mask = open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+    assert (mask == IGNORE).sum() == 7 + 48
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation(tmp_path: Path, orientation: int) -> None:
+    """An image is turned as its tag says; the mask fits the turned image, or bears a tag as well."""
+    root = make_folder(tmp_path)
+    turned = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: np.rot90(a),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, labels = write_image(tmp_path / "x.png", 0), write_mask(tmp_path / "y.png", 0)
+    for id in ("a00", "a01"):
+        Image.fromarray(pixels).save(root / f"images/train/{id}.png", exif=exif)
+    Image.fromarray(np.ascontiguousarray(turned(labels))).save(root / "masks/train/a00.png")
+    Image.fromarray(labels).save(root / "masks/train/a01.png", exif=exif)
+    source = open_source(DataConfig(root=str(root)))
+    for id in ("a00", "a01"):
+        assert np.array_equal(source.read_image(id, "labeled"), turned(pixels))
+        assert np.array_equal(source.read_mask(id, "labeled"), turned(labels))
+
+
+def test_truncated_files_are_named(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    for path in (root / "images/train/a00.png", root / "masks/train/a00.png"):
+        path.write_bytes(path.read_bytes()[:-200])
+    source = open_source(DataConfig(root=str(root)))
+    with pytest.raises(DataError, match=r"cannot read the image .*images/train/a00\.png"):
+        source.read_image("a00", "labeled")
+    with pytest.raises(DataError, match=r"cannot read the mask .*masks/train/a00\.png"):
+        source.read_mask("a00", "labeled")
+
+
+def test_fingerprint(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "one")
+    first = open_source(DataConfig(root=str(root))).fingerprint()
+    shutil.copytree(root, tmp_path / "two")
+    moved = DataConfig(root=str(tmp_path / "two"))
+    (tmp_path / "two/masks/train/u00.png").write_bytes(b"")  # labels u00: another data set
+    assert open_source(moved).fingerprint() != first
+    (tmp_path / "two/masks/train/u00.png").unlink()
+    assert open_source(moved).fingerprint() == first
+    os.truncate(tmp_path / "two/images/train/u00.png", 100)
+    assert open_source(moved).fingerprint() != first
