@@ -1,0 +1,1 @@
+"""Networks: plain vision transformers with segmentation heads, and the weights they start from."""

@@ -1,0 +1,103 @@
+"""Heads: reordering their linear maps changes no number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s4former.models.heads import upsampled_conv as module
+from s4former.models.heads.linear import LinearHead
+from s4former.models.heads.setr_pup import SETRPUPHead
+from s4former.models.heads.upsampled_conv import conv_then_enlarge, upsampled_conv3x3
+from s4former.ops.resize import resize_bilinear
+
+
+def numbers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def enlarge_then_conv(x: Tensor, weight: Tensor, scale: int) -> Tensor:
+    enlarged = resize_bilinear(x, (x.shape[-2] * scale, x.shape[-1] * scale))
+    return F.conv2d(enlarged, weight, padding=1)
+
+
+def classified_last(head: SETRPUPHead, grid: Tensor, scale: int) -> Tensor:
+    """The published order: upsampling of all channels, then the classifier."""
+    x = head.stages(head.norm(grid.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+    return head.classifier(resize_bilinear(x, (x.shape[-2] * scale, x.shape[-1] * scale)))
+
+
+@pytest.mark.parametrize(("num_convs", "scale"), [(4, 2), (2, 4), (1, 2)])
+def test_classifying_before_the_last_upsampling_changes_nothing(num_convs: int, scale: int) -> None:
+    head = SETRPUPHead(8, 6, num_classes=5, num_convs=num_convs, scale=scale).double().eval()
+    nn.init.normal_(head.classifier.weight)
+    nn.init.normal_(head.classifier.bias)
+    grid = numbers(2, 8, 3, 4, dtype=torch.float64)
+    size = (3 * scale**num_convs, 4 * scale**num_convs)
+    logits, published = head(grid, size), classified_last(head, grid, scale)
+    torch.testing.assert_close(logits, published, rtol=0, atol=1e-12)
+    parameters = [*head.norm.parameters(), *head.stages[0].parameters(), *head.classifier.parameters()]
+    out = numbers(*logits.shape, seed=1, dtype=torch.float64)
+    pairs = zip(
+        torch.autograd.grad(logits, parameters, out),
+        torch.autograd.grad(published, parameters, out),
+        strict=True,
+    )
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_largest_map_has_a_channel_a_class() -> None:
+    head = SETRPUPHead(8, 6, num_classes=5).eval()
+    shapes: list[torch.Size] = []
+    for layer in head.modules():
+        layer.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.shape))
+    logits = head(numbers(1, 8, 2, 2), (32, 32))
+    assert logits.shape == (1, 5, 32, 32)
+    assert max(shape[-1] for shape in shapes if shape[1] == 6) == 16
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("shape", [(2, 5, 4, 6), (1, 5, 1, 1), (1, 5, 1, 4), (3, 5, 7, 2)])
+def test_convolving_before_enlarging_changes_nothing(scale: int, shape: tuple[int, ...]) -> None:
+    x = numbers(*shape, dtype=torch.float64).requires_grad_()
+    weight = numbers(7, 5, 3, 3, seed=1, dtype=torch.float64).requires_grad_()
+    cheap, plain = conv_then_enlarge(x, weight, scale), enlarge_then_conv(x, weight, scale)
+    torch.testing.assert_close(cheap, plain, rtol=0, atol=1e-12)
+    out = numbers(*plain.shape, seed=2, dtype=torch.float64)
+    for one, other in zip(
+        torch.autograd.grad(cheap, (x, weight), out),
+        torch.autograd.grad(plain, (x, weight), out),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_large_maps_take_the_cheap_order(scale: int) -> None:
+    x, weight = numbers(1, 128, 64 // scale, 64 // scale), numbers(128, 128, 3, 3, seed=1)
+    assert x.numel() * scale**2 * weight[:, 0].numel() >= module._WORTHWHILE
+    result = upsampled_conv3x3(x, weight.requires_grad_(), scale)
+    assert type(result.grad_fn).__name__ == "_SpreadAndBlurBackward"
+    torch.testing.assert_close(result, enlarge_then_conv(x, weight, scale), rtol=1e-4, atol=1e-3)
+
+
+def test_small_maps_take_the_plain_order_to_the_bit() -> None:
+    x, weight = numbers(1, 5, 4, 6), numbers(7, 5, 3, 3, seed=1)
+    assert torch.equal(upsampled_conv3x3(x, weight, 2), enlarge_then_conv(x, weight, 2))
+
+
+def test_any_size_of_logits() -> None:
+    grid = numbers(1, 8, 3, 4)
+    assert SETRPUPHead(8, 6, 5, num_convs=2).eval()(grid, (50, 61)).shape == (1, 5, 50, 61)
+    assert LinearHead(8, 1, 5)((grid,), (50, 61)).shape == (1, 5, 50, 61)
+
+
+def test_linear_head_is_one_linear_map_of_normalized_taps() -> None:
+    head = LinearHead(8, num_taps=2, num_classes=5)
+    grids = (numbers(2, 8, 3, 4), numbers(2, 8, 3, 4, seed=1))
+    logits = head(grids, (3, 4))
+    token = torch.cat([F.layer_norm(grid[1, :, 2, 3], (8,), eps=1e-6) for grid in grids])
+    torch.testing.assert_close(logits[1, :, 2, 3], head.classifier.weight @ token)
