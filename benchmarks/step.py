@@ -1,0 +1,265 @@
+"""What one training step costs: time, CPU time, memory, arithmetic, and the phases it is spent in.
+
+    python benchmarks/step.py --preset small_2x2_256
+    python benchmarks/step.py --preset published_1x1_512 --out results/step.json
+
+Machines differ and are noisy, so the number to compare is the *cost*: the median step time multiplied by the
+rate of a float32 matrix product measured in the same run, in GFLOP-equivalents. Its floor is the arithmetic of
+the step, which torch's FLOP counter counts. The presets are the networks and losses of the authors' released
+step, for which the cost is 9,900 (published_1x1_512, 9.7 GB) and 2,700 (small_2x2_256, 3.5 GB) on 2 threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from s4former.methods import Method, config_class
+from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
+from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
+
+NUM_CLASSES = 21
+RELEASED = {"published_1x1_512": (9_900, 9.7), "small_2x2_256": (2_700, 3.5)}
+HEADS: dict[str, Any] = {
+    "taps": (11,),
+    "head": "setr_pup",
+    "head_channels": 256,
+    "head_convs": 4,
+    "auxiliary_taps": (4, 7, 9, 11),
+    "auxiliary_convs": 2,
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network, a crop and a batch."""
+
+    model: ModelConfig
+    crop: int
+    images: int
+
+
+PRESETS = {
+    "published_1x1_512": Preset(ModelConfig(backbone="deit_base_patch16_224", **HEADS), 512, 1),
+    "small_2x2_256": Preset(
+        ModelConfig(
+            backbone="vit",
+            custom=CustomViT(embed_dim=384, depth=12, num_heads=6, patch_size=16, image_size=(256, 256)),
+            **HEADS,
+        ),
+        256,
+        2,
+    ),
+}
+
+
+class Stopwatch:
+    """Adds up the wall time spent inside wrapped calls, by name."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def now(self) -> float:
+        """Wall time, after the device has finished."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def wrap(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``call`` with its time added to ``name``."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = self.now()
+            result = call(*args, **kwargs)
+            self.seconds[name] += self.now() - start
+            return result
+
+        return timed
+
+
+def product_rate(device: torch.device, side: int = 2048, seconds: float = 1.0) -> float:
+    """Rate of a float32 matrix product, in GFLOP/s, over about ``seconds``."""
+    left, right = torch.rand(2, side, side, device=device)
+    watch = Stopwatch(device)
+    rates = []
+    begin = watch.now()
+    while watch.now() - begin < seconds or len(rates) < 5:
+        start = watch.now()
+        left @ right
+        rates.append(2 * side**3 / (watch.now() - start) / 1e9)
+    return statistics.median(rates)
+
+
+def make_batch(preset: Preset, device: torch.device, step: int) -> Batch:
+    """Random images and labels of a preset's sizes."""
+    generator = torch.Generator().manual_seed(step)
+    size = (preset.crop, preset.crop)
+    labeled, weak, strong = torch.rand(3, preset.images, 3, *size, generator=generator)
+    labels = torch.randint(0, NUM_CLASSES, (preset.images, *size), generator=generator)
+    valid = torch.ones(preset.images, *size, dtype=torch.bool)
+    batch = Batch(
+        LabeledBatch(labeled, labels, valid),
+        UnlabeledBatch(weak, (strong,), valid),
+        DrawKey(seed=0, step=step),
+    )
+    return batch.to(device)
+
+
+def build(preset: Preset, name: str, device: torch.device) -> tuple[Method, torch.optim.Optimizer]:
+    """Method and optimizer of a preset; threshold 0 keeps every pixel in every loss."""
+    config = config_class(name)
+    settings = {"confidence_threshold": 0.0} if "confidence_threshold" in config.model_fields else {}
+    method = config(**settings).build(build_segmenter(preset.model, NUM_CLASSES, seed=0)).to(device)
+    method.train()
+    trained = [p for p in method.parameters() if p.requires_grad]
+    return method, torch.optim.SGD(trained, lr=1e-3, momentum=0.9)
+
+
+def instrument(method: Method, watch: Stopwatch) -> None:
+    """Time the passes of student and teacher separately."""
+    student = method.student
+    for verb in ("encode", "decode", "decode_auxiliary"):
+        setattr(student, verb, watch.wrap(f"student {verb}", getattr(student, verb)))
+    teacher = method.scored.get("teacher")
+    if teacher is not None:
+        teacher.forward = watch.wrap("teacher", teacher.forward)  # type: ignore[method-assign]
+
+
+def measure(preset: Preset, name: str, device: torch.device, precision: str, repeats: int) -> dict[str, Any]:
+    """Run a preset's step and return its costs."""
+    method, optimizer = build(preset, name, device)
+    watch = Stopwatch(device)
+    rates = [product_rate(device)]
+
+    def forward(batch: Batch) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return method(batch).loss
+
+    phases: dict[str, Callable[..., Any]] = {
+        "forward": forward,
+        "backward": lambda loss: loss.backward(),
+        "optimizer": lambda: (optimizer.step(), optimizer.zero_grad(set_to_none=True)),
+        "teacher follows": method.after_update,
+    }
+
+    def one_step(step: int, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
+        batch = make_batch(preset, device, step)
+        loss = wrap("forward", phases["forward"])(batch)
+        wrap("backward", phases["backward"])(loss)
+        wrap("optimizer", phases["optimizer"])()
+        wrap("teacher follows", phases["teacher follows"])(step)
+
+    with FlopCounterMode(display=False) as counter:
+        one_step(0, lambda _, call: call)
+    instrument(method, watch)
+    wall, cpu = [], []
+    for step in track(range(1, repeats + 1), f"{name}, {repeats} steps", console=Console(stderr=True)):
+        start, cpu_start = watch.now(), time.process_time()
+        one_step(step, watch.wrap)
+        wall.append(watch.now() - start)
+        cpu.append(time.process_time() - cpu_start)
+        rates.append(product_rate(device, seconds=0.3))
+
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device)
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    rate, median = statistics.median(rates), statistics.median(wall)
+    gflop = counter.get_total_flops() / 1e9
+    return {
+        "step_seconds_median": median,
+        "step_seconds": wall,
+        "cpu_seconds_median": statistics.median(cpu),
+        "peak_memory_gb": memory / 1e9,
+        "counted_gflop": gflop,
+        "float32_product_gflops": rate,
+        "float32_product_gflops_all": rates,
+        "cost_gflop_equivalents": median * rate,
+        "efficiency": gflop / (median * rate),
+        "phases_seconds": {phase: seconds / repeats for phase, seconds in watch.seconds.items()},
+    }
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """Print one result as a table."""
+    table = Table(title=f"{result['preset']}, {result['method']}, {result['hardware']}")
+    table.add_column("what")
+    table.add_column("measured", justify="right")
+    released = RELEASED[result["preset"]]
+    rows = {
+        "step, median": f"{result['step_seconds_median']:.2f} s",
+        "CPU time": f"{result['cpu_seconds_median']:.2f} s",
+        "peak memory": f"{result['peak_memory_gb']:.2f} GB   (released: {released[1]} GB)",
+        "arithmetic": f"{result['counted_gflop']:,.0f} GFLOP",
+        "float32 product": f"{result['float32_product_gflops']:,.0f} GFLOP/s",
+        "cost": f"{result['cost_gflop_equivalents']:,.0f} GFLOP-eq. (released: {released[0]:,})",
+    }
+    rows |= {f"  {phase}": f"{seconds:.3f} s" for phase, seconds in result["phases_seconds"].items()}
+    for what, value in rows.items():
+        table.add_row(what, value)
+    console.print(table)
+
+
+def hardware_name(device: torch.device) -> str:
+    """What ran it, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return f"{line.split(':')[1].strip()}, {torch.get_num_threads()} threads"
+    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    """Measure one preset and print the result."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
+    parser.add_argument("--method", default="s4former", help="supervised, mean_teacher or s4former")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (the reference used 2)")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    result = measure(PRESETS[options.preset], options.method, device, options.precision, options.repeats)
+    result = {
+        "preset": options.preset,
+        "method": options.method,
+        "precision": options.precision,
+        "hardware": hardware_name(device),
+        "torch": torch.__version__,
+        "python": sys.version.split()[0],
+        "date": time.strftime("%Y-%m-%d"),
+        "released_cost": RELEASED[options.preset][0],
+        "released_memory_gb": RELEASED[options.preset][1],
+        **result,
+    }
+    show(result, Console())
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""CamVid street scenes (11 classes, 480 x 360), few labeled frames, ViT-S/14 with DINOv2-derived weights.
+
+Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs/camvid
+         method.name=supervised or mean_teacher for the baselines;
+         data.labeled_split=splits/1_64/labeled.txt data.unlabeled_split=splits/1_64/unlabeled.txt: 6 labels
+Expect   see benchmarks/results/camvid_*.md: scores, time and hardware of the runs that were made
+Data     a folder with images/, masks/, splits/ and classes.json; README of the data set for its licence
+"""
+
+from __future__ import annotations
+
+from s4former.data.config import DataConfig
+from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.optim import OptimizerConfig
+from s4former.engine.run import Run
+from s4former.methods.s4former import S4FormerConfig
+from s4former.models.config import ModelConfig
+
+
+def recipe() -> Run:
+    """Return the S4Former run at 1/16 (23 labeled frames), sized for two CPU cores or any GPU."""
+    return Run(
+        steps=600,
+        evaluate_every=200,
+        save_every=100,
+        data=DataConfig(
+            root="data/camvid",
+            labeled_split="splits/1_16/labeled.txt",
+            unlabeled_split="splits/1_16/unlabeled.txt",
+            crop_size=224,
+            labeled_batch_size=4,
+            unlabeled_batch_size=4,
+        ),
+        model=ModelConfig(
+            backbone="vit_small_patch14_dinov2",
+            pretrained="weights/dinov2_vits14.safetensors",
+            taps=(10,),
+            head="linear",
+            frozen_blocks=6,
+        ),
+        method=S4FormerConfig(),
+        optimizer=OptimizerConfig(
+            name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
+        ),
+        evaluate=EvaluateConfig(part="val", mode="whole"),
+    )
