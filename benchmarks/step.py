@@ -167,9 +167,9 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
         wrap("optimizer", phases["optimizer"])()
         wrap("teacher follows", phases["teacher follows"])(step)
 
-    with FlopCounterMode(display=False) as counter:
-        one_step(0, lambda _, call: call)
     instrument(method, watch)
+    one_step(0, watch.wrap)
+    watch.seconds.clear()
     wall, cpu = [], []
     for step in track(range(1, repeats + 1), f"{name}, {repeats} steps", console=Console(stderr=True)):
         start, cpu_start = watch.now(), time.process_time()
@@ -182,6 +182,8 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
         memory = torch.cuda.max_memory_allocated(device)
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with FlopCounterMode(display=False) as counter:  # last, because counting takes memory
+        one_step(0, lambda _, call: call)
     rate, median = statistics.median(rates), statistics.median(wall)
     gflop = counter.get_total_flops() / 1e9
     return {

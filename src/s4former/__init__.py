@@ -1,0 +1,92 @@
+"""Train vision transformers for semantic segmentation from many images and few masks.
+
+>>> import s4former
+>>> outcome = s4former.train("demo", ["steps=40"], out="runs/first")  # doctest: +SKIP
+>>> s4former.load("runs/first").predict("image.jpg").mask  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s4former.engine.keeper import Outcome
+    from s4former.engine.predict import Model, Prediction
+    from s4former.engine.run import Run
+
+__version__ = "0.1.0"
+__all__ = ["Model", "Outcome", "Prediction", "Run", "__version__", "load", "train"]
+
+# What needs torch is imported when it is asked for, so that `import s4former` takes no time.
+_HOMES = {
+    "Model": "s4former.engine.predict",
+    "Outcome": "s4former.engine.keeper",
+    "Prediction": "s4former.engine.predict",
+    "Run": "s4former.engine.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 's4former' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def train(
+    config: str | Path | Run,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    out: str | Path,
+    seed: int | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> Outcome:
+    """Train a run and return where it is and how it scored.
+
+    Args:
+        config: A recipe's name, a ``.py`` or ``.yaml`` file, or a `Run`.
+        overrides: ``["data.crop_size=224"]`` or ``{"data.crop_size": 224}``.
+        out: The run folder: new or empty, unless the run is resumed.
+        seed: Short for the override ``seed``.
+        resume: Go on with the run in ``out``, if there is one.
+        progress: Show progress on stderr.
+
+    Raises:
+        s4former.config.errors.S4FormerError: If it cannot be done; the message says what to do instead.
+    """
+    from rich.console import Console
+
+    from s4former.engine import loop
+    from s4former.engine.progress import Progress, progress_for
+    from s4former.recipes import load_run
+
+    run, notes = load_run(config, overrides)
+    if seed is not None:
+        run, _ = load_run(run, {"seed": seed})
+    with progress_for(Console(stderr=True)) if progress else Progress() as shown:
+        for note in notes:
+            shown.note(note)
+        return loop.train(run, Path(out), resume=resume, progress=shown)
+
+
+def load(path: str | Path, device: str = "auto", precision: str | None = None) -> Model:
+    """Load a trained model from a run folder, a model folder or a model file.
+
+    Args:
+        path: Where it is; a run folder stands for the network after its last step.
+        device: Where to compute; ``auto`` is the first CUDA device, else the CPU.
+        precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
+
+    Raises:
+        s4former.config.errors.UserError: If there is no model there.
+    """
+    from s4former.engine.predict import Model
+
+    return Model.load(path, device, precision)

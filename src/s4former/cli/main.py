@@ -1,0 +1,91 @@
+"""The command ``s4former``, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+import s4former
+from s4former.cli.config import app as config_app
+from s4former.cli.demo import demo
+from s4former.cli.predict import predict
+from s4former.cli.train import train
+from s4former.cli.val import val
+from s4former.config.errors import S4FormerError
+
+app = typer.Typer(
+    name="s4former",
+    help=(
+        "Train vision transformers for semantic segmentation from [bold]many images and few masks[/bold].\n\n"
+        "Exit codes: 0 fine, 1 a mistake in what was asked, 2 usage, 3 a problem in the data, "
+        "4 numbers stopped being finite, 75 interrupted but resumable."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        typer.echo(s4former.__version__)
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(demo)
+app.command()(train)
+app.command()(val)
+app.command()(predict)
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Run the command line; a known error is one message and its exit code, a defect keeps its traceback."""
+    try:
+        app()
+    except S4FormerError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _complain(str(error))
+        sys.exit(1)
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _complain(str(error))
+        sys.exit(1)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        _complain(
+            f"the device is out of memory ({str(error).splitlines()[0]}); try a smaller data.crop_size, "
+            "smaller batch sizes, or model.checkpoint_blocks=true"
+        )
+        sys.exit(1)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether the package itself refused a value and says what to type; a library would not."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return Path(frames[-1].filename).is_relative_to(Path(s4former.__file__).parent)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))

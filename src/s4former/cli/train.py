@@ -1,0 +1,82 @@
+"""``s4former train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from s4former.engine.keeper import Outcome
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="A recipe (demo, camvid), a .yaml or a .py file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Any field of `s4former config show`.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder.", show_default="runs/CONFIG_METHOD_seedN")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for seed=N.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")
+    ] = False,
+) -> None:
+    """Train a model; a stopped run goes on with --resume as if it had never stopped.
+
+    Example: s4former train demo steps=40 method.name=supervised --out runs/first
+    """
+    import s4former
+    from s4former.recipes import load_run
+
+    changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
+    run, notes = load_run(config, changes)
+    for note in notes:
+        typer.echo(note, err=True)
+    folder = out or Path("runs") / f"{Path(config).stem}_{run.method.name}_seed{run.seed}"
+    outcome = s4former.train(run, out=folder, resume=resume)
+    _report(outcome, Console())
+
+
+def _report(outcome: Outcome, console: Console) -> None:
+    from s4former.engine.progress import percent
+
+    if outcome.last:
+        console.print(_table(outcome))
+    best = outcome.best
+    if best:
+        console.print(
+            f"best {best['network']} mIoU {percent(best['miou'])} at step {best['step']}, "
+            f"chosen on {best['chosen_on']}: {outcome.folder / 'model_best'}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    else:
+        console.print("not scored: there are no validation images")
+    console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)
+    console.print(
+        f"next: s4former predict {outcome.folder} IMAGES --out DIR",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
+def _table(outcome: Outcome) -> Table:
+    from s4former.engine.progress import percent
+
+    lines = outcome.last
+    first = next(iter(lines.values()))
+    table = Table(title=f"IoU %, {first['part']} ({first['images']} images), step {outcome.steps}")
+    table.add_column("class")
+    for name in lines:
+        table.add_column(f"{name} (deployed)" if name == outcome.deployed else name, justify="right")
+    for label in first["iou"]:
+        table.add_row(label, *(percent(line["iou"][label]) for line in lines.values()))
+    table.add_section()
+    table.add_row("mean", *(percent(line["miou"]) for line in lines.values()), style="bold")
+    return table

@@ -1,0 +1,267 @@
+"""Changing nested configs with ``a.b=c``, and saying plainly what is wrong with a config."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from s4former.config.errors import UserError
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+Variants = Mapping[str, Callable[[str], type[BaseModel]]]
+"""Fields whose config class is chosen by their own ``name``: field to (name to class), which raises
+ValueError for an unknown name. A config class declares its own as the class variable ``variants``."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the core schema of 1.2: PyYAML's own, 1.1, takes ``1_16`` for 116 and ``1e-4`` for a word."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class wants it
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Return the plain data in a YAML text.
+
+    Raises:
+        UserError: If it is not YAML; the message starts with ``where``.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not readable as YAML: {error}") from None
+
+
+def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
+    """Split ``a.b=c`` into its path and its value, read as a YAML scalar or list (``null`` is none).
+
+    Raises:
+        UserError: If there is no ``=``, a part of the path is empty, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise UserError(
+            f"cannot read {text!r} as an override; expected field=value, as in steps=100 or data.root=DIR"
+        )
+    return path, parse_yaml(value, text)
+
+
+def nearest(word: str, known: Iterable[str], fallback: Iterable[str] | None = None) -> str:
+    """Return a hint naming the closest known words, or all of ``fallback`` (by default ``known``) if none is.
+
+    Both the whole word and its last dotted part are compared, so ``crop`` finds ``data.crop_size``.
+    """
+    names = sorted(set(known))
+    by_tail: dict[str, list[str]] = {}
+    for name in names:
+        by_tail.setdefault(name.rpartition(".")[2], []).append(name)
+    tail = word.rpartition(".")[2]
+    close = difflib.get_close_matches(word, names, n=2, cutoff=0.75)
+    close += [
+        name for match in difflib.get_close_matches(tail, by_tail, n=2, cutoff=0.6) for name in by_tail[match]
+    ]
+    close += [name for name in names if tail and name.rpartition(".")[2].startswith(tail)]
+    if close:
+        return f"did you mean {' or '.join(dict.fromkeys(close[:3]))}?"
+    rest = names if fallback is None else sorted(fallback)
+    return f"there are {', '.join(rest)}" if rest else "there is nothing to choose from"
+
+
+def field_paths(config: BaseModel, prefix: str = "") -> list[str]:
+    """Return the dotted path of every field of a config, nested ones included."""
+    paths: list[str] = []
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        paths += (
+            field_paths(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [f"{prefix}{name}"]
+        )
+    return paths
+
+
+def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tuple[ConfigT, list[str]]:
+    """Return a changed copy of a config, and notes about what the changes implied.
+
+    A change of the name of a variant (see `Variants`) comes first, whatever the order: fields that the new
+    class has too keep their values, the others are left out and noted. ``method=supervised`` is short for
+    ``method.name=supervised``.
+
+    Args:
+        config: The config to start from.
+        changes: ``a.b=c`` texts, or a mapping of dotted paths to values; later ones win.
+
+    Raises:
+        UserError: For an unknown field (naming the nearest right one) or a value that does not fit.
+    """
+    if isinstance(changes, Mapping):
+        pairs = [(tuple(str(key).split(".")), value) for key, value in changes.items()]
+    else:
+        pairs = [parse_override(text) for text in changes]
+    variants = variants_of(type(config))
+    notes: list[str] = []
+    rest = []
+    for path, value in pairs:
+        if path[0] in variants and (path[1:] == ("name",) or (len(path) == 1 and isinstance(value, str))):
+            config, left_out = _switch(config, path[0], str(value))
+            notes += left_out
+        else:
+            rest.append((path, value))
+    data = config.model_dump()
+    for path, value in rest:
+        _assign(config, data, path, value)
+    return validated(type(config), data, "these overrides do not fit"), notes
+
+
+def variants_of(model: type[BaseModel] | None) -> Variants:
+    """Return the variants that a config class declares."""
+    variants: Variants = getattr(model, "variants", {})
+    return variants
+
+
+def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]:
+    data = config.model_dump()
+    old = data[field]
+    if old["name"] == name:
+        return config, []
+    try:
+        known = variants_of(type(config))[field](name).model_fields
+    except ValueError as error:
+        raise UserError(f"{field}.name={name}: {error}") from None
+    data[field] = {key: value for key, value in old.items() if key in known} | {"name": name}
+    left_out = [key for key in old if key not in known]
+    notes = [f"{field}.name={name} has no {', '.join(left_out)}: left out"] if left_out else []
+    return validated(type(config), data, f"{field}.name={name} does not fit"), notes
+
+
+def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set one value in the dumped tree; the config beside it tells known fields from free-form dicts."""
+    node: Any = config
+    for depth, key in enumerate(path):
+        if isinstance(node, BaseModel) and key not in type(node).model_fields:
+            beside = [".".join([*path[:depth], name]) for name in type(node).model_fields]
+            hint = nearest(".".join(path), field_paths(config), fallback=beside)
+            raise UserError(f"unknown field {'.'.join(path)}; {hint}")
+        if not isinstance(node, BaseModel | Mapping | None):
+            raise UserError(
+                f"unknown field {'.'.join(path)}: {'.'.join(path[:depth])} is a value, it has no fields"
+            )
+        if depth == len(path) - 1:
+            break
+        node = getattr(node, key) if isinstance(node, BaseModel) else (node or {}).get(key)
+        data[key] = data = data[key] if isinstance(data.get(key), dict) else {}
+    if isinstance(value, Mapping) and isinstance(data.get(path[-1]), dict):
+        data[path[-1]] = data[path[-1]] | value
+    else:
+        data[path[-1]] = value
+
+
+def validated(model: type[ConfigT], data: Any, where: str) -> ConfigT:
+    """Return ``data`` as a config.
+
+    Raises:
+        UserError: If it does not fit: the field, what was given and what was expected, one line each.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        mistakes = [f"  {line}" for line in explain(error, model, data)]
+        raise UserError("\n".join([f"{where}:", *mistakes])) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[str]:
+    """Return one line per wrong field of a config: its dotted path, what was given, and what was expected."""
+    lines: list[str] = []
+    expected: dict[str, tuple[str, list[str]]] = {}  # a field may have several types, each with its complaint
+    for mistake in error.errors(include_url=False):
+        path, siblings = _locate(model, data, mistake["loc"])
+        message = mistake["msg"]
+        if mistake["type"] == "extra_forbidden":
+            lines.append(f"{path}: unknown field; {nearest(str(mistake['loc'][-1]), siblings)}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{path}: missing, expected a value")
+        elif mistake["type"] == "value_error":  # a sentence of our own
+            lines.append(f"{path}: {message.removeprefix('Value error, ')}".removeprefix(": "))
+        else:
+            given = _shortened(mistake["input"])
+            expected.setdefault(path, (given, []))[1].append(
+                message.removeprefix("Input should be ").partition(", unable to")[0]
+            )
+    return lines + [
+        f"{path}: got {given}; expected {', or '.join(messages)}"
+        for path, (given, messages) in expected.items()
+    ]
+
+
+def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """Return the dotted path of a location, without the names of union members, and the fields at its end."""
+    parts: list[str] = []
+    siblings: list[str] = []
+    for place, part in enumerate(loc):
+        if model is None and isinstance(part, str):
+            continue  # the member of a union that was tried
+        parts.append(str(part))
+        if model is None:
+            continue
+        siblings = list(model.model_fields)
+        if place == len(loc) - 1:
+            break
+        field = model.model_fields.get(str(part))
+        data = data.get(part) if isinstance(data, Mapping) else None
+        chosen = variants_of(model).get(str(part))
+        if chosen and isinstance(data, Mapping):
+            model = chosen(str(data.get("name")))
+        else:
+            model = _config_in(field.annotation) if field else None
+    return ".".join(parts), siblings
+
+
+def _config_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the config class in a field's type, as in ``CustomViT | None``."""
+    members = [annotation, *get_args(annotation)]
+    return next((kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _shortened(value: Any, width: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= width else f"{text[:width]}..."
+
+
+def changed_fields(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Return every dotted path at which two dumped configs differ, with both values."""
+    changes: dict[str, tuple[Any, Any]] = {}
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            changes |= changed_fields(before, after, f"{prefix}{key}.")
+        elif before != after:
+            changes[f"{prefix}{key}"] = (before, after)
+    return changes
+
+
+def config_file(path: Path) -> str:
+    """Return the text of a config file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the config {path}: {error}") from None

@@ -1,0 +1,140 @@
+"""What a run leaves behind: files written whole or not at all, and where, with what and by whom it ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors")
+"""Packages whose versions can change a result."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then move it there once it is safely on the disk.
+
+    Whatever happens in between, ``path`` holds its old content or its new one, never a part.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` outlive a power cut, where the system can (Windows cannot open folders)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file whole or not at all; NaN and infinity are refused, as JSON has no word for them."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter to a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def commit(folder: Path | None = None) -> str | None:
+    """Return the git commit that this package runs from, with ``+changes`` if files differ from it.
+
+    None if the package's files are not under version control (an installed package inside somebody's
+    repository is not).
+    """
+    folder = folder or Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if not git("ls-files", "."):
+        return None
+    head = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return f"{head}+changes" if head and changed else head
+
+
+def hardware() -> dict[str, Any]:
+    """Return what the machine is, as far as the standard library knows."""
+    record: dict[str, Any] = {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": _cores(),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        record["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return record
+
+
+def _cores() -> int | None:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def run_record(run: Mapping[str, Any], data: Mapping[str, Any], devices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``run.json``: what runs, on which data, started how, with what, on which machine.
+
+    Args:
+        run: The resolved run, dumped.
+        data: What the data set was: its fingerprint, sizes and classes.
+        devices: What is known of the accelerator and the threads, added to the hardware.
+    """
+    return {
+        "run": dict(run),
+        "command": list(sys.argv),
+        "started": now(),
+        "versions": versions(),
+        "commit": commit(),
+        "hardware": {**hardware(), **devices},
+        "data": dict(data),
+        "resumed": [],
+    }

@@ -1,0 +1,88 @@
+"""Where a run computes and in which precision."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import torch
+
+from s4former.config.errors import UserError
+from s4former.ops.randomness import keyed_generator
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def resolve_device(name: str) -> str:
+    """Return a device that exists: ``auto`` is the first CUDA device, else the CPU.
+
+    Raises:
+        UserError: If the device is not there, or is no device at all.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device={name} is not a device; type device=auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"device={name} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; "
+            "type device=cpu, or install a torch build that fits the driver"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"device={name} was asked for, but there is none; type device=cpu")
+    return name
+
+
+def resolve_precision(precision: Precision, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it."""
+    if precision != "auto":
+        return precision
+    has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_it else "float32"
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which networks run: bfloat16 products of float32 weights, or nothing special."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def set_up(device: str, threads: int | Literal["auto"], deterministic: bool) -> torch.device:
+    """Set the switches of torch that belong to the process, not to a tensor, and return the device.
+
+    Args:
+        device: A resolved device.
+        threads: Threads of one operation on the CPU; ``auto`` leaves them as they are.
+        deterministic: Ask CUDA for repeatable kernels, and warn where there is none. The CPU is repeatable
+            for a given number of threads as it is.
+    """
+    if threads != "auto" and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    if device.startswith("cuda"):
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+        # Products that stay in float32 may use TF32: 10 bits of mantissa, as much as bfloat16 needs and more.
+        torch.set_float32_matmul_precision("highest" if deterministic else "high")
+    return torch.device(device)
+
+
+def seed_layers(seed: int, step: int) -> None:
+    """Key torch's own generators to one step, for layers that draw from them (dropout, drop path)."""
+    torch.manual_seed(int(keyed_generator(seed, "layers", step).integers(2**62)))
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Return what a run records of its device."""
+    record: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
+    if device.startswith("cuda"):
+        properties = torch.cuda.get_device_properties(device)
+        record |= {
+            "accelerator": properties.name,
+            "accelerator_memory_gib": round(properties.total_memory / 2**30, 1),
+            "cuda": torch.version.cuda,
+        }
+    return record

@@ -1,0 +1,88 @@
+"""The run folder: entering it, refusing to mix two runs in it, and what stands in it from the start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from s4former.config.errors import UserError
+from s4former.config.override import changed_fields
+from s4former.config.record import now, read_json, run_record, write_json, write_text
+from s4former.data.sources import Source
+from s4former.engine.device import describe
+from s4former.engine.run import Run
+
+FREE_TO_CHANGE = frozenset(
+    {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
+    | {"data.num_workers", "data.cache_images", "data.root"}
+)
+"""Fields in which a resumed run may differ: they say where and how it computes, not what."""
+
+
+def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
+    """Return the (dumped) run that stands in a folder and is to be resumed, None if the folder is new.
+
+    Raises:
+        UserError: If the folder holds a run that is not to be resumed, or something else.
+    """
+    if (folder / "run.json").exists():
+        if resume:
+            run: dict[str, Any] = read_json(folder / "run.json")["run"]
+            return run
+        if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
+            return None  # it failed before it had anything to lose: a mistake in its config, most likely
+        raise UserError(
+            f"{folder} holds a run already; add --resume to go on with it, or choose another --out"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and is no run folder; choose a new one with --out")
+    return None
+
+
+def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
+    """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
+    if before is None:
+        for part in ("labeled", "unlabeled", "val"):
+            ids = getattr(source, part)
+            write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
+        record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
+    else:
+        record = read_json(folder / "run.json")
+        record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
+    write_json(folder / "run.json", record)
+
+
+def check_same(folder: Path, run: Run, source: Source) -> None:
+    """Make sure that a run to resume is the one in the folder, on the same data.
+
+    Raises:
+        UserError: If not; the message names what differs.
+    """
+    content = read_json(folder / "run.json")
+    changes = changed_fields(content["run"], run.model_dump(mode="json"))
+    changes = {path: values for path, values in changes.items() if path not in FREE_TO_CHANGE}
+    if changes:
+        shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
+        raise UserError(
+            f"{folder} holds another run: {shown}. Resume it with the values it started with, "
+            "or start a new run with another --out"
+        )
+    if content["data"]["fingerprint"] != source.fingerprint():
+        raise UserError(
+            f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
+            "resumed; start a new run with another --out"
+        )
+
+
+def describe_data(source: Source) -> dict[str, Any]:
+    """Return what ``run.json`` says of the data."""
+    classes = source.classes
+    return {
+        "fingerprint": source.fingerprint(),
+        "labeled": len(source.labeled),
+        "unlabeled": len(source.unlabeled),
+        "val": len(source.val),
+        "test": len(source.test),
+        "classes": {"names": classes.names, "colors": classes.colors, "ignore": classes.ignore},
+    }

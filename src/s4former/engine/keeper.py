@@ -1,0 +1,224 @@
+"""Everything that leaves the training loop: lines, scores, panels, saved states and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Integer
+from torch import Tensor
+
+from s4former.config.errors import Interrupted
+from s4former.config.record import write_json
+from s4former.data.sources import Source
+from s4former.engine.checkpoint import Checkpoints
+from s4former.engine.evaluate import Answers, Pixels, evaluate
+from s4former.engine.interrupt import StopRequest
+from s4former.engine.journal import Journal, append_line, forget_after
+from s4former.engine.panels import Panel
+from s4former.engine.predict import Model, ModelCard, architecture_of, save_model
+from s4former.engine.progress import Progress
+from s4former.engine.run import Run
+from s4former.methods import Method
+from s4former.types import Segmenter
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run leaves.
+
+    Attributes:
+        folder: The run folder.
+        steps: Updates of the weights.
+        deployed: The name of the network that ``model/`` holds.
+        last: The lines of ``scores.jsonl`` after the last step, by network; empty without images to score on.
+        best: The line of the deployed network at its best step, chosen on the part that it names.
+    """
+
+    folder: Path
+    steps: int
+    deployed: str
+    last: dict[str, dict[str, Any]]
+    best: dict[str, Any] | None
+
+    def load(self) -> Model:
+        """Return the trained model, as it is after the last step."""
+        return Model.load(self.folder)
+
+
+class _StopWhileScoring(Exception):
+    """A stop was asked for in the middle of an evaluation."""
+
+
+class Keeper:
+    """Keeps the books of one run; the loop tells it of each step.
+
+    Attributes:
+        step: Updates done so far.
+        stop: Whether somebody asked to stop.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        source: Source,
+        method: Method,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+    ) -> None:
+        self.run, self.folder, self.source = run, folder, source
+        self.method, self.optimizer, self.progress = method, optimizer, progress
+        self.stop = StopRequest()
+        self.step = 0
+        self._scored_step = 0
+        self._last: dict[str, dict[str, Any]] = {}
+        self._best: dict[str, Any] | None = None
+        self._checkpoints = Checkpoints(folder)
+        images = run.data.labeled_batch_size
+        if method.views.any and source.unlabeled:
+            images += run.data.unlabeled_batch_size
+        self._journal = Journal(folder / "journal.jsonl", run.log_every, images)
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Take the run up where it was saved; without a state it starts from the beginning."""
+        if state:
+            self.method.load_state_dict(state["method"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self._journal.load_state_dict(state["journal"])
+            self.step, self._scored_step = state["step"], state["scored_step"]
+            self._last, self._best = state["last"], state["best"]
+        for name in ("journal.jsonl", "scores.jsonl"):
+            forget_after(self.folder / name, self.step)
+        self.progress.note(f"resuming after step {self.step} of {self.run.steps}")
+        self._score_if_due()
+        self._stop_if_asked()
+
+    def after_step(self, scalars: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+        """Count one update, and write, score and save what is due.
+
+        Raises:
+            Interrupted: If a stop was asked for; the state is saved by then.
+        """
+        self.step += 1
+        self.progress.stepped(self.step)
+        line = self._journal.note(self.step, scalars, rates, last=self.step == self.run.steps)
+        if line:
+            self.progress.line(line)
+        self._score_if_due()
+        if self.stop.requested or self._due(self.run.save_every):
+            self._save()
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.requested:
+            raise Interrupted(
+                f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
+                "type the same command with --resume to go on"
+            )
+
+    def finish(self) -> Outcome:
+        """Write the model and the result of a run that has taken all its steps."""
+        self._export("model", "after the last step", self._last.get(self._deployed))
+        best = self._best and {**self._best, "chosen_on": self._best["part"]}
+        result = {
+            "steps": self.step,
+            "seconds": round(self._journal.seconds, 2),
+            "finished": True,
+            "deployed": self._deployed,
+            "last": self._last,
+            "best": best,
+        }
+        write_json(self.folder / "result.json", result)
+        return Outcome(self.folder, self.step, self._deployed, self._last, best)
+
+    @property
+    def saved(self) -> str:
+        """A sentence on what there is to go back to."""
+        step = self._checkpoints.newest_step()
+        if step is None:
+            return "No state had been saved yet."
+        return f"The state after step {step} is kept in {self._checkpoints.folder}."
+
+    @property
+    def _deployed(self) -> str:
+        return next(name for name, network in self.method.scored.items() if network is self.method.deployed)
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.run.steps or (every > 0 and self.step % every == 0)
+
+    def _score_if_due(self) -> None:
+        """Score what this step asks for, unless that was done before the run was interrupted."""
+        if not self.step or not self.source.val or self._scored_step == self.step:
+            return
+        if not self._due(self.run.evaluate_every) or self.stop.requested:
+            return
+        try:
+            with self._journal.paused():
+                self._score(self.method.scored)
+        except _StopWhileScoring:
+            return  # scored when the run is resumed
+        self._scored_step = self.step
+
+    def _score(self, networks: dict[str, Segmenter]) -> None:
+        panel = Panel(self.source.classes.colors)
+
+        def on_image(
+            number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
+        ) -> None:
+            if self.stop.requested:
+                raise _StopWhileScoring
+            panel.add(image, mask, answers[self._deployed])
+            self.progress.evaluated_image()
+
+        run = self.run
+        self.progress.evaluating(len(getattr(self.source, run.evaluate.part)))
+        results = evaluate(networks, self.source, run.evaluate, run.device, run.precision, on_image)
+        lines = {
+            name: {"step": self.step, "network": name, "deployed": name == self._deployed, **result.record()}
+            for name, result in results.items()
+        }
+        for line in lines.values():
+            append_line(self.folder / "scores.jsonl", line)
+        panel.save(self.folder / "panels" / f"step_{self.step:08d}.png")
+        self._last = lines
+        self.progress.scores(lines.values())
+        own = lines[self._deployed]
+        if own["miou"] is not None and (self._best is None or own["miou"] > self._best["miou"]):
+            self._best = own
+            self._export("model_best", f"the best mIoU on {own['part']} during training", own)
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "journal": self._journal.state_dict(),
+            "scored_step": self._scored_step,
+            "last": self._last,
+            "best": self._best,
+        }
+        with self._journal.paused():
+            self._checkpoints.save(self.step, state)
+
+    def _export(self, name: str, chosen: str, score: dict[str, Any] | None) -> None:
+        run, classes = self.run, self.source.classes
+        card = ModelCard(
+            architecture=architecture_of(self.method.deployed),
+            names=classes.names,
+            colors=classes.colors,
+            ignore=classes.ignore,
+            crop_size=run.data.crop,
+            evaluate=run.evaluate,
+            data=run.data,
+            method=run.method.model_dump(mode="json"),
+            step=self.step,
+            network=self._deployed,
+            chosen=chosen,
+            score=score,
+        )
+        save_model(self.folder / name, self.method.deployed, card)

@@ -1,0 +1,106 @@
+"""The optimizer, its two groups of parameters, and the learning rate of each step."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, PositiveFloat, model_validator
+from torch import Tensor, nn
+
+from s4former.config.base import Config
+from s4former.models.segmenter import ViTSegmenter
+from s4former.ops.schedules import poly
+
+_UNDECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token")
+
+
+class OptimizerConfig(Config):
+    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    """``sgd`` (with momentum, as published) or ``adamw``."""
+    lr: PositiveFloat = 5e-5
+    """Learning rate of the backbone at its highest."""
+    head_lr_factor: PositiveFloat = 10.0
+    """The heads learn faster than the pretrained backbone by this factor."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD; the first moment's decay of AdamW."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
+    floor_lr: float = Field(0.0, ge=0)
+    """Learning rate at the end, the same for backbone and heads."""
+    power: float = Field(0.9, ge=0)
+    """Power of the polynomial; 0 keeps the learning rate constant until the end."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the learning rate rises linearly to its schedule."""
+    max_grad_norm: float = Field(0.0, ge=0)
+    """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
+
+    @model_validator(mode="after")
+    def _floor_below(self) -> OptimizerConfig:
+        if self.floor_lr > self.lr:
+            raise ValueError(
+                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
+            )
+        return self
+
+
+def build_optimizer(config: OptimizerConfig, network: ViTSegmenter) -> torch.optim.Optimizer:
+    """Return the optimizer of a network's trainable parameters, in groups by room and by decay.
+
+    Each group knows its ``room`` (backbone or head) and its ``base_lr``.
+    """
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    factors = {"backbone": 1.0, "head": config.head_lr_factor}
+    groups = []
+    for room, parameters in network.parameter_groups().items():
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        for decayed in (True, False):
+            members = [p for p in trainable if _decays(names[id(p)], p) == decayed]
+            if members:
+                base_lr = config.lr * factors[room]
+                decay = config.weight_decay if decayed else 0.0
+                groups.append(
+                    {
+                        "params": members,
+                        "room": room,
+                        "base_lr": base_lr,
+                        "lr": base_lr,
+                        "weight_decay": decay,
+                    }
+                )
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, momentum=config.momentum, fused=True)
+    return torch.optim.AdamW(groups, betas=(config.momentum, 0.999), fused=True)
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim > 1 and name.rpartition(".")[2] not in _UNDECAYED
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int
+) -> dict[str, float]:
+    """Set each group's learning rate for ``step`` (from 0) of ``steps`` and return them by room.
+
+    Source:
+        mmcv's poly policy with a floor (golden ``schedule``): the floor is the same for both rooms, so their
+        ratio shrinks to 1 where it is not 0.
+    """
+    warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    rates = {}
+    for group in optimizer.param_groups:
+        rate = warmup * poly(step, steps, group["base_lr"], config.floor_lr, config.power)
+        group["lr"] = rates[group["room"]] = rate
+    return rates
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> Float[Tensor, ""]:
+    """Scale all gradients down to ``max_norm`` together (0: leave them) and return their norm before that."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)
+    if max_norm > 0:
+        nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
+    return norm

@@ -1,0 +1,258 @@
+"""A trained network in use: the model folder, and predictions at the image's own size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image as PilImage
+from PIL import ImageOps
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from s4former.config.base import Config
+from s4former.config.errors import UserError
+from s4former.config.override import validated
+from s4former.config.record import read_json, write_atomically, write_json
+from s4former.data.config import DataConfig
+from s4former.data.sources.base import Classes
+from s4former.data.sources.decode import decode_image
+from s4former.engine.device import resolve_device, resolve_precision
+from s4former.engine.evaluate import EvaluateConfig, Pixels, image_logits, in_eval
+from s4former.models.config import ModelConfig
+from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.types import Segmenter
+
+WEIGHTS, CARD = "model.safetensors", "model.json"
+ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "*any"] | Tensor
+
+
+class ModelCard(Config):
+    """What ``model.json`` says: all that is needed to use the weights beside it, and where they come from."""
+
+    format: int = 1
+    """Version of this file."""
+    architecture: ModelConfig
+    """The network, normalization included."""
+    names: tuple[str, ...]
+    """Class names; the number in a predicted mask is the place in this list."""
+    colors: tuple[tuple[int, int, int], ...]
+    """One RGB color per class."""
+    ignore: tuple[int, ...]
+    """Values in the training masks that meant unknown."""
+    crop_size: tuple[int, int]
+    """Height and width of the training crops in pixels."""
+    evaluate: EvaluateConfig
+    """How it was scored, and how it predicts."""
+    data: DataConfig
+    """The data it was trained on."""
+    method: dict[str, Any]
+    """How it was trained."""
+    step: int
+    """Updates of its weights."""
+    network: str
+    """Which network of the method it is, as in ``teacher``."""
+    chosen: str
+    """How it was chosen among the steps."""
+    score: dict[str, Any] | None
+    """Its line of ``scores.jsonl``, if it was scored."""
+
+    @property
+    def classes(self) -> Classes:
+        """The classes as data sources tell them."""
+        return Classes(self.names, self.colors, self.ignore)
+
+
+def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
+    """Write a network, without the parts that only training needs, and its card into ``folder``."""
+    with torch.device("meta"):
+        needed = ViTSegmenter(card.architecture, network.num_classes).state_dict().keys()
+    state = network.state_dict()
+    weights = {name: state[name].detach().cpu().contiguous() for name in needed}
+    write_atomically(folder / WEIGHTS, lambda temporary: temporary.write_bytes(save(weights)))
+    write_json(folder / CARD, card.model_dump(mode="json"))
+
+
+def architecture_of(network: Segmenter) -> ModelConfig:
+    """Return the config from which the trained network can be built anew, without auxiliary heads."""
+    if not isinstance(network, ViTSegmenter):
+        raise TypeError(f"expected a ViTSegmenter, got {type(network).__name__}")
+    return network.config.model_copy(update={"pretrained": "none", "auxiliary_taps": (), "frozen_blocks": 0})
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image, at the image's own size.
+
+    Attributes:
+        image: The image as the model saw it, upright RGB.
+        mask: Class index of each pixel.
+        confidence: Probability of that class, in [0, 1].
+        names: Class names by index.
+        colors: RGB colors by index.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    mask: UInt8[np.ndarray, "h w"]
+    confidence: Float[np.ndarray, "h w"]
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+
+    def index_image(self) -> PilImage.Image:
+        """Return a palette picture whose pixel values are class indices."""
+        picture = PilImage.fromarray(self.mask, mode="P")
+        picture.putpalette([channel for color in self.colors for channel in color])
+        return picture
+
+    def overlay(self, opacity: float = 0.5) -> PilImage.Image:
+        """Return the image with its classes painted over it."""
+        return PilImage.blend(PilImage.fromarray(self.image), self.index_image().convert("RGB"), opacity)
+
+    def save(self, folder: str | Path, stem: str, confidence: bool = False) -> list[Path]:
+        """Write ``stem.png`` (indices), ``stem_overlay.png`` and, if asked for, ``stem_confidence.png``.
+
+        The confidence is a gray picture: 255 stands for probability 1.
+        """
+        pictures = {f"{stem}.png": self.index_image(), f"{stem}_overlay.png": self.overlay()}
+        if confidence:
+            gray = np.round(self.confidence * 255).astype(np.uint8)
+            pictures[f"{stem}_confidence.png"] = PilImage.fromarray(gray)
+        paths = []
+        for name, picture in pictures.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+            paths.append(path)
+        return paths
+
+
+class Model:
+    """A trained network, ready to predict.
+
+    Attributes:
+        network: The network, in eval mode.
+        card: What it is and where it comes from.
+        device: Where it computes.
+        precision: Format of its products.
+    """
+
+    def __init__(
+        self, network: Segmenter, card: ModelCard, device: str = "auto", precision: str = "float32"
+    ) -> None:
+        self.device, self.precision, self.card = resolve_device(device), precision, card
+        self.network = network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", precision: str | None = None) -> Model:
+        """Load a model from a run folder, a model folder or a ``model.safetensors`` with its ``model.json``.
+
+        Args:
+            path: Where it is. A run folder stands for its ``model``, the network after the last step;
+                ``model_best`` beside it is the one that scored best on the way.
+            device: Where to compute; ``auto`` is the first CUDA device, else the CPU.
+            precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
+
+        Raises:
+            UserError: If there is no model there, or its files don't belong together.
+        """
+        folder = model_folder(Path(path))
+        card = read_card(folder)
+        try:
+            state = load_file(folder / WEIGHTS)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"cannot read the weights {folder / WEIGHTS}: {error}") from None
+        device = resolve_device(device)
+        network = rebuild_segmenter(card.architecture, len(card.names), state)
+        return cls(network, card, device, precision or resolve_precision("auto", device))
+
+    def predict(self, image: ImageLike, evaluate: EvaluateConfig | None = None) -> Prediction:
+        """Segment one image.
+
+        Args:
+            image: A file, a PIL picture, an array "h w 3" or "h w", or a tensor "3 h w"; arrays and tensors
+                are RGB, uint8 from 0 to 255 or floats in [0, 1]. The EXIF rotation of files and pictures is
+                applied.
+            evaluate: Another protocol than the one the model was scored with.
+
+        Raises:
+            DataError: If the file cannot be read.
+            ValueError: If the array is no image.
+        """
+        pixels = _pixels(image)
+        config = (evaluate or self.card.evaluate).resolved(self.card.crop_size)
+        with in_eval({"model": self.network}):
+            logits = image_logits(self.network, pixels, config, self.device, self.precision)
+            confidence, mask = logits[0].softmax(0).max(0)
+        return Prediction(
+            pixels,
+            mask.to(torch.uint8).cpu().numpy(),
+            confidence.cpu().numpy(),
+            self.card.names,
+            self.card.colors,
+        )
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder with ``model.json`` that a path stands for.
+
+    Raises:
+        UserError: If there is none; the message says what is missing.
+    """
+    folder = path.parent if path.is_file() else path
+    for candidate in (folder, folder / "model"):
+        if (candidate / CARD).is_file() and (candidate / WEIGHTS).is_file():
+            return candidate
+    if not path.exists():
+        raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
+    if (folder / "run.json").is_file():
+        raise UserError(f"the run in {folder} has no model yet; finish it with `s4former train ... --resume`")
+    raise UserError(f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}")
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Return the card of a model folder.
+
+    Raises:
+        UserError: If it is not one that this version understands.
+    """
+    try:
+        content = read_json(folder / CARD)
+    except ValueError as error:
+        raise UserError(f"{folder / CARD} is not JSON: {error}") from None
+    return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
+
+
+def _pixels(image: ImageLike) -> Pixels:
+    """Return upright 8-bit RGB of any kind of image."""
+    if isinstance(image, str | Path):
+        return decode_image(Path(image))
+    if isinstance(image, PilImage.Image):
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    if isinstance(image, Tensor):
+        image = (
+            image.detach().cpu().movedim(0, -1).numpy() if image.ndim == 3 else image.detach().cpu().numpy()
+        )
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(
+            f"expected an image h x w x 3 (a tensor 3 x h x w) or h x w, got shape {image.shape}"
+        )
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype.kind != "f" or not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+        raise ValueError(
+            f"expected uint8 from 0 to 255 or floats in [0, 1], got {image.dtype} {_range(image)}"
+        )
+    return np.round(image * 255).astype(np.uint8)
+
+
+def _range(image: Shaped[np.ndarray, "*any"]) -> str:
+    low, high = float(image.min()), float(image.max())
+    return "with NaN" if math.isnan(low) or math.isnan(high) else f"from {low:g} to {high:g}"

@@ -1,0 +1,190 @@
+"""What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichBars
+from rich.text import Text
+
+
+class Progress:
+    """Hears what a run does and keeps silent; the others speak."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Put the terminal back in order."""
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+
+    def training(self, first: int, steps: int) -> None:
+        """Training starts after ``first`` of ``steps`` updates."""
+
+    def stepped(self, step: int) -> None:
+        """The ``step``-th update is done."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """A line of the journal was written."""
+
+    def evaluating(self, images: int) -> None:
+        """An evaluation of so many images starts."""
+
+    def evaluated_image(self) -> None:
+        """One more image was scored."""
+
+    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """An evaluation is over; its lines of the scores."""
+
+
+class PlainProgress(Progress):
+    """Writes lines: for logs, pipes and batch systems."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.steps = 0
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        self._say(text)
+
+    def training(self, first: int, steps: int) -> None:
+        """Remember how many steps there are."""
+        self.steps = steps
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Write the journal's line in words, with the time that is left."""
+        left = (self.steps - line["step"]) * line["seconds"] / max(line["step"], 1)
+        self._say(
+            f"step {line['step']}/{self.steps}  {_losses(line)}  "
+            f"{line['images_per_second']:.1f} images/s  {_duration(left)} left"
+        )
+
+    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Write the mean IoU of each network."""
+        self._say(_scores(lines))
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Bars(RichBars):
+    """Bars, and below them a line of text that is cut where the terminal ends."""
+
+    status = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        if self.status:
+            yield Text(self.status, no_wrap=True, overflow="ellipsis")
+
+
+class RichProgress(PlainProgress):
+    """Keeps a live bar below the scores."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bars = _Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            expand=True,
+        )
+        self._training: TaskID | None = None
+        self._evaluation: TaskID | None = None
+        self.bars.start()
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self.bars.stop()
+
+    def training(self, first: int, steps: int) -> None:
+        """Start the bar of the steps."""
+        self._training = self.bars.add_task("training", total=steps, completed=first)
+
+    def stepped(self, step: int) -> None:
+        """Move the bar of the steps."""
+        if self._training is not None:
+            self.bars.update(self._training, completed=step)
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Show the newest losses and speed below the bar."""
+        self.bars.status = f"{line['images_per_second']:.1f} images/s  {_losses(line)}"
+
+    def evaluating(self, images: int) -> None:
+        """Start a bar of the images."""
+        self._evaluation = self.bars.add_task("scoring", total=images)
+
+    def evaluated_image(self) -> None:
+        """Move the bar of the images."""
+        if self._evaluation is not None:
+            self.bars.advance(self._evaluation)
+
+    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the bar of the images by the scores."""
+        if self._evaluation is not None:
+            self.bars.remove_task(self._evaluation)
+            self._evaluation = None
+        super().scores(lines)
+
+    def _say(self, text: str) -> None:
+        self.bars.print(text, markup=False, highlight=False)
+
+
+def progress_for(console: Console) -> Progress:
+    """Return the progress that suits a console."""
+    return RichProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def _losses(line: Mapping[str, Any]) -> str:
+    """Return all losses of a line, and the share of confident pixels if there is one."""
+    names = [name for name in line if name == "loss" or name.startswith("loss/")]
+    parts = [f"{name.removeprefix('loss/')} {_number(line[name])}" for name in names]
+    if line.get("pseudo/confident") is not None:
+        parts.insert(1, f"confident {line['pseudo/confident']:.0%}")
+    return "  ".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3f}"
+
+
+def _scores(lines: Iterable[Mapping[str, Any]]) -> str:
+    lines = list(lines)
+    parts = [f"{line['network']} {percent(line['miou'])}" for line in lines]
+    first = lines[0]
+    return f"step {first['step']}  mIoU on {first['part']} ({first['images']} images): {', '.join(parts)}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as a percentage with two decimals, ``-`` if undefined."""
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

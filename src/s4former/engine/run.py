@@ -1,0 +1,84 @@
+"""A run: everything that decides what comes out of training, in one config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny
+
+from s4former.config.base import Config
+from s4former.config.override import Variants
+from s4former.data.config import DataConfig
+from s4former.engine.device import Precision, resolve_device, resolve_precision
+from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.optim import OptimizerConfig
+from s4former.methods import MethodConfig, config_class, method_config
+from s4former.models.config import ModelConfig
+
+
+def _method(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"name": value}
+    return method_config(value) if isinstance(value, dict) else value
+
+
+class Run(Config):
+    """A whole training run. Everything counts in steps; a data set's size is no part of it."""
+
+    variants: ClassVar[Variants] = {"method": config_class}
+    """Fields whose class follows their ``name``, for overrides."""
+
+    steps: PositiveInt = 2000
+    """Updates of the weights."""
+    seed: int = Field(0, ge=0)
+    """Names every random draw: first weights, crops, colors, boxes."""
+    evaluate_every: int = Field(500, ge=0)
+    """Steps between scores; 0: only at the end."""
+    save_every: int = Field(500, ge=0)
+    """Steps between saved states, to resume from; 0: only at the end and when interrupted."""
+    log_every: PositiveInt = 10
+    """Steps per line of the journal."""
+    data: DataConfig = DataConfig()
+    """The images and how batches are drawn from them."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(_method)] = Field(
+        default_factory=lambda: method_config({"name": "s4former"})
+    )
+    """How it learns."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """How its weights move."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How it is scored."""
+    precision: Precision = "auto"
+    """Format of matrix products; weights are always float32."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1`` ..."""
+    threads: PositiveInt | Literal["auto"] = "auto"
+    """Threads of one operation on the CPU; sums depend on it in their last bits."""
+    deterministic: bool = False
+    """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
+
+    def resolved(self, before: Mapping[str, Any] | None = None) -> Run:
+        """Return the run with each ``auto`` replaced by what it means on this machine.
+
+        Args:
+            before: The dump of the run as it was started, if it is resumed: ``auto`` means what it meant.
+
+        Raises:
+            UserError: If the device asked for does not exist.
+        """
+        if before:
+            unsaid = [name for name in ("device", "precision", "threads") if getattr(self, name) == "auto"]
+            return self.model_copy(update={name: before[name] for name in unsaid}).resolved()
+        device = resolve_device(self.device)
+        return self.model_copy(
+            update={
+                "device": device,
+                "precision": resolve_precision(self.precision, device),
+                "threads": torch.get_num_threads() if self.threads == "auto" else self.threads,
+                "evaluate": self.evaluate.resolved(self.data.crop),
+            }
+        )

@@ -1,0 +1,224 @@
+"""The command line as people use it: commands, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import s4former
+from s4former.cli import demo as demo_module
+from s4former.cli.main import main
+from s4former.recipes import load_run
+from tiny_run import make_data, tiny_run
+
+
+class Shell:
+    """Runs commands in this process and keeps what they printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: object) -> int:
+        """Run ``s4former`` with arguments and return its exit code."""
+        self._monkeypatch.setattr(sys, "argv", ["s4former", *map(str, arguments)])
+        self._monkeypatch.setenv("COLUMNS", "120")
+        self._capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A YAML file of a tiny run on a tiny data set."""
+    root = tmp_path_factory.mktemp("cli")
+    run = tiny_run(make_data(root / "data"))
+    path = root / "tiny.yaml"
+    path.write_text(yaml.safe_dump(run.model_dump(mode="json")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_folder(config: Path) -> Path:
+    """A finished run."""
+    folder = config.parent / "finished"
+    s4former.train(config, ["steps=2"], out=folder, progress=False)
+    return folder
+
+
+def test_train_prints_scores_and_what_to_type_next(shell: Shell, config: Path, tmp_path: Path) -> None:
+    assert shell("train", config, "steps=2", "--out", tmp_path / "run", "--seed", 5) == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["run"]["seed"] == 5
+    for part in (
+        "square",
+        "student",
+        "teacher (deployed)",
+        "chosen on val",
+        str(tmp_path / "run"),
+        "s4former predict",
+    ):
+        assert part in shell.out
+    assert "step 2/2" in shell.err
+    assert "mIoU on val (2 images)" in shell.err
+
+
+def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
+    shell: Shell, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shell("train", config, "steps=1", "method.name=supervised") == 0
+    assert "method.name=supervised has no confidence_threshold" in shell.err
+    assert (tmp_path / "runs" / "tiny_supervised_seed0" / "model" / "model.json").is_file()
+
+
+def test_the_same_folder_twice_is_refused_and_resume_is_not(
+    shell: Shell, config: Path, run_folder: Path
+) -> None:
+    assert shell("train", config, "steps=2", "--out", run_folder) == 1
+    assert "--resume" in shell.err
+    assert shell("train", config, "steps=2", "--out", run_folder, "--resume") == 0
+    assert "resuming after step 2 of 2" in shell.err
+
+
+def test_val_scores_as_table_and_as_json(shell: Shell, run_folder: Path) -> None:
+    assert shell("val", run_folder) == 0
+    assert "square" in shell.out
+    assert shell("val", run_folder / "model", "evaluate.mode=slide", "--json") == 0
+    record = json.loads(shell.out)
+    assert record["protocol"]["mode"] == "slide"
+    assert record["images"] == 2
+
+
+def test_predict_writes_pictures_of_original_size(
+    shell: Shell, config: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    images = config.parent / "data" / "images" / "val"
+    assert shell("predict", run_folder, images, "--out", tmp_path / "out", "--confidence") == 0
+    assert "2 of 2 images" in shell.out
+    names = [f"val{index}{kind}.png" for index in (0, 1) for kind in ("", "_confidence", "_overlay")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert np.array(Image.open(tmp_path / "out" / "val0.png")).shape == (40, 48)
+
+
+def test_a_broken_image_does_not_stop_the_others(
+    shell: Shell, config: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    good = config.parent / "data" / "images" / "val" / "val1.png"
+    assert shell("predict", run_folder, tmp_path / "broken.png", good, "--out", tmp_path / "out") == 3
+    assert "1 of 2 images" in shell.out
+    assert "broken.png" in shell.err
+    assert (tmp_path / "out" / "val1.png").is_file()
+
+
+def test_config_show_prints_what_train_reads(shell: Shell, config: Path, tmp_path: Path) -> None:
+    assert shell("config", "show", config, "steps=9", "threads=auto", "optimizer.lr=1e-4") == 0
+    (tmp_path / "shown.yaml").write_text(shell.out)
+    assert "auto" not in shell.out
+    run, _ = load_run(tmp_path / "shown.yaml")
+    assert (run.steps, run.optimizer.lr) == (9, 1e-4)
+    assert run == load_run(config, ["steps=9", "optimizer.lr=1e-4", f"threads={run.threads}"])[0].resolved()
+
+
+def test_demo_hands_its_folder_over(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("s4former.recipes.demo.run_demo", asked.append)
+    assert shell("demo", "--out", tmp_path / "demo") == 0
+    assert asked == [tmp_path / "demo"]
+    assert demo_module.__doc__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "camvit"], 1, "did you mean camvid"),
+        (["train", "CONFIG", "data.crop=3"], 1, "did you mean data.crop_size"),
+        (["train", "CONFIG", "steps=0"], 1, "steps: got 0; expected greater than 0"),
+        (["train", "CONFIG", "device=cuda:77"], 1, "type device=cpu"),
+        (["train", "CONFIG", "data.root=nowhere"], 3, "nowhere"),
+        (["train", "CONFIG", "data.crop_size=40"], 1, "PatchShuffle"),
+        (["train", "CONFIG", "data.crop_size=30", "method=supervised"], 1, "set data.crop_size to"),
+        (["train", "CONFIG", "model.pretrained=no_weights.pth"], 1, "no_weights.pth"),
+        (["val", "nowhere"], 1, "there is no nowhere"),
+        (["predict", "nowhere", "a.png", "--out", "x"], 1, "a.png"),
+        (["train"], 2, "Missing argument"),
+        (["train", "CONFIG", "--steps", "3"], 2, "No such option"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_mistakes_are_one_message_and_an_exit_code(
+    shell: Shell,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shell(*[str(config) if argument == "CONFIG" else argument for argument in arguments]) == code
+    assert words in " ".join(shell.err.split())
+    assert "Traceback" not in shell.err
+
+
+def test_a_loss_that_is_not_finite_is_exit_code_4(shell: Shell, config: Path, tmp_path: Path) -> None:
+    huge = [
+        "optimizer.name=sgd",
+        "optimizer.lr=1e30",
+        "optimizer.max_grad_norm=0",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert shell("train", config, *huge) == 4
+    assert re.search(r"step \d: .*(nan|inf).*optimizer\.lr=5e\+29", shell.err, re.DOTALL)
+
+
+def test_help_and_version(shell: Shell) -> None:
+    assert shell("--help") == 0
+    for verb in ("demo", "train", "val", "predict", "config"):
+        assert verb in shell.out
+    assert shell("train", "--help") == 0
+    assert "--resume" in shell.out
+    assert shell("--version") == 0
+    assert shell.out.strip() == s4former.__version__
+
+
+def test_a_signal_leaves_a_run_that_resumes_with_exit_code_75(config: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(config), "steps=100000", "evaluate_every=0", "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "s4former", *arguments], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "journal.jsonl").exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "--resume" in err
+    assert "Traceback" not in err
+    index = json.loads((tmp_path / "run" / "checkpoint" / "index.json").read_text())
+    assert f"stopped after step {index[0]['step']} of 100000" in err

@@ -1,0 +1,60 @@
+"""Files that are whole or absent, and what a run says of its origin."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from s4former.config.record import commit, read_json, run_record, versions, write_atomically, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"x": 1})
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert read_json(path) == {"x": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_commit_names_the_checkout_its_changes_and_nothing_else(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=n", "-c", "user.email=e@e"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    package = tmp_path / "package"
+    package.mkdir()
+    assert commit(package) is None
+    git("init")
+    (package / "a.py").write_text("1")
+    assert commit(package) is None, "a package that the repository does not track is not of that commit"
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert commit(package) == head
+    (package / "a.py").write_text("2")
+    assert commit(package) == f"{head}+changes"
+
+
+def test_a_record_is_json_and_says_with_what_it_ran() -> None:
+    record = json.loads(json.dumps(run_record({"steps": 1}, {"fingerprint": "f"}, {"device": "cpu"})))
+    assert record["run"] == {"steps": 1}
+    assert record["hardware"]["device"] == "cpu"
+    assert record["hardware"]["cores"] >= 1
+    assert record["versions"] == versions()
+    assert record["versions"]["torch"][0].isdigit()

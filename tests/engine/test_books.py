@@ -1,0 +1,227 @@
+"""Checkpoints, journals and what people see: the parts around the loop, one by one."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from s4former.config.errors import UserError
+from s4former.engine.checkpoint import Checkpoints
+from s4former.engine.device import describe, resolve_device, resolve_precision
+from s4former.engine.journal import Journal, append_line, forget_after, read_lines
+from s4former.engine.panels import Panel
+from s4former.engine.progress import PlainProgress, RichProgress, progress_for
+from s4former.engine.run import Run
+from tiny_run import tiny_run
+
+
+def test_the_newest_two_states_are_kept(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.load("cpu") is None
+    assert checkpoints.newest_step() is None
+    for step in (1, 2, 3, 3):
+        checkpoints.save(
+            step, {"step": step, "weights": torch.full((3,), float(step)), "scores": {"a": None}}
+        )
+    assert sorted(path.name for path in checkpoints.folder.glob("*.pt")) == [
+        "step_00000002.pt",
+        "step_00000003.pt",
+    ]
+    state = checkpoints.load("cpu")
+    assert state is not None
+    assert (state["step"], state["weights"].tolist(), state["scores"]) == (3, [3.0] * 3, {"a": None})
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_a_damaged_state_gives_way_to_the_one_before(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {"step": step})
+    for survivors, file in ((1, "step_00000002.pt"), (0, "step_00000001.pt")):
+        path = checkpoints.folder / file
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        if damage == "remove":
+            path.unlink()
+        else:
+            path.write_bytes(content if damage == "flip" else content[:-1])
+        with caplog.at_level(logging.WARNING):
+            if survivors:
+                assert checkpoints.load("cpu") == {"step": 1}
+                assert file in caplog.text
+            else:
+                with pytest.raises(UserError, match="no complete checkpoint is left"):
+                    checkpoints.load("cpu")
+
+
+def test_a_crash_while_saving_leaves_the_state_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1})
+
+    def crash(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", crash)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(2, {"step": 2})
+    assert checkpoints.load("cpu") == {"step": 1}
+
+
+def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1, "code": Path("x")})
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        checkpoints.load("cpu")
+
+
+def test_a_line_holds_means_since_the_last_and_the_rates_of_its_step(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl", log_every=2, images_per_step=4)
+    values = [1.0, 3.0, 5.0]
+    lines = [
+        journal.note(step, {"loss": torch.tensor(value)}, {"head": 0.1 * step}, last=step == 3)
+        for step, value in enumerate(values, start=1)
+    ]
+    assert lines[0] is None
+    written = read_lines(tmp_path / "j.jsonl")
+    assert written == lines[1:]
+    assert [(line["step"], line["loss"], line["lr/head"]) for line in written] == [
+        (2, 2.0, 0.2),
+        (3, 5.0, 0.1 * 3),
+    ]
+    assert all(line["images_per_second"] > 0 for line in written)
+
+
+def test_a_resumed_journal_writes_the_same_line(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "a.jsonl", 3, 1)
+    first.note(1, {"loss": torch.tensor(0.1)}, {})
+    resumed = Journal(tmp_path / "b.jsonl", 3, 1)
+    resumed.load_state_dict(first.state_dict())
+    for journal in (first, resumed):
+        for step in (2, 3):
+            journal.note(step, {"loss": torch.tensor(0.7 * step), "late": torch.tensor(step)}, {})
+    (a,), (b,) = read_lines(tmp_path / "a.jsonl"), read_lines(tmp_path / "b.jsonl")
+    assert (a["loss"], a["late"]) == (b["loss"], b["late"])
+    assert a["late"] == 2.5
+
+
+def test_time_away_from_training_is_not_training_speed(tmp_path: Path) -> None:
+    import time
+
+    journal = Journal(tmp_path / "j.jsonl", 1, 1)
+    with journal.paused():
+        time.sleep(0.2)
+    line = journal.note(1, {}, {})
+    assert line is not None
+    assert line["images_per_second"] > 1 / 0.2
+    assert line["seconds"] >= 0.2
+
+
+def test_numbers_that_are_none_are_null_not_nan(tmp_path: Path) -> None:
+    line = Journal(tmp_path / "j.jsonl", 1, 1).note(1, {"loss": torch.tensor(float("nan"))}, {})
+    assert line is not None
+    assert line["loss"] is None
+
+
+def test_lines_beyond_a_step_and_broken_ends_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    for step in (1, 2, 3):
+        append_line(path, {"step": step})
+    with path.open("a") as file:
+        file.write('{"step": 4, "lo')
+    assert [line["step"] for line in read_lines(path)] == [1, 2, 3]
+    forget_after(path, 2)
+    append_line(path, {"step": 3})
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+
+
+LINE = {
+    "step": 5,
+    "loss": 1.5,
+    "loss/supervised": None,
+    "pseudo/confident": 0.25,
+    "images_per_second": 8.0,
+    "seconds": 10.0,
+}
+SCORE = {"step": 5, "network": "teacher", "part": "val", "images": 2, "miou": 0.5}
+
+
+def test_plain_lines_name_losses_speed_share_and_time_left() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    progress = progress_for(console)
+    assert type(progress) is PlainProgress
+    with progress:
+        progress.training(0, 20)
+        progress.line(LINE)
+        progress.scores([SCORE, SCORE | {"network": "student", "miou": None}])
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "step 5/20  loss 1.500  confident 25%  supervised not finite  8.0 images/s  0:30 left",
+        "step 5  mIoU on val (2 images): teacher 50.00, student -",
+    ]
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
+    progress = progress_for(console)
+    assert isinstance(progress, RichProgress)
+    with progress:
+        progress.training(2, 20)
+        progress.evaluating(2)
+        progress.evaluated_image()
+        progress.scores([SCORE])
+        progress.stepped(5)
+        progress.line(LINE)
+        progress.bars.refresh()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("5/20", "loss 1.500", "confident 25%", "8.0 images/s", "teacher 50.00"):
+        assert part in shown
+
+
+def test_a_panel_shows_the_first_images_beside_their_labels(tmp_path: Path) -> None:
+    panel = Panel(((10, 20, 30), (200, 0, 0)), rows=2, width=8)
+    for value in (0, 1, 1):
+        panel.add(np.full((4, 16, 3), 77, np.uint8), np.full((4, 16), value), np.full((4, 16), 255))
+    panel.save(tmp_path / "p" / "panel.png")
+    picture = np.array(Image.open(tmp_path / "p" / "panel.png"))
+    assert picture.shape == (2 * 2 + 4, 3 * 8 + 2 * 4, 3)
+    assert picture[0, 0].tolist() == [77] * 3
+    assert picture[0, 12].tolist() == [10, 20, 30]
+    assert picture[6, 12].tolist() == [200, 0, 0]
+    assert picture[0, 24].tolist() == [0, 0, 0]
+    Panel(((0, 0, 0),)).save(tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_run_survives_json_and_resolves_every_auto() -> None:
+    run = tiny_run(Path("data"), {"threads": "auto", "device": "auto", "evaluate.mode": "slide"})
+    assert Run.model_validate_json(run.model_dump_json()) == run
+    resolved = run.resolved()
+    assert "auto" not in resolved.model_dump_json()
+    assert resolved.evaluate.crop_size == (32, 32)
+    assert resolved.resolved() == resolved
+    before = resolved.model_dump(mode="json") | {"device": "cpu", "precision": "bfloat16", "threads": 7}
+    again = run.resolved(before)
+    assert (again.precision, again.threads) == ("bfloat16", 7)
+    assert tiny_run(Path("data")).resolved(before).threads == 1, "what was said stays said"
+
+
+def test_devices_that_are_not_there_say_what_to_type() -> None:
+    with pytest.raises(UserError, match="type device=auto, cpu, cuda"):
+        resolve_device("gpu0")
+    with pytest.raises(UserError, match="type device=cpu"):
+        resolve_device("cuda:77")
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_precision("auto", "cpu") == "float32"
+    assert resolve_precision("bfloat16", "cpu") == "bfloat16"
+    assert describe("cpu") == {"device": "cpu", "threads": torch.get_num_threads()}

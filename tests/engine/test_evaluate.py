@@ -1,0 +1,133 @@
+"""Scores of whole images: protocols, sizes, and that numbers mean what they say."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from s4former.config.errors import DataError
+from s4former.data.sources import open_source
+from s4former.engine.evaluate import EvaluateConfig, evaluate, image_logits, window_starts
+from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.types import Features, Images, Logits, Segmenter
+from tiny_run import make_data, tiny_run
+
+
+class Brightness(Segmenter):
+    """Says class 0, 1 or 2 by a pixel's brightness: pixelwise, so windows must agree with the whole image."""
+
+    num_classes, patch_size, num_prefix_tokens = 3, 8, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, int]] = []
+
+    def forward(self, images: Images) -> Logits:
+        self.sizes.append((images.shape[2], images.shape[3]))
+        brightness = images.mean(1)
+        return torch.stack([-(brightness - level).abs() for level in (0.1, 0.5, 0.8)], dim=1)
+
+    def encode(self, images: Images, attention_bias: Tensor | None = None) -> Features:
+        raise NotImplementedError
+
+    def decode(self, features: Features, size: tuple[int, int]) -> Logits:
+        raise NotImplementedError
+
+    def decode_auxiliary(self, features: Features, size: tuple[int, int]) -> tuple[Logits, ...]:
+        raise NotImplementedError
+
+    def drop_auxiliary_heads(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"), val=3)
+
+
+def image(height: int = 40, width: int = 48) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("side", "window", "stride", "expected"),
+    [(10, 4, 3, [0, 3, 6]), (10, 4, 4, [0, 4, 6]), (4, 4, 2, [0]), (3, 4, 2, [0]), (5, 4, 9, [0, 1])],
+)
+def test_windows_cover_a_side_and_end_at_its_border(
+    side: int, window: int, stride: int, expected: list[int]
+) -> None:
+    starts = window_starts(side, window, stride)
+    assert starts == expected
+    assert {pixel for start in starts for pixel in range(start, start + window)} >= set(range(side))
+
+
+@pytest.mark.parametrize("stride", [1, 7, 16, (16, 11)])
+def test_windows_of_a_pixelwise_network_average_to_the_whole(stride: int | tuple[int, int]) -> None:
+    network, pixels = Brightness(), image()
+    whole = image_logits(network, pixels, EvaluateConfig(), "cpu", "float32")
+    config = EvaluateConfig(mode="slide", crop_size=16, stride=stride)
+    torch.testing.assert_close(image_logits(network, pixels, config, "cpu", "float32"), whole)
+
+
+def test_windows_have_the_crop_size_and_default_to_the_training_crop() -> None:
+    network = Brightness()
+    config = EvaluateConfig(mode="slide").resolved((24, 30))
+    assert (config.crop_size, config.stride) == ((24, 30), (16, 20))
+    image_logits(network, image(), config, "cpu", "float32")
+    assert set(network.sizes) == {(24, 30)}
+
+
+def test_short_side_is_what_the_network_sees_and_logits_come_back_at_own_size() -> None:
+    network = Brightness()
+    logits = image_logits(network, image(40, 60), EvaluateConfig(short_side=20), "cpu", "float32")
+    assert network.sizes == [(20, 30)]
+    assert logits.shape == (1, 3, 40, 60)
+
+
+def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
+    network, source = Brightness().train(), open_source(tiny_run(data).data)
+    seen: list[tuple[int, str]] = []
+    matrix = torch.zeros(3, 3, dtype=torch.int64)
+
+    def on_image(
+        number: int, id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]
+    ) -> None:
+        seen.append((number, id))
+        brightness = pixels.astype(np.float64).mean(2) / 255
+        expected = np.abs(brightness[..., None] - [0.1, 0.5, 0.8]).argmin(2)
+        assert (answers["one"] == expected).mean() > 0.999
+        matrix.add_(
+            confusion_matrix(torch.from_numpy(answers["one"].astype(np.int64)), torch.from_numpy(mask), 3)
+        )
+
+    results = evaluate({"one": network, "two": network}, source, EvaluateConfig(), "cpu", "float32", on_image)
+    assert seen == [(0, "val0"), (1, "val1"), (2, "val2")]
+    assert results["one"].scores == results["two"].scores == Scores.from_matrix(matrix)
+    assert network.training, "the mode is given back"
+    record = results["one"].record()
+    assert record["images"] == 3
+    assert record["iou"]["square"] == pytest.approx(results["one"].scores.iou[1])
+    assert record["protocol"] == {**EvaluateConfig().model_dump(), "precision": "float32"}
+
+
+def test_undefined_scores_are_null(data: Path, tmp_path: Path) -> None:
+    lonely = make_data(tmp_path, val=1)  # its one picture has no disk
+    network = Brightness()
+    network.forward = lambda images: torch.stack([images.mean(1), images.mean(1) + 1, images.mean(1)], 1)  # type: ignore[method-assign]
+    result = evaluate({"n": network}, open_source(tiny_run(lonely).data), EvaluateConfig(), "cpu", "float32")[
+        "n"
+    ]
+    assert math.isnan(result.scores.iou[2])
+    assert result.record()["iou"]["disk"] is None
+    assert result.record()["iou"]["background"] == 0
+
+
+def test_a_part_without_images_is_a_data_error(data: Path) -> None:
+    source = open_source(tiny_run(data).data)
+    with pytest.raises(DataError, match="test"):
+        evaluate({"n": Brightness()}, source, EvaluateConfig(part="test"), "cpu", "float32")

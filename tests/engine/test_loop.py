@@ -1,0 +1,349 @@
+"""Whole tiny runs: what they leave, and that stopping them changes nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import dropout
+
+from s4former.config.errors import Interrupted, NumericError, UserError
+from s4former.engine.device import seed_layers
+from s4former.engine.journal import read_lines
+from s4former.engine.loop import train
+from s4former.engine.progress import Progress
+from s4former.engine.run import Run
+from s4former.methods import Method, MethodConfig
+from s4former.types import Batch, Segmenter, StepOutput, Views
+from tiny_run import NAMES, make_data, tiny_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("runs") / "straight"
+    train(tiny_run(data), folder)
+    return folder
+
+
+class SignalAt(Progress):
+    """Sends signals to this process when a step is done."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT, times: int = 1) -> None:
+        self.step, self.number, self.times = step, number, times
+
+    def stepped(self, step: int) -> None:
+        if step == self.step:
+            for _ in range(self.times):
+                signal.raise_signal(self.number)
+
+
+class SignalWhileScoring(Progress):
+    """Sends SIGTERM in the middle of the first evaluation."""
+
+    def evaluated_image(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def assert_same_end(folder: Path, other: Path) -> None:
+    """Check weights to the bit, and the diaries but for times."""
+    for name in ("model", "model_best"):
+        ours, theirs = (load_file(path / name / "model.safetensors") for path in (folder, other))
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert torch.equal(value, theirs[key]), key
+    for name in ("journal.jsonl", "scores.jsonl"):
+        assert timeless(read_lines(folder / name)) == timeless(read_lines(other / name))
+    results = [json.loads((path / "result.json").read_text()) for path in (folder, other)]
+    assert results[0]["best"]["miou"] == results[1]["best"]["miou"]
+
+
+def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    times = ("seconds", "images_per_second")
+    return [{key: value for key, value in line.items() if key not in times} for line in lines]
+
+
+def test_a_run_folder_tells_everything(straight: Path, data: Path) -> None:
+    record = json.loads((straight / "run.json").read_text())
+    assert Run.model_validate(record["run"]) == tiny_run(data).resolved()
+    assert "auto" not in json.dumps(record["run"])
+    assert record["data"] | {"fingerprint": ""} == {
+        "fingerprint": "",
+        "labeled": 2,
+        "unlabeled": 3,
+        "val": 2,
+        "test": 0,
+        "classes": {"names": NAMES, "colors": record["data"]["classes"]["colors"], "ignore": [255]},
+    }
+    journal = read_lines(straight / "journal.jsonl")
+    assert [line["step"] for line in journal] == [2, 4, 6]
+    assert {"loss", "gradient_norm", "lr/backbone", "lr/head", "images_per_second"} <= journal[0].keys()
+    assert {"loss/supervised", "pseudo/confident"} <= journal[0].keys()
+    scores = read_lines(straight / "scores.jsonl")
+    assert [(line["step"], line["network"]) for line in scores] == [
+        (3, "student"),
+        (3, "teacher"),
+        (6, "student"),
+        (6, "teacher"),
+    ]
+    assert all(line["protocol"]["mode"] == "whole" and line["iou"].keys() == set(NAMES) for line in scores)
+    assert (straight / "splits" / "unlabeled.txt").read_text().split() == ["train2", "train3", "train4"]
+    assert len(list((straight / "panels").glob("*.png"))) == 2
+
+
+def test_best_and_last_are_both_recorded(straight: Path) -> None:
+    result = json.loads((straight / "result.json").read_text())
+    scores = [line for line in read_lines(straight / "scores.jsonl") if line["deployed"]]
+    assert result["best"]["miou"] == max(line["miou"] for line in scores)
+    assert result["best"]["chosen_on"] == "val"
+    assert result["last"][result["deployed"]] == scores[-1]
+    card = json.loads((straight / "model" / "model.json").read_text())
+    assert (card["step"], card["network"], card["score"]) == (6, "teacher", scores[-1])
+    best = json.loads((straight / "model_best" / "model.json").read_text())
+    assert best["step"] == result["best"]["step"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    data: Path, straight: Path, tmp_path: Path, step: int, workers: int
+) -> None:
+    run = tiny_run(data, {"data.num_workers": workers})
+    with pytest.raises(Interrupted, match=f"after step {step} of 6.*--resume"):
+        train(run, tmp_path / "run", progress=SignalAt(step))
+    train(run, tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_a_stop_while_scoring_is_made_up_for(data: Path, straight: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="after step 3 of 6"):
+        train(tiny_run(data), tmp_path / "run", progress=SignalWhileScoring())
+    assert read_lines(tmp_path / "run" / "scores.jsonl") == []
+    train(tiny_run(data), tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="at once"):
+        train(tiny_run(data), tmp_path / "run", progress=SignalAt(3, times=2))
+    assert not (tmp_path / "run" / "checkpoint" / "step_00000003.pt").exists()
+    assert (tmp_path / "run" / "checkpoint" / "step_00000002.pt").exists()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tiny_run import tiny_run
+from s4former.engine.loop import train
+from s4former.engine.progress import Progress
+
+class Kill(Progress):
+    def stepped(self, step):
+        if step == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(tiny_run(Path(sys.argv[1]), {"data.num_workers": int(sys.argv[4])}), Path(sys.argv[2]), progress=Kill())
+"""
+
+
+@pytest.mark.parametrize(("step", "workers"), [(1, 0), (4, 2)])
+def test_a_killed_run_resumes_to_the_same_bits(
+    data: Path, straight: Path, tmp_path: Path, step: int, workers: int
+) -> None:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    arguments = [str(data), str(tmp_path / "run"), str(step), str(workers)]
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    train(tiny_run(data, {"data.num_workers": workers}), tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    data: Path, straight: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny_run(data), tmp_path / "run", progress=SignalAt(5))
+    newest = tmp_path / "run" / "checkpoint" / "step_00000005.pt"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with caplog.at_level(logging.WARNING):
+        train(tiny_run(data), tmp_path / "run", resume=True)
+    assert "step_00000005.pt is missing or damaged" in caplog.text
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_a_finished_run_resumes_to_nothing_more(data: Path, straight: Path, tmp_path: Path) -> None:
+    first = train(tiny_run(data), tmp_path / "run")
+    again = train(tiny_run(data), tmp_path / "run", resume=True)
+    assert again == first
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_two_runs_do_not_mix_in_a_folder(data: Path, tmp_path: Path) -> None:
+    run = tiny_run(data)
+    with pytest.raises(Interrupted):
+        train(run, tmp_path / "run", progress=SignalAt(2))
+    with pytest.raises(UserError, match=r"--resume.*another --out"):
+        train(run, tmp_path / "run")
+    with pytest.raises(UserError, match=r"optimizer\.lr was 0.001, now 0.002"):
+        train(tiny_run(data, {"optimizer.lr": 2e-3}), tmp_path / "run", resume=True)
+    with pytest.raises(UserError, match=r"method\.name was s4former, now supervised"):
+        train(tiny_run(data, {"method.name": "supervised"}), tmp_path / "run", resume=True)
+
+
+def test_a_folder_of_other_things_is_left_alone(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for resume in (False, True):
+        with pytest.raises(UserError, match="no run folder"):
+            train(tiny_run(data), tmp_path, resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_changed_data_is_noticed(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    with pytest.raises(Interrupted):
+        train(tiny_run(data), tmp_path / "run", progress=SignalAt(1))
+    (data / "labeled.txt").write_text("train0\ntrain1\ntrain2\n")
+    with pytest.raises(UserError, match="the data set has changed"):
+        train(tiny_run(data), tmp_path / "run", resume=True)
+
+
+def test_a_run_that_failed_at_once_does_not_block_its_folder(data: Path, tmp_path: Path) -> None:
+    with pytest.raises((UserError, ValueError), match="PatchShuffle"):
+        train(tiny_run(data, {"method.shuffle_block": 8}), tmp_path / "run")
+    train(tiny_run(data, {"steps": 1}), tmp_path / "run")
+
+
+class PoisonedConfig(MethodConfig):
+    """A method of the user's own, with dropout, whose third loss is not a number."""
+
+    name: Literal["poisoned"] = "poisoned"
+
+    def build(self, student: Segmenter) -> Method:
+        return Poisoned(student)
+
+
+class Poisoned(Method):
+    views: ClassVar[Views] = Views()
+    built: ClassVar[list[Method]] = []
+
+    def __init__(self, student: Segmenter) -> None:
+        super().__init__()
+        self.student = student
+        self.weights: list[dict[str, torch.Tensor]] = []
+        self.built.append(self)
+
+    def forward(self, batch: Batch) -> StepOutput:
+        self.weights.append({name: value.clone() for name, value in self.student.state_dict().items()})
+        loss = dropout(self.student(batch.labeled.images)).square().mean()
+        if batch.key.step == 2:
+            loss = loss * float("nan")
+        return StepOutput(loss, {"loss/own": loss.detach()})
+
+    def after_update(self, step: int) -> None:
+        pass
+
+    @property
+    def scored(self) -> dict[str, Segmenter]:
+        return {"student": self.student}
+
+    @property
+    def deployed(self) -> Segmenter:
+        return self.student
+
+
+def poisoned(data: Path) -> Run:
+    return tiny_run(data).model_copy(update={"method": PoisonedConfig()})
+
+
+def test_nan_is_refused_before_the_weights_move(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(NumericError) as error:
+        train(poisoned(data), tmp_path / "run")
+    message = str(error.value)
+    for part in ("step 3", "loss is nan", "loss/own is nan", "after step 2 is kept", "optimizer.lr=0.0005"):
+        assert part in message
+    method = Poisoned.built[-1]
+    for name, value in method.student.state_dict().items():
+        assert torch.equal(value, method.weights[2][name]), name
+    assert not torch.equal(
+        *(torch.cat([value.flatten() for value in method.weights[step].values()]) for step in (1, 2))
+    ), "healthy steps move the weights"
+    assert (tmp_path / "run" / "checkpoint" / "step_00000002.pt").is_file()
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_method_outside_the_package_resumes_too(data: Path, tmp_path: Path) -> None:
+    run = poisoned(data).model_copy(update={"steps": 2})
+    with pytest.raises(Interrupted):
+        train(run, tmp_path / "stopped", progress=SignalAt(1))
+    train(run, tmp_path / "stopped", resume=True)
+    train(run, tmp_path / "straight")
+    assert_same_end(tmp_path / "stopped", tmp_path / "straight")
+
+
+def test_without_validation_images_a_run_still_ends_with_a_model(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    outcome = train(tiny_run(data, {"data.val_images": None, "steps": 2}), tmp_path / "run")
+    assert (outcome.last, outcome.best) == ({}, None)
+    assert outcome.load().card.score is None
+    assert not (tmp_path / "run" / "scores.jsonl").exists()
+
+
+def test_bfloat16_trains_on_a_cpu(data: Path, tmp_path: Path) -> None:
+    outcome = train(tiny_run(data, {"precision": "bfloat16", "steps": 2}), tmp_path / "run")
+    (line,) = read_lines(tmp_path / "run" / "journal.jsonl")
+    assert 0 < line["loss"] < 10
+    assert outcome.last["teacher"]["protocol"]["precision"] == "bfloat16"
+
+
+def test_the_global_generator_is_left_alone(data: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train(tiny_run(data, {"steps": 1}), tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_layers_that_draw_are_keyed_to_the_step() -> None:
+    def draw(seed: int, step: int) -> list[float]:
+        with torch.random.fork_rng(devices=[]):
+            seed_layers(seed, step)
+            return torch.rand(3).tolist()
+
+    assert draw(0, 1) == draw(0, 1)
+    assert draw(0, 1) != draw(0, 2)
+    assert draw(0, 1) != draw(1, 1)
+
+
+def test_progress_hears_of_everything(data: Path, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Ear(Progress):
+        def note(self, text: str) -> None:
+            heard.append(text)
+
+        def stepped(self, step: int) -> None:
+            heard.append(f"step {step}")
+
+        def line(self, line: Mapping[str, Any]) -> None:
+            heard.append(f"line {line['step']}")
+
+        def evaluating(self, images: int) -> None:
+            heard.append(f"{images} images")
+
+    train(tiny_run(data, {"steps": 2}), tmp_path / "run", progress=Ear())
+    assert heard[0].startswith("training s4former for 2 steps on 2 labeled and 3 unlabeled images (cpu")
+    assert heard[1:] == ["step 1", "step 2", "line 2", "2 images"]

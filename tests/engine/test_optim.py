@@ -1,0 +1,77 @@
+"""Parameter groups, learning rates and clipping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from s4former.engine.optim import OptimizerConfig, build_optimizer, clip_gradients, set_learning_rate
+from s4former.models.segmenter import ViTSegmenter, build_segmenter
+from s4former.ops.schedules import poly
+from tiny_run import tiny_run
+
+
+@pytest.fixture
+def network() -> ViTSegmenter:
+    return build_segmenter(tiny_run(Path(), {"model.frozen_blocks": 1}).model, 3, seed=0)
+
+
+def test_every_trained_parameter_is_in_one_group_and_frozen_ones_in_none(network: ViTSegmenter) -> None:
+    optimizer = build_optimizer(OptimizerConfig(weight_decay=0.1), network)
+    grouped = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in network.parameters() if p.requires_grad)
+    assert len(grouped) < len(list(network.parameters()))
+
+
+def test_norms_biases_tokens_and_positions_do_not_decay(network: ViTSegmenter) -> None:
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    optimizer = build_optimizer(OptimizerConfig(weight_decay=0.1), network)
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    names = {name: decays[id(p)] for name, p in network.named_parameters() if id(p) in decays}
+    for name, decay in names.items():
+        plain = name.endswith("bias") or "norm" in name or name.endswith(("pos_embed", "cls_token"))
+        assert decay == (0.0 if plain else 0.1), name
+    assert {0.0, 0.1} == set(names.values())
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_head_learns_faster_by_its_factor(network: ViTSegmenter, name: str) -> None:
+    optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.01, head_lr_factor=4), network)
+    assert {group["room"]: group["base_lr"] for group in optimizer.param_groups} == {
+        "backbone": 0.01,
+        "head": 0.04,
+    }
+    assert optimizer.defaults.get("momentum", 0.9) == 0.9
+
+
+def test_rates_follow_the_schedule_and_the_warmup(network: ViTSegmenter) -> None:
+    config = OptimizerConfig(lr=0.01, head_lr_factor=10, floor_lr=1e-4, power=0.9, warmup_steps=4)
+    optimizer = build_optimizer(config, network)
+    for step in (0, 3, 50, 99):
+        rates = set_learning_rate(optimizer, config, step, 100)
+        warmup = min(1, (step + 1) / 4)
+        assert rates["backbone"] == pytest.approx(warmup * poly(step, 100, 0.01, 1e-4, 0.9), rel=1e-12)
+        assert rates["head"] == pytest.approx(warmup * poly(step, 100, 0.1, 1e-4, 0.9), rel=1e-12)
+        assert {group["room"]: group["lr"] for group in optimizer.param_groups} == rates
+
+
+def test_gradients_are_scaled_together(network: ViTSegmenter) -> None:
+    optimizer = build_optimizer(OptimizerConfig(), network)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    norm = sum(p.numel() for p in parameters) ** 0.5
+    assert clip_gradients(optimizer, 0).item() == pytest.approx(norm)
+    assert clip_gradients(optimizer, 2 * norm).item() == pytest.approx(norm)
+    assert all(torch.equal(p.grad, torch.ones_like(p)) for p in parameters)
+    assert clip_gradients(optimizer, 0.5).item() == pytest.approx(norm)
+    assert sum(p.grad.square().sum().item() for p in parameters) ** 0.5 == pytest.approx(0.5, rel=1e-4)
+
+
+def test_a_floor_above_the_rate_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at most lr"):
+        OptimizerConfig(lr=1e-4, floor_lr=1e-3)
