@@ -148,3 +148,21 @@ def test_attributes_of_a_segmenter() -> None:
         PATCH,
         1,
     )
+
+
+@pytest.mark.parametrize("head", ["setr_pup", "linear"])
+def test_recomputed_activations_change_nothing_but_memory(head: str) -> None:
+    results = []
+    for recompute in (False, True):
+        auxiliary = {"auxiliary_taps": (0,)} if head == "setr_pup" else {}
+        network = tiny(head=head, recompute_activations=recompute, **auxiliary).train()
+        features = network.encode(images())
+        logits = [network.decode(features, (16, 16)), *network.decode_auxiliary(features, (16, 16))]
+        torch.stack([part.square().mean() for part in logits]).sum().backward()
+        results.append(
+            {name: p.grad for name, p in network.named_parameters()} | dict(network.named_buffers())
+        )
+    plain, recomputed = results
+    for name, value in plain.items():
+        assert value is not None, name
+        assert torch.equal(value, recomputed[name]), name

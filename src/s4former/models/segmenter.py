@@ -13,6 +13,7 @@ from s4former.models.backbones import ViTBackbone, create_vit
 from s4former.models.config import CustomViT, ModelConfig
 from s4former.models.heads.linear import LinearHead
 from s4former.models.heads.setr_pup import SETRPUPHead
+from s4former.models.recompute import recomputed
 from s4former.models.weights import load_backbone_weights, load_hub_weights
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Images, Logits, Segmenter
@@ -60,7 +61,7 @@ class ViTSegmenter(Segmenter):
             looked_at,
             norm_taps=config.norm_taps,
             frozen_blocks=config.frozen_blocks,
-            checkpoint_blocks=config.checkpoint_blocks,
+            checkpoint_blocks=config.recompute_activations,
             position_interpolation=config.position_interpolation,
         )
         self.patch_size = self.backbone.patch_size
@@ -103,13 +104,19 @@ class ViTSegmenter(Segmenter):
         grids = tuple(features[index] for index in self._head_inputs)
         if isinstance(self.head, SETRPUPHead):
             (grid,) = grids
-            return self.head(grid, size)  # type: ignore[no-any-return]
-        return self.head(grids, size)  # type: ignore[no-any-return]
+            return self._pass(self.head, grid, size)
+        return self._pass(self.head, grids, size)
 
     def decode_auxiliary(self, features: Features, size: tuple[int, int]) -> tuple[Logits, ...]:
         """Logits of each auxiliary head; an empty tuple if there is none."""
         pairs = zip(self.auxiliary_heads, self._auxiliary_inputs, strict=True)
-        return tuple(head(features[index], size) for head, index in pairs)
+        return tuple(self._pass(head, features[index], size) for head, index in pairs)
+
+    def _pass(self, head: nn.Module, grids: Tensor | Features, size: tuple[int, int]) -> Logits:
+        if self.config.recompute_activations and torch.is_grad_enabled():
+            return recomputed(head, grids, size)
+        logits: Logits = head(grids, size)
+        return logits
 
     def forward(self, images: Images) -> Logits:
         """Logits at image size, for images of any size.
