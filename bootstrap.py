@@ -57,10 +57,8 @@ def main(arguments):
 
 def set_up(extra):
     """Make .venv and install the package in it, unless that is done already."""
-    if sys.version_info < (3, 11):
-        sys.exit(
-            f"s4former needs Python 3.11 or newer, this is {sys.version.split()[0]}; try python3.12"
-        )
+    if sys.version_info < (3, 11):  # noqa: UP036 (this file has to run on what people have)
+        sys.exit(f"s4former needs Python 3.11 or newer, this is {sys.version.split()[0]}; try python3.12")
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
     done = STAMP.read_text().split() if STAMP.exists() else []
     if done and done[0] == wanted and (extra == "" or extra in done[1:]):

@@ -153,7 +153,8 @@ class Keeper:
 
     def _score_if_due(self) -> None:
         """Score what this step asks for, unless that was done before the run was interrupted."""
-        if not self.step or not self.source.val or self._scored_step == self.step:
+        nothing_to_score = self.run.evaluate.part == "val" and not self.source.val
+        if not self.step or nothing_to_score or self._scored_step == self.step:
             return
         if not self._due(self.run.evaluate_every) or self.stop.requested:
             return
