@@ -1,0 +1,170 @@
+"""Figures of a run: panels of pictures side by side, and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+
+from s4former.types import IGNORE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+Color = tuple[int, int, int]
+
+_DPI = 110
+_INK = "#303030"
+_IGNORED: Color = (224, 224, 224)
+
+
+def colorize(mask: Integer[np.ndarray, "h w"], colors: Sequence[Color]) -> Pixels:
+    """Turn class indices into a picture; IGNORE is light gray.
+
+    Raises:
+        ValueError: If the mask holds an index without a color.
+    """
+    wrong = set(np.unique(mask).tolist()) - {*range(len(colors)), IGNORE}
+    if wrong:
+        raise ValueError(
+            f"masks hold 0 to {len(colors) - 1} for {len(colors)} colors, or {IGNORE}; found {sorted(wrong)}"
+        )
+    table = np.full((256, 3), _IGNORED, dtype=np.uint8)
+    table[: len(colors)] = colors
+    picture: Pixels = table[mask]
+    return picture
+
+
+def panel(
+    rows: Sequence[tuple[str, Sequence[Pixels]]],
+    columns: Sequence[str],
+    path: Path,
+    legend: Mapping[str, Color] | None = None,
+    cell_inches: float = 1.6,
+) -> Path:
+    """Save a table of pictures: one row an example, one column a kind of picture.
+
+    Args:
+        rows: Name of the row (may be empty) and its pictures, one a column.
+        columns: Titles of the columns.
+        path: Where to save; the ending says the format. Folders are made.
+        legend: Class names and their colors, shown below.
+        cell_inches: Width of a picture.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: If there is no row, or a row does not have one picture a column.
+    """
+    if not rows:
+        raise ValueError("a panel needs at least one row of pictures")
+    for name, pictures in rows:
+        if len(pictures) != len(columns):
+            raise ValueError(f"row {name!r} has {len(pictures)} pictures for {len(columns)} columns")
+    first = rows[0][1][0]
+    height = cell_inches * first.shape[0] / first.shape[1]
+    below = 0.35 if legend else 0.05
+    size = (cell_inches * len(columns) * 1.03 + 0.3, height * len(rows) * 1.03 + 0.35 + below)
+    figure = _figure(size)
+    grid = figure.add_gridspec(
+        len(rows),
+        len(columns),
+        left=0.3 / size[0],
+        right=1 - 0.02 / size[0],
+        top=1 - 0.3 / size[1],
+        bottom=below / size[1],
+        wspace=0.03,
+        hspace=0.03,
+    )
+    for r, (name, pictures) in enumerate(rows):
+        for c, picture in enumerate(pictures):
+            axes = figure.add_subplot(grid[r, c])
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if r == 0:
+                axes.set_title(columns[c], fontsize=9, color=_INK)
+            if c == 0:
+                axes.set_ylabel(name, fontsize=8, color=_INK)
+    if legend:
+        _add_legend(figure, legend)
+    return _save(figure, path)
+
+
+def _add_legend(figure: Figure, legend: Mapping[str, Color]) -> None:
+    from matplotlib.patches import Patch
+
+    patches = []
+    for name, (red, green, blue) in legend.items():
+        patches.append(Patch(facecolor=(red / 255, green / 255, blue / 255), label=name))
+    columns = min(len(patches), 11)
+    figure.legend(
+        handles=patches,
+        loc="lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+        handlelength=1,
+        columnspacing=1,
+    )
+
+
+def learning_curves(
+    curves: Mapping[str, Sequence[tuple[int, float]]],
+    path: Path,
+    value_label: str = "mIoU",
+    title: str = "",
+    percent: bool = True,
+) -> Path:
+    """Save lines of a value over training steps.
+
+    Args:
+        curves: (step, value) pairs of each line, by its name.
+        path: Where to save; the ending says the format. Folders are made.
+        value_label: What the values are.
+        title: Title of the figure.
+        percent: Whether values are fractions to be shown in percent.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: If there is no curve or one of them has no points.
+    """
+    empty = [name for name, points in curves.items() if not points]
+    if empty or not curves:
+        raise ValueError(f"a learning curve needs points; {', '.join(empty) or 'the figure'} has none")
+    figure = _figure((6.0, 3.6))
+    axes = figure.add_subplot()
+    for name, points in curves.items():
+        steps, values = np.array(points, dtype=float).T
+        axes.plot(
+            steps, values * (100 if percent else 1), marker="o", markersize=3, linewidth=1.5, label=name
+        )
+    axes.set_xlabel("step", color=_INK)
+    axes.set_ylabel(f"{value_label} (%)" if percent else value_label, color=_INK)
+    axes.set_title(title, fontsize=10, color=_INK)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    return _save(figure, path)
+
+
+def _figure(size: tuple[float, float]) -> Figure:
+    # Not pyplot: it keeps global state and may look for a display.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, dpi=_DPI, facecolor="white")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path

@@ -1,0 +1,87 @@
+"""The demo: its two runs, and what it shows."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from s4former.config.errors import UserError
+from s4former.config.record import read_json
+from s4former.data import TrainBatches, open_source
+from s4former.engine.predict import Model
+from s4former.engine.run import Run
+from s4former.methods import config_class
+from s4former.recipes.demo import recipe, run_demo
+from s4former.types import Views
+
+
+def small(folder: Path) -> Run:
+    """The demo's run, cut down to seconds."""
+    val = folder / "val.txt"
+    val.write_text("".join(f"scene-{10_000 + i}\n" for i in range(7)))
+    run = recipe()
+    data = run.data.model_copy(
+        update={"val_split": str(val), "labeled_batch_size": 2, "unlabeled_batch_size": 2}
+    )
+    return run.model_copy(update={"steps": 4, "evaluate_every": 2, "log_every": 1, "data": data})
+
+
+def test_the_unlabeled_scenes_do_not_change_the_labeled_batches() -> None:
+    run = recipe()
+    source = open_source(run.data)
+    alone = TrainBatches(run.data, source, Views(), run.seed).batch(3)
+    beside = TrainBatches(run.data, source, Views(weak=True, strong=1), run.seed).batch(3)
+    torch.testing.assert_close(alone.labeled.images, beside.labeled.images, rtol=0, atol=0)
+    torch.testing.assert_close(alone.labeled.labels, beside.labeled.labels, rtol=0, atol=0)
+    assert alone.unlabeled is None
+    assert beside.unlabeled is not None
+
+
+def test_all_parts_of_s4former_are_on() -> None:
+    method = recipe().method
+    assert isinstance(method, config_class("s4former"))
+    fields = method.model_dump()
+    assert fields["patch_shuffle"]
+    assert fields["shuffle_probability"] > 0
+    assert fields["pasa"]
+    assert fields["pasa_weight"] > 0
+    assert fields["ncr"]
+    assert fields["ncr_weight"] > 0
+    assert fields["cutmix_probability"] > 0
+
+
+def test_the_demo_trains_both_and_shows_them(tmp_path: Path) -> None:
+    text = io.StringIO()
+    out = tmp_path / "demo"
+    result = run_demo(out, small(tmp_path), Console(file=text, width=120))
+
+    assert [(score.run, score.network, score.deployed) for score in result.scores] == [
+        ("supervised", "student", True),
+        ("s4former", "student", False),
+        ("s4former", "teacher", True),
+    ]
+    for score in result.scores:
+        assert 0 <= score.last <= score.best <= 1
+        assert score.best_step in (2, 4)
+    assert result.gain == pytest.approx(result.scores[2].last - result.scores[0].last)
+    assert result.panel.is_file()
+    assert result.curves.is_file()
+
+    runs = {name: read_json(out / name / "run.json")["run"] for name in ("supervised", "s4former")}
+    assert {name: run.pop("method")["name"] for name, run in runs.items()} == {name: name for name in runs}
+    assert runs["supervised"] == runs["s4former"]
+
+    said = text.getvalue()
+    assert str(out / "s4former") in said.replace("\n", "")
+    assert f"{100 * result.scores[2].last:.2f}" in said
+
+    source = open_source(small(tmp_path).data)
+    image = source.read_image(source.val[0], "val")
+    assert Model.load(out / "s4former").predict(image).mask.shape == image.shape[:2]
+
+    with pytest.raises(UserError, match="supervised"):
+        run_demo(out, small(tmp_path), Console(file=text))
