@@ -212,7 +212,7 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
 
 def plain_arithmetic(preset: Preset, name: str, device: torch.device) -> float:
     """Count the GFLOP of a step in its plain order: nothing recomputed, nothing saved by our own kernels."""
-    plain = replace(preset, model=preset.model.model_copy(update={"recompute_activations": False}))
+    plain = replace(preset, model=preset.model.model_copy(update={"recompute_activations": "none"}))
     available, worthwhile = fast_linear_module._AVAILABLE, upsampled_conv._WORTHWHILE
     fast_linear_module._AVAILABLE, upsampled_conv._WORTHWHILE = False, sys.maxsize
     try:
@@ -268,15 +268,17 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (the reference used 2)")
-    parser.add_argument("--recompute", action="store_true", help="model.recompute_activations: less memory")
+    parser.add_argument(
+        "--recompute", default="none", choices=["none", "heads", "all"], help="for less memory"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     preset = PRESETS[options.preset]
-    if options.recompute:
-        preset = replace(preset, model=preset.model.model_copy(update={"recompute_activations": True}))
+    recompute = {"recompute_activations": options.recompute}
+    preset = replace(preset, model=preset.model.model_copy(update=recompute))
     result = measure(preset, options.method, device, options.precision, options.repeats)
     result = {
         "preset": options.preset,

@@ -76,7 +76,7 @@ def main() -> None:
             raise
         _complain(
             f"the device is out of memory ({str(error).splitlines()[0]}); try a smaller data.crop_size, "
-            "smaller batch sizes, or model.recompute_activations=true"
+            "smaller batch sizes, or model.recompute_activations=all"
         )
         sys.exit(1)
 

@@ -93,8 +93,9 @@ class ModelConfig(Config):
     frozen_blocks: int = Field(0, ge=0)
     """If above 0, the patch embedding and so many first blocks keep their weights and build no graph."""
 
-    recompute_activations: bool = False
-    """Recompute trained blocks and heads in the backward pass: less memory, about a third more time."""
+    recompute_activations: Literal["none", "heads", "all"] = "none"
+    """What is computed again in the backward pass instead of kept: nothing, the heads, or the heads and the
+    trained blocks. Less memory for more time, about a third for ``all``."""
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
     """Mean of the red, green and blue values, in [0, 1], that the backbone was trained with."""

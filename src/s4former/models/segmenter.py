@@ -61,7 +61,7 @@ class ViTSegmenter(Segmenter):
             looked_at,
             norm_taps=config.norm_taps,
             frozen_blocks=config.frozen_blocks,
-            checkpoint_blocks=config.recompute_activations,
+            checkpoint_blocks=config.recompute_activations == "all",
             position_interpolation=config.position_interpolation,
         )
         self.patch_size = self.backbone.patch_size
@@ -113,7 +113,7 @@ class ViTSegmenter(Segmenter):
         return tuple(self._pass(head, features[index], size) for head, index in pairs)
 
     def _pass(self, head: nn.Module, grids: Tensor | Features, size: tuple[int, int]) -> Logits:
-        if self.config.recompute_activations and torch.is_grad_enabled():
+        if self.config.recompute_activations != "none" and torch.is_grad_enabled():
             return recomputed(head, grids, size)
         logits: Logits = head(grids, size)
         return logits

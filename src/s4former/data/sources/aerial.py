@@ -8,6 +8,8 @@ every season close to some other one. That is what unlabeled scenes can teach.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -70,7 +72,8 @@ def _plots(generator: np.random.Generator, size: int) -> Int[np.ndarray, "h w"]:
     center_x, center_y = generator.random((2, num_plots)) * size
     bend_x, bend_y = ((_noise(generator, size, 4) - 0.5) * size * 0.25 for _ in range(2))
     across, down = (x + bend_x)[..., None] - center_x, (y + bend_y)[..., None] - center_y
-    return (across**2 + down**2).argmin(-1)
+    nearest: Int[np.ndarray, "h w"] = (across**2 + down**2).argmin(-1)
+    return nearest
 
 
 def _pattern(generator: np.random.Generator, label: int, size: int) -> Plane:
@@ -79,7 +82,7 @@ def _pattern(generator: np.random.Generator, label: int, size: int) -> Plane:
     period, angle = generator.uniform(4, 10), generator.random() * np.pi
     u = (np.cos(angle) * x + np.sin(angle) * y) / period * 2 * np.pi + generator.random() * 6
     v = (np.cos(angle) * y - np.sin(angle) * x) / period * 2 * np.pi + generator.random() * 6
-    patterns = {
+    patterns: dict[str, Callable[[], Plane]] = {
         "water": lambda: np.sin(u + 2 * np.sin(0.6 * v)),
         "forest": lambda: 6 * (_noise(generator, size, int(size / period) + 2) - 0.5),
         "paddies": lambda: 2 * np.maximum(np.sin(0.8 * u), np.sin(0.8 * v)) - 1.3,
