@@ -22,28 +22,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from ablation import ABLATION
 from s4former.config.override import override
 from s4former.config.record import read_json, write_json
 from s4former.data.sources import open_source
 from s4former.engine.loop import train
 from s4former.engine.run import Run
 from s4former.recipes.camvid import recipe
-
-ABLATION: dict[str, list[str]] = {
-    "supervised": ["method.name=supervised"],
-    "mean teacher": ["method.name=mean_teacher", "method.cutmix_probability=0"],
-    "mean teacher + CutMix": ["method.name=mean_teacher", "method.cutmix_probability=0.5"],
-    "CutMix + PatchShuffle": ["method.pasa=false", "method.ncr=false"],
-    "CutMix + PASA": ["method.patch_shuffle=false", "method.ncr=false", "method.pasa=true"],
-    "CutMix + NCR": ["method.patch_shuffle=false", "method.pasa=false"],
-    "S4Former, recipe": [],
-    "S4Former without PatchShuffle": ["method.patch_shuffle=false"],
-    "S4Former without PASA": ["method.pasa=false"],
-    "S4Former without NCR": ["method.ncr=false"],
-    "S4Former, PASA toward confident keys": ["method.pasa_toward=confident"],
-    "S4Former, NCR as released (not aligned)": ["method.mix_teacher_logits=false"],
-}
-"""Rows of the ablation: what is changed against the recipe."""
+from s4former.report.figures import learning_curves
 
 
 def options() -> argparse.Namespace:
@@ -156,6 +142,19 @@ def tables(summaries: dict[str, Any], title: str) -> list[Table]:
     return [scores, classes]
 
 
+def curves(collected: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[int, float]]]:
+    """Return the mean curve over seeds of each row and network, as fractions."""
+    found = {}
+    for row, results in collected.items():
+        for network in results[0]["networks"]:
+            of_seeds = [result["networks"][network]["curve"] for result in results]
+            found[f"{row}, {network}"] = [
+                (points[0][0], statistics.mean(score for _, score in points) / 100)
+                for points in zip(*of_seeds, strict=True)
+            ]
+    return found
+
+
 def markdown(table: Table) -> str:
     """Return a rich table as Markdown."""
     columns = [list(column.cells) for column in table.columns]
@@ -205,6 +204,7 @@ def main() -> None:
             "configs": configs,
         },
     )
+    learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
     text = "\n\n".join(f"{table.title}\n\n{markdown(table)}" for table in found)
     chosen.out.with_suffix(".md").write_text(text + "\n")
 

@@ -14,20 +14,18 @@ teacher starts as an exact copy of the student, head included. See ``docs/method
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from s4former.methods.base import Method, MethodConfig, frozen_copy, labeled_loss
+from s4former.methods.base import TeacherConfig, TeacherMethod, labeled_loss
 from s4former.ops.attention import adaptive_bias, unconfidence
-from s4former.ops.ema import update_teacher, warmed_decay
 from s4former.ops.losses import cross_entropy, negative_class_ranking
 from s4former.ops.mixing import cutmix_masks, mix
-from s4former.ops.pseudo import confident_share, pseudo_labels
-from s4former.ops.schedules import ramp
+from s4former.ops.pseudo import confident_share
 from s4former.ops.shuffle import Shuffle, blocks_for, restore_blocks, sample_shuffle, shuffle_blocks
 from s4former.types import (
     Batch,
@@ -36,36 +34,16 @@ from s4former.types import (
     Images,
     Logits,
     Mask,
-    PseudoLabel,
     Segmenter,
     StepOutput,
     UnlabeledBatch,
-    Views,
 )
 
 
-class S4FormerConfig(MethodConfig):
+class S4FormerConfig(TeacherConfig):
     """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
 
     name: Literal["s4former"] = "s4former"
-
-    confidence_threshold: float = Field(0.95, ge=0, le=1)
-    """A pixel is learned from where the teacher's largest class probability is above this."""
-
-    ema_decay: float = Field(0.999, ge=0, lt=1)
-    """Share of its old self that the teacher keeps in each step."""
-
-    ema_warmup_steps: int = Field(0, ge=0)
-    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
-
-    unlabeled_weight: float = Field(1.0, ge=0)
-    """Weight of all unlabeled losses together."""
-
-    unlabeled_ramp_steps: int = Field(0, ge=0)
-    """Steps over which that weight rises linearly from 0."""
-
-    unlabeled_divisor: Literal["all", "valid"] = "all"
-    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
 
     cutmix_probability: float = Field(0.5, ge=0, le=1)
     """Probability that a strong view gets a box of the next one, labels included."""
@@ -118,16 +96,10 @@ class S4FormerConfig(MethodConfig):
         return S4Former(self, student)
 
 
-class S4Former(Method):
+class S4Former(TeacherMethod):
     """A student, the moving average of its weights, and the paper's three parts."""
 
-    views: ClassVar[Views] = Views(weak=True, strong=1)
-
-    def __init__(self, config: S4FormerConfig, student: Segmenter) -> None:
-        super().__init__()
-        self.config = config
-        self.student = student
-        self.teacher = frozen_copy(student)
+    config: S4FormerConfig
 
     def forward(self, batch: Batch) -> StepOutput:
         """Draw this step's CutMix boxes and permutations, and return its loss."""
@@ -178,18 +150,13 @@ class S4Former(Method):
             )
             losses["ncr"] = config.ncr_weight * ranking
 
-        weight = config.unlabeled_weight * ramp(batch.key.step, config.unlabeled_ramp_steps)
+        weight = self.unlabeled_weight(batch.key.step)
         scalars = {f"loss/{name}": weight * loss.detach() for name, loss in losses.items()}
         scalars |= {
             "loss/supervised": supervised.detach(),
             "pseudo/confident": confident_share(pseudo, valid),
         }
         return StepOutput(supervised + weight * sum(losses.values()), scalars)
-
-    def teach(self, weak: Images, valid: Mask) -> PseudoLabel:
-        """Let the teacher label the weak view."""
-        with torch.no_grad():
-            return pseudo_labels(self.teacher(weak), self.config.confidence_threshold, valid)
 
     def see(
         self, images: Images, shuffle: Shuffle | None = None, bias: Float[Tensor, "b n n"] | None = None
@@ -226,24 +193,6 @@ class S4Former(Method):
         count, height, width = unlabeled.valid.shape
         rows, cols = blocks_for(height, width, self.student.patch_size, self.config.shuffle_block)
         return sample_shuffle(key, "patch_shuffle", count, rows, cols, self.config.shuffle_probability)
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student.
-
-        The released code does this first thing in the next step; the order of events is the same.
-        """
-        decay = warmed_decay(self.config.ema_decay, step, self.config.ema_warmup_steps)
-        update_teacher(self.teacher, self.student, decay)
-
-    @property
-    def scored(self) -> dict[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher}
-
-    @property
-    def deployed(self) -> Segmenter:
-        """The teacher: an average is steadier than the last step."""
-        return self.teacher
 
 
 def shuffled(attention: Float[Tensor, "b gh gw"], shuffle: Shuffle | None) -> Float[Tensor, "b gh gw"]:
