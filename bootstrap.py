@@ -47,7 +47,7 @@ def main(arguments):
     commands = [["s4former"]] if name == "s4former" else COMMANDS[name]
     for command in commands:
         extra = rest if command is commands[-1] else []
-        print("$", *command, *extra, flush=True)
+        print("$", *command, *extra, file=sys.stderr, flush=True)
         folder = None if name == "s4former" else ROOT
         status = subprocess.call([str(BIN / command[0]), *command[1:], *extra], cwd=folder)
         if status:
