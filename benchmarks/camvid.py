@@ -177,6 +177,8 @@ def main() -> None:
             start = time.time()
             collected.setdefault(row, []).append(result_of(run, folder))
             configs[row] = read_json(folder / "run.json")["run"]
+            # As typed here: a run that is read again may have been made from another folder.
+            configs[row]["data"]["root"], configs[row]["model"]["pretrained"] = chosen.data, chosen.weights
             last = {net: scores["last"] for net, scores in collected[row][-1]["networks"].items()}
             console.print(f"{row}, seed {seed}: {last}  ({time.time() - start:.0f} s)")
     summaries = {row: summary(results) for row, results in collected.items()}
