@@ -22,6 +22,15 @@ CAMVID = Path(__file__).resolve().parents[3] / "shared" / "datasets" / "camvid"
 SHORT = {"steps": 2, "evaluate_every": 0, "save_every": 0, "log_every": 1}
 
 
+def require_camvid() -> None:
+    """Skip where the data set is missing, but fail where it has to be there."""
+    if not CAMVID.is_dir():
+        reason = f"the data set {CAMVID} is missing"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("labeled", "unlabeled"), [(1, 0), (1, 5), (2, 1), (3, 0), (3, 5)])
 def test_few_images_are_enough(method: str, labeled: int, unlabeled: int, tmp_path: Path) -> None:
@@ -76,11 +85,7 @@ def test_the_batches_of_a_run_are_in_its_seed_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_it_learns_on_real_images(method: str, tmp_path: Path) -> None:
     """On a few street scenes the loss on labeled crops falls by a quarter or more in 50 steps."""
-    if not CAMVID.is_dir():
-        reason = f"the data set {CAMVID} is missing"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+    require_camvid()
     small = {
         "steps": 50,
         "log_every": 5,
@@ -105,8 +110,7 @@ def test_it_learns_on_real_images(method: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_real_batch_gives_a_finite_step(method: str) -> None:
     """A batch read from real files, padding included, through the method itself."""
-    if not CAMVID.is_dir():
-        pytest.skip(f"the data set {CAMVID} is missing")
+    require_camvid()
     config = DataConfig(
         root=str(CAMVID), labeled_split="splits/1_64/labeled.txt", crop_size=64, resize_range=(0.1, 0.2)
     )

@@ -127,16 +127,17 @@ class S4Former(TeacherMethod):
         pseudo = self.teach(unlabeled.weak, valid)
         losses = {}
 
-        attention = unconfidence(pseudo.confident | ~valid, self.student.patch_size) if config.pasa else None
-        if attention is not None and config.pasa_pass == "own":
+        sure = pseudo.confident | ~valid  # padding pulls no attention
+        if config.pasa and config.pasa_pass == "own":
+            attention = unconfidence(sure, self.student.patch_size)
             logits = self.see(strong, bias=self.attention_bias(attention))
             losses["pasa"] = 0.5 * cross_entropy(logits, pseudo.labels, config.unlabeled_divisor)
 
         labels = mix(pseudo.labels, keep)
         bias = None
-        if attention is not None and config.pasa_pass == "mixed":
-            mixed_attention = unconfidence(mix(pseudo.confident | ~valid, keep), self.student.patch_size)
-            bias = self.attention_bias(shuffled(mixed_attention, shuffle))
+        if config.pasa and config.pasa_pass == "mixed":
+            attention = unconfidence(mix(sure, keep), self.student.patch_size)
+            bias = self.attention_bias(shuffled(attention, shuffle))
         logits = self.see(mix(strong, keep), shuffle, bias)
         # Two student passes share the weight of one, so switching PASA on or off keeps the sum.
         share = 0.5 if "pasa" in losses else 1.0
