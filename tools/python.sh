@@ -1,7 +1,9 @@
 # Sets $python to the interpreter that has s4former: $PYTHON, the active one, or this repository's own.
 python=
-for candidate in ${PYTHON:+"$PYTHON"} python python3 "$tools/../.venv/bin/python"; do
-    if "$candidate" -c 'import s4former' >/dev/null 2>&1; then
+# The whole path, as Python finds its environment by the text of it, and ".." behind a link misleads.
+home=$(cd -P "$tools" && cd -P .. && pwd -P)
+for candidate in ${PYTHON:+"$PYTHON"} python python3 "$home/.venv/bin/python"; do
+    if "$candidate" -c 'import s4former.cli.main' >/dev/null 2>&1; then
         python=$candidate
         break
     fi

@@ -220,7 +220,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
             "test",
             ["CONFIG", "AUTHORS", "--cfg-options", "model.head_channels=16"],
             1,
-            "are not those of",
+            "is not of the network in the config",
         ),
     ],
 )

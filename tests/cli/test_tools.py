@@ -131,6 +131,31 @@ def test_slurm_gets_mmsegmentations_call(place: Path, tmp_path: Path) -> None:
     assert lines[-7:] == ["a run.yaml", "--launcher", "slurm", "--seed", "1", "--cfg-options", "a.b=c d"]
 
 
+def test_scripts_find_the_repositorys_environment_without_a_python_in_path(tmp_path: Path) -> None:
+    """Also where the folder of the scripts is a link, or a Python of another kind comes first."""
+    repository, elsewhere = tmp_path / "the repository", tmp_path / "elsewhere"
+    for folder in (repository / ".venv" / "bin", elsewhere, tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    shutil.copytree(TOOLS, repository / "tools")
+    (elsewhere / "tools").symlink_to(repository / "tools")
+    own = repository / ".venv" / "bin" / "python"
+    own.write_text('#!/bin/sh\necho "$0 $*"\n')
+    others = tmp_path / "bin" / "python"
+    others.write_text('#!/bin/sh\n[ "$2" = "import s4former" ]\n')  # a checkout in its way, not what it needs
+    for file in (own, others):
+        file.chmod(0o755)
+    for place in (repository, elsewhere):
+        done = subprocess.run(
+            ["sh", "tools/dist_train.sh", "a config.py", "2", "--seed", "1"],
+            cwd=place,
+            env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(f"{own} -m s4former.cli.launch 2 tools/train.py a config.py --launcher")
+
+
 def test_without_the_package_the_scripts_say_how_to_get_it(tmp_path: Path) -> None:
     shutil.copytree(TOOLS, tmp_path / "tools")
     for name in ("python", "python3"):

@@ -216,7 +216,7 @@ def test_evaluation_pairs(tmp_path: Path) -> None:
     pairs = list(evaluation_pairs(source, "val"))
     assert [id for id, _, _ in pairs] == ["v00", "v01"]
     assert pairs[0][1].dtype == np.uint8
-    assert pairs[0][2].dtype == np.int64
+    assert pairs[0][2].dtype == np.uint8
     with pytest.raises(DataError, match=r"no test images; set data\.test_images"):
         evaluation_pairs(source, "test")
 

@@ -52,6 +52,7 @@ def signal_in_one(self, step):
         signal.raise_signal(signal.SIGTERM)  # the launcher's echo
 method.S4Former.after_update = signal_in_one
 attempt("stopped")
+attempt("for_one")
 method.S4Former.after_update = true_step
 attempt("resumed", "stopped", resume=True)
 attempt("again", "stopped")
@@ -142,6 +143,16 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_the_run_resumes_to_the_s
         for log in (read_lines(runs / name / "journal.jsonl") for name in ("straight", "stopped"))
     ]
     assert lines[0] == lines[1]
+
+
+def test_what_two_processes_began_one_can_end(data: Path, runs: Path) -> None:
+    outcome = train(tiny_run(data, CHANGES), runs / "for_one", resume=True)
+    assert outcome.steps == 6
+    straight, alone = (read_lines(runs / name / "journal.jsonl") for name in ("straight", "for_one"))
+    assert [line["step"] for line in alone] == [2, 4, 6]
+    for ours, theirs in zip(alone, straight, strict=True):
+        for key in ours.keys() - {"seconds", "images_per_second"}:
+            assert theirs[key] == pytest.approx(ours[key], rel=1e-4, abs=1e-5), key
 
 
 def test_a_folder_that_is_taken_is_refused_by_all(runs: Path) -> None:

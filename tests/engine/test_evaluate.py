@@ -12,7 +12,8 @@ from torch import Tensor
 
 from s4former.config.errors import DataError
 from s4former.data.sources import open_source
-from s4former.engine.evaluate import EvaluateConfig, evaluate, image_logits, window_starts
+from s4former.engine.bands import window_starts
+from s4former.engine.evaluate import EvaluateConfig, evaluate, logit_bands
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
@@ -43,6 +44,10 @@ class Brightness(Segmenter):
 
     def drop_auxiliary_heads(self) -> None:
         raise NotImplementedError
+
+
+def image_logits(network: Segmenter, pixels: np.ndarray, config: EvaluateConfig, *where: str) -> Tensor:
+    return torch.cat(list(logit_bands(network, pixels, config, *where)), dim=2)
 
 
 @pytest.fixture(scope="module")

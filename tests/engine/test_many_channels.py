@@ -17,7 +17,7 @@ from s4former.config.errors import DataError, Interrupted, UserError
 from s4former.config.override import override
 from s4former.data import open_source
 from s4former.data.statistics import channel_statistics, training_images
-from s4former.engine.evaluate import image_logits
+from s4former.engine.evaluate import logit_bands
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.panels import Panel
@@ -86,7 +86,7 @@ def test_a_file_is_predicted_as_it_is_validated(run_folder: Path, root: Path) ->
     for id in source.val:
         image = source.read_image(id, "val")
         with torch.inference_mode():
-            logits = image_logits(model.network, image, model.card.evaluate, "cpu", "float32")
+            (logits,) = logit_bands(model.network, image, model.card.evaluate, "cpu", "float32")
         result = model.predict(root / f"images/val/{id}.tif")
         assert np.array_equal(result.image, image)
         assert np.array_equal(result.mask, logits[0].argmax(0).numpy())

@@ -12,7 +12,7 @@ from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.checkpoints import load_authors_checkpoint, segmenter_from_checkpoint
+from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
 from s4former.models.config import CustomMiT, ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 
@@ -82,16 +82,29 @@ def test_a_config_without_auxiliary_heads(released: Path, student: ViTSegmenter)
 
 
 def test_the_state_dict_alone(released: Path, student: ViTSegmenter) -> None:
-    state = load_authors_checkpoint(released)
-    assert state.keys() == student.state_dict().keys()
-    tiny(0, **AUXILIARY).load_state_dict(state)
-    assert load_authors_checkpoint(released, "teacher").keys() == tiny(2).state_dict().keys()
+    states = load_checkpoint(released)
+    assert states["student"].keys() == student.state_dict().keys()
+    tiny(0, **AUXILIARY).load_state_dict(states["student"])
+    assert states["teacher"].keys() == tiny(2).state_dict().keys()
 
 
 def test_a_supervised_run_has_no_teacher(student: ViTSegmenter, tmp_path: Path) -> None:
     path = save_as_released(tmp_path / "sup.pth", authors(student))
-    with pytest.raises(UserError, match="holds no teacher in the authors' layout"):
-        load_authors_checkpoint(path, "teacher")
+    assert list(load_checkpoint(path)) == ["student"]
+    with pytest.raises(UserError, match=r"sup.pth holds no teacher; it has a student"):
+        segmenter_from_checkpoint(tiny_config(), NUM_CLASSES, path, "teacher")
+
+
+def test_a_teacher_alone(tmp_path: Path) -> None:
+    path = save_as_released(tmp_path / "ema.pth", authors(tiny(2), "_ema"))
+    assert list(load_checkpoint(path)) == ["teacher"]
+    assert_same(segmenter_from_checkpoint(tiny_config(), NUM_CLASSES, path, "teacher"), tiny(2))
+
+
+def test_something_else(tmp_path: Path) -> None:
+    path = save_as_released(tmp_path / "else.pth", {"conv1.weight": torch.zeros(1)})
+    with pytest.raises(UserError, match=r"holds no student in the authors' layout: .* found conv1.weight"):
+        load_checkpoint(path)
 
 
 def test_our_own_layout(tmp_path: Path) -> None:

@@ -137,3 +137,8 @@ def test_files_are_not_written_over(mmcls: Path, tmp_path: Path) -> None:
             convert_weights(out, same, force=True)
     assert out.read_bytes() == before
     assert done.tensors == len(load_file(out))
+
+
+def test_a_missing_file_is_named_and_no_field_of_training(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no weight file \S+nowhere.pth$"):
+        convert_weights(tmp_path / "nowhere.pth", tmp_path / "out.safetensors")

@@ -16,6 +16,7 @@ from small_networks import NUM_CLASSES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
+from s4former.models.config import MIT_SIZES
 from s4former.models.keys import convert_authors_checkpoint, from_authors
 from s4former.models.mit import MiTBackbone
 from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
@@ -198,7 +199,12 @@ def test_a_missing_file_says_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         build_segmenter(tiny_config(pretrained=str(path)), NUM_CLASSES, seed=0)
     assert str(path) in str(error.value)
+    assert "model.pretrained=hub" in str(error.value)
     assert "model.pretrained=none" in str(error.value)
+    mit = MiTBackbone(MIT_SIZES["mit_b0"])
+    with pytest.raises(UserError, match=r"mit_b\*\.pth of SegFormer's authors.*=none") as error:
+        load_backbone_weights(mit, path)
+    assert "=hub" not in str(error.value)  # timm has no MiT
 
 
 @pytest.mark.parametrize("name", ["cut.safetensors", "cut.pth"])

@@ -43,7 +43,10 @@ def on(monkeypatch: pytest.MonkeyPatch):
         ((200, 300), "cpu", 168, None, "whole"),
         ((600, 800), "cpu", 224, None, "whole"),
         ((600, 800), "cuda", 448, None, "whole"),
-        ((600, 1100), "cpu", 224, None, "slide"),
+        ((600, 896), "cpu", 224, None, "whole"),
+        ((600, 897), "cpu", 224, None, "slide"),
+        ((600, 1100), "cuda", 448, None, "whole"),
+        ((20, 90), "cpu", 112, 112, "slide"),
     ],
 )
 def test_crop_and_protocol_follow_from_the_sizes(
@@ -56,6 +59,25 @@ def test_crop_and_protocol_follow_from_the_sizes(
     assert run.evaluate.mode == mode
     assert any(f"data.crop_size={crop}" in note for note in notes)
     assert any("images are small" in note for note in notes) == (short_side is not None)
+
+
+def test_images_to_score_that_are_larger_than_those_with_labels_are_scored_in_windows(
+    tmp_path: Path, on
+) -> None:
+    on("cpu")
+    make(tmp_path / "v", (300, 2000))
+    path = make(tmp_path, (300, 400), val={"images": "v/i", "masks": "v/m"})
+    run, notes = load_run(path)
+    assert run.evaluate.mode == "slide"
+    assert any("windows of 224 pixels, as the longest side is 2000 pixels" in note for note in notes)
+
+
+def test_large_images_are_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "data.cache_images=512: MB of decoded images that are kept; the largest takes"
+    path = make(tmp_path, (300, 400))
+    assert not any(said in note for note in load_run(path)[1])
+    monkeypatch.setattr(folder, "_LARGE_MEGABYTES", 0.3)
+    assert any(f"{said} 0 MB" in note for note in load_run(path)[1])
 
 
 @pytest.mark.parametrize(("labeled", "steps"), [(1, 1000), (100, 1000), (400, 4000), (100_000, 20_000)])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from s4former.config.errors import UserError
+from s4former.data.prepare import DATASETS
+from s4former.data.published_splits import PUBLISHERS
 from s4former.recipes import load_run, recipe_card, recipe_families
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))
@@ -22,6 +25,12 @@ def test_the_papers_rows_have_names() -> None:
     for split in splits:
         for method in ("supervised", "mean_teacher", "s4former"):
             assert {f"{split}.{method}", f"{split}.segformer.{method}"} <= names
+
+
+def test_files_without_recipes_are_no_families() -> None:
+    assert "folder" not in recipe_families()
+    with pytest.raises(UserError, match="there are camvid, cityscapes, coco, demo, voc"):
+        load_run("nope")
 
 
 @pytest.mark.parametrize("file", recipe_families())
@@ -90,3 +99,31 @@ def test_a_preset_replaces_the_network_before_its_fields_change() -> None:
     )
     with pytest.raises(UserError, match=r"there is no network 'resnet50'.*setr_deit_base"):
         load_run("demo", ["model=resnet50"])
+
+
+@pytest.mark.parametrize("family", ["voc", "cityscapes", "coco"])
+def test_recipes_look_where_prepare_and_splits_fetch_put_things(family: str) -> None:
+    lists = {each.target: each.images for one in PUBLISHERS.values() for each in one.lists}
+    prepared = DATASETS[family]()
+    layout = prepared.config(Path("data"))
+    for name in recipe_families()[family]:
+        data = load_run(name)[0].data
+        assert data.root == layout.root
+        for field in (
+            "val_images",
+            "val_masks",
+            "train_images",
+            "image_suffix",
+            "mask_suffix",
+            "test_images",
+        ):
+            assert getattr(data, field) == getattr(layout, field)
+        # VOC's own masks are fewer, so the recipes of either kind of split read the folder made with SBD's.
+        assert data.train_masks in (layout.train_masks, "SegmentationClassAug")
+        counts = [lists[f"{prepared.folder}/{data.labeled_split}"]]
+        counts.append(lists[f"{prepared.folder}/{data.unlabeled_split}"])
+        assert sum(counts) == prepared.images["labeled"]
+        labels = re.search(r"\d+", name.partition(".")[2])
+        assert labels is not None
+        if family != "coco":  # whose names are shares
+            assert counts[0] == int(labels[0])

@@ -32,4 +32,5 @@ def convert(
         also = f" (also {', '.join(done.fits[1:4])})" if len(done.fits) > 1 else ""
         typer.echo(f"use it: model.backbone={done.fits[0]}{also} model.pretrained={out}")
     else:
-        typer.echo("no backbone with a name of its own has these sizes: model.backbone=vit takes any")
+        kind = "mit" if done.style.startswith("mit_") else "vit"
+        typer.echo(f"no backbone with a name of its own has these sizes: model.backbone={kind} takes any")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +14,16 @@ from rich.console import Console
 from rich.text import Text
 
 import s4former
+from s4former.cli.check import check
 from s4former.cli.config import app as config_app
+from s4former.cli.convert import convert
 from s4former.cli.demo import demo
+from s4former.cli.init import init
+from s4former.cli.models import models
 from s4former.cli.predict import predict
+from s4former.cli.prepare import prepare
+from s4former.cli.recipes import recipes
+from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
 from s4former.config.errors import S4FormerError
@@ -50,19 +59,33 @@ def _options(
 
 
 app.command()(demo)
+app.command()(init)
+app.command()(check)
 app.command()(train)
 app.command()(val)
 app.command()(predict)
+app.command()(recipes)
+app.command()(models)
+app.command()(convert)
+app.command()(prepare)
+app.add_typer(splits_app, name="splits")
 app.add_typer(config_app, name="config")
 
 
 def main() -> None:
-    """Run the command line; a known error is one message and its exit code, a defect keeps its traceback."""
+    """Run the command line."""
+    guarded(app)
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command; a known error is one message and its exit code, a defect keeps its traceback."""
     try:
-        app()
+        command()
     except S4FormerError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # before or after training, which saves its state and says so itself
+        sys.exit(130)
     except OSError as error:
         _complain(str(error))
         sys.exit(1)
@@ -76,7 +99,8 @@ def main() -> None:
             raise
         _complain(
             f"the device is out of memory ({str(error).splitlines()[0]}); try a smaller data.crop_size, "
-            "smaller batch sizes, or model.recompute_activations=all"
+            "smaller batch sizes, or model.recompute_activations=all",
+            alone=True,
         )
         sys.exit(1)
 
@@ -87,5 +111,8 @@ def _is_ours(error: ValueError) -> bool:
     return Path(frames[-1].filename).is_relative_to(Path(s4former.__file__).parent)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, alone: bool = False) -> None:
+    """Print an error; processes that train together share most, so the first on each machine tells those."""
+    if not alone and os.environ.get("LOCAL_RANK", "0") != "0":
+        return
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))

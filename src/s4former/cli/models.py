@@ -11,10 +11,10 @@ from rich.table import Table
 
 def models(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="List the plain ViTs of timm whose names hold this.")
+        str, typer.Argument(metavar="[NAME]", help="List the backbones whose names hold this.")
     ] = "",
 ) -> None:
-    """List networks: presets for `model=NAME`, and backbones of timm for `model.backbone=NAME`.
+    """List networks: presets for `model=NAME`, and backbones for `model.backbone=NAME`.
 
     Example: s4former models dinov2
     """
@@ -30,7 +30,8 @@ def models(
     console = Console()
     console.print(table)
     console.print(
-        "any plain ViT of timm is model.backbone=NAME: `s4former models vit_small` lists some", soft_wrap=True
+        "any plain ViT of timm and any MiT is model.backbone=NAME: `s4former models vit_small` lists some",
+        soft_wrap=True,
     )
 
 
@@ -38,12 +39,14 @@ def _backbones(part: str) -> None:
     import timm
 
     from s4former.config.errors import UserError
+    from s4former.models.config import MIT_SIZES
 
     found = [
         name
         for module in ("vision_transformer", "deit")
         for name in timm.list_models(f"*{part}*", module=module)
     ]
+    found += [name for name in MIT_SIZES if part in name]
     if not found:
-        raise UserError(f"timm has no plain ViT whose name holds {part!r}; try `s4former models vit_small`")
+        raise UserError(f"no backbone's name holds {part!r}; try `s4former models vit_small`")
     Console(soft_wrap=True, highlight=False).print("\n".join(found))

@@ -23,7 +23,7 @@ def recipes(
     from s4former.config.override import nearest
     from s4former.recipes import recipe_card, recipe_families, recipe_names
 
-    families = {file: list(family) for file, family in recipe_families().items() if family}
+    families = {file: list(family) for file, family in recipe_families().items()}
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not name:
         table = Table("recipe", "what it trains", box=None, pad_edge=False)

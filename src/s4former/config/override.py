@@ -280,5 +280,9 @@ def config_file(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError:
+        raise UserError(f"cannot read the config {path}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"cannot read the config {path}: it is not UTF-8; save it in that encoding") from None
+    except OSError as error:
         raise UserError(f"cannot read the config {path}: {error}") from None

@@ -14,7 +14,8 @@ class ArrayCache:
     """Keeps the first arrays that fit, and never gives one up.
 
     Training visits every image once an epoch: forgetting the least recently used would drop each just before
-    it is due again, while keeping the first ones spares the same share of the decoding in every epoch.
+    it is due again, while keeping the first ones spares the same share of the decoding in every epoch. What
+    does not fit, such as one image larger than all of it, is handed out without being kept.
 
     Args:
         megabytes: Largest sum of the arrays' sizes, in 2**20 bytes.

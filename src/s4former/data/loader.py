@@ -29,6 +29,10 @@ class TrainBatches:
     size; the labeled and the unlabeled stream never end and never depend on each other's length. The shares
     of a step, one after the other, are the global batch.
 
+    Memory, in each process that prepares batches: its share of ``data.cache_images``, the lists of ids, and
+    about 10 bytes per pixel of the image that is being decoded. A crop is cut from the decoded image, so an
+    image too large for the cache is decoded for each crop.
+
     Args:
         config: Batch sizes and how crops are drawn.
         source: The images.

@@ -56,7 +56,11 @@ def split_lines(path: Path) -> list[str]:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"cannot read the split list {path}: it is not UTF-8 text; save it in that encoding"
+        ) from error
+    except OSError as error:
         raise DataError(f"cannot read the split list {path}: {error}") from error
     found = [line.strip() for line in lines if line.strip()]
     if not found:

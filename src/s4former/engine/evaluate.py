@@ -12,22 +12,26 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Integer, UInt8
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor
 
 from s4former.config.base import Config
+from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
 from s4former.data.sources import Part, Source, evaluation_pairs, part_ids
 from s4former.engine import distributed
+from s4former.engine.bands import Bands, placed, resized_bands, slide_bands, whole_bands
 from s4former.engine.device import autocast
 from s4former.ops import across
 from s4former.ops.confusion import Scores, confusion_matrix
-from s4former.ops.resize import resize_bilinear
-from s4former.types import Segmenter
+from s4former.types import Images, Logits, Segmenter
 
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 Pixels = UInt8[np.ndarray, "h w c"]
+
+MOST_PATCHES = 2**16
+"""Patches that an image may have in one piece: time grows with their square, and a head that works at the
+image's size would need more memory than a GPU has."""
 
 
 class EvaluateConfig(Config):
@@ -36,7 +40,8 @@ class EvaluateConfig(Config):
     part: Literal["val", "test"] = "val"
     """The images that are scored."""
     mode: Literal["whole", "slide"] = "whole"
-    """``whole``: one pass over the image; ``slide``: the mean of the logits of overlapping windows."""
+    """``whole``: one pass over the image, of up to 65,536 patches (4096 x 4096 pixels in patches of 16);
+    ``slide``: the mean of the logits of overlapping windows, for images of any size."""
     short_side: PositiveInt | None = None
     """Pixels that an image's shorter side is brought to for the network; none: its own size."""
     crop_size: Size | None = None
@@ -49,11 +54,20 @@ class EvaluateConfig(Config):
     """Let the network see each image mirrored too, and average the probabilities."""
 
     def resolved(self, training_crop: tuple[int, int]) -> EvaluateConfig:
-        """Return the same protocol with the numbers of ``slide`` filled in."""
+        """Return the same protocol with the numbers of ``slide`` filled in.
+
+        Raises:
+            UserError: If the windows would leave gaps.
+        """
         if self.mode == "whole":
             return self
         crop = _pair(self.crop_size or training_crop)
         stride = _pair(self.stride or tuple(max(1, side * 2 // 3) for side in crop))
+        if stride[0] > crop[0] or stride[1] > crop[1]:
+            raise UserError(
+                f"evaluate.stride={list(stride)} is more than the window, evaluate.crop_size={list(crop)}: "
+                "pixels between windows would have no answer; set it to at most that"
+            )
         return self.model_copy(update={"crop_size": crop, "stride": stride})
 
 
@@ -127,6 +141,7 @@ def evaluate(
 
     Raises:
         DataError: If the part has no images or one of them is bad.
+        UserError: If an image is too large to be looked at in one piece.
     """
     part: Part = config.part
     pairs = evaluation_pairs(source, part, across.rank(), across.world_size())
@@ -140,10 +155,13 @@ def evaluate(
             labels = torch.from_numpy(mask).to(device)
             answers: Answers = {}
             for name, network in networks.items():
-                prediction = image_logits(network, image, config, device, precision)[0].argmax(0)
-                matrices[name] += confusion_matrix(prediction, labels, num_classes)
-                if on_image:
-                    answers[name] = prediction.to(torch.uint8).cpu().numpy()
+                require_moderate(network, image, config, f"the {part} image {id}")
+                answers[name] = np.empty(mask.shape, np.uint8)
+                for rows, band in placed(logit_bands(network, image, config, device, precision)):
+                    prediction = band[0].argmax(0)
+                    matrices[name] += confusion_matrix(prediction, labels[rows], num_classes)
+                    if on_image:
+                        answers[name][rows] = prediction.to(torch.uint8).cpu().numpy()
             if on_image:
                 on_image(count, id, image, mask, answers)
             count += 1
@@ -176,24 +194,60 @@ def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
             network.train(modes[name])
 
 
-def image_logits(
+def require_moderate(network: Segmenter, image: Pixels, config: EvaluateConfig, what: str) -> None:
+    """Refuse to look at a huge image in one piece, before memory runs out.
+
+    Args:
+        network: Who looks.
+        image: The image.
+        config: The protocol.
+        what: What the error calls the image.
+
+    Raises:
+        UserError: If a look in mode ``whole`` has more than `MOST_PATCHES` patches.
+    """
+    patches = whole_patches(network, image, config)
+    if patches > MOST_PATCHES:
+        raise UserError(
+            f"{what} has {image.shape[0]} x {image.shape[1]} pixels (height x width), which are {patches} "
+            f"patches in one piece; up to {MOST_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
+            "evaluate.short_side=512 to shrink images"
+        )
+
+
+def whole_patches(network: Segmenter, image: Pixels, config: EvaluateConfig) -> int:
+    """Return how many patches the largest look at an image has in mode ``whole``; 0 in windows.
+
+    Hierarchical networks count as if their patches had 16 pixels, since their first stages see more detail.
+    """
+    if config.mode == "slide":
+        return 0
+    height, width = max(_size_seen(image, config, scale) for scale in config.scales)
+    return math.ceil(height * width / min(network.patch_size, 16) ** 2)
+
+
+def logit_bands(
     network: Segmenter, image: Pixels, config: EvaluateConfig, device: str, precision: str
-) -> Float[Tensor, "1 k h w"]:
-    """Return float32 logits of an image at its own size: of several looks, log probabilities of their mean.
+) -> Bands:
+    """Yield float32 logits of an image at its own size, from top to bottom; usual sizes are one band.
+
+    Of several looks, they are the log probabilities of their mean. In windows, memory is that of one row of
+    windows a look: their height x the image's width x classes, 4 bytes each.
 
     Source:
         mmseg's ``whole_inference`` and ``slide_inference``: windows overlap so that the last ends at the
         border, their logits are averaged, and the mean is resized; ``aug_test`` averages probabilities over
         scales and flips. **We differ:** shrinking an image is antialiased, as in training.
     """
-    looks = [
-        (scale, flip) for scale in config.scales for flip in ((False, True) if config.flip else (False,))
-    ]
+    flips = (False, True) if config.flip else (False,)
+    looks = [(scale, flip) for scale in config.scales for flip in flips]
+    seen = [_look(network, image, config, device, precision, *look, len(looks)) for look in looks]
     if looks == [(1.0, False)]:
-        return _look(network, image, config, device, precision)
-    seen = (_look(network, image, config, device, precision, *look).softmax(1) for look in looks)
-    mean = reduce(torch.add, seen) / len(looks)
-    return mean.clamp_min(torch.finfo(torch.float32).tiny).log()
+        yield from seen[0]
+        return
+    for bands in zip(*seen, strict=True):
+        mean = reduce(torch.add, (band.softmax(1) for band in bands)) / len(looks)
+        yield mean.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
 def _look(
@@ -202,50 +256,39 @@ def _look(
     config: EvaluateConfig,
     device: str,
     precision: str,
-    scale: float = 1.0,
-    flip: bool = False,
-) -> Float[Tensor, "1 k h w"]:
+    scale: float,
+    flip: bool,
+    looks: int,
+) -> Bands:
+    height, width = image.shape[:2]
+    size = _size_seen(image, config, scale)
+    pixels = image if size == (height, width) else resize_pixels(image, size)
+    if flip:
+        pixels = pixels[:, ::-1]
+
+    def ask(images: Images) -> Logits:
+        with autocast(device, precision):
+            return network(images)  # type: ignore[no-any-return]
+
+    if config.mode == "whole":
+        bands = whole_bands(ask, pixels, device)
+    elif config.crop_size is None or config.stride is None:
+        raise ValueError("sliding windows need crop_size and stride; resolve the config first")
+    else:
+        crop, stride = _pair(config.crop_size), _pair(config.stride)
+        bands = slide_bands(ask, network.num_classes, pixels, crop, stride, device)
+    if flip:
+        bands = (band.flip(-1) for band in bands)
+    return resized_bands(bands, size[0], (height, width), looks)
+
+
+def _size_seen(image: Pixels, config: EvaluateConfig, scale: float) -> tuple[int, int]:
+    """Return the height and width at which the network sees an image."""
     height, width = image.shape[:2]
     short_side = config.short_side
     if scale != 1:
         short_side = max(1, round((short_side or min(height, width)) * scale))
-    pixels = torch.from_numpy(np.ascontiguousarray(_resized(image, short_side))).to(device)
-    x = pixels.permute(2, 0, 1)[None].float() / 255
-    if flip:
-        x = x.flip(-1)
-    with autocast(device, precision):
-        logits = _slide(network, x, config) if config.mode == "slide" else network(x)
-    if flip:
-        logits = logits.flip(-1)
-    return resize_bilinear(logits.float(), (height, width))
-
-
-def _resized(image: Pixels, short_side: int | None) -> UInt8[np.ndarray, "rh rw c"]:
-    height, width = image.shape[:2]
     if short_side is None or short_side == min(height, width):
-        return image
+        return height, width
     factor = short_side / min(height, width)
-    return resize_pixels(image, (max(1, round(height * factor)), max(1, round(width * factor))))
-
-
-def _slide(
-    network: Segmenter, x: Float[Tensor, "1 c h w"], config: EvaluateConfig
-) -> Float[Tensor, "1 k h w"]:
-    if config.crop_size is None or config.stride is None:
-        raise ValueError("sliding windows need crop_size and stride; resolve the config first")
-    height, width = x.shape[-2:]
-    (crop_h, crop_w), (stride_h, stride_w) = _pair(config.crop_size), _pair(config.stride)
-    total = x.new_zeros(1, network.num_classes, height, width)
-    times = x.new_zeros(1, 1, height, width)
-    for top in window_starts(height, crop_h, stride_h):
-        for left in window_starts(width, crop_w, stride_w):
-            window = (..., slice(top, top + crop_h), slice(left, left + crop_w))
-            total[window] += network(x[window]).float()
-            times[window] += 1
-    return total / times
-
-
-def window_starts(side: int, window: int, stride: int) -> list[int]:
-    """Return where windows start along a side: every ``stride`` pixels, the last one ending at the border."""
-    last = max(side - window, 0)
-    return [*range(0, last, stride), last]
+    return max(1, round(height * factor)), max(1, round(width * factor))

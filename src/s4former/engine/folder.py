@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from s4former.config.errors import UserError
 from s4former.config.override import changed_fields
 from s4former.config.record import now, read_json, run_record, write_json, write_text
@@ -61,7 +63,7 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
         UserError: If not; the message names what differs.
     """
     content = read_json(folder / "run.json")
-    changes = changed_fields(content["run"], run.model_dump(mode="json"))
+    changes = changed_fields(_in_todays_fields(content["run"]), run.model_dump(mode="json"))
     changes = {path: values for path, values in changes.items() if path not in FREE_TO_CHANGE}
     if changes:
         shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
@@ -74,6 +76,14 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
             "resumed; start a new run with another --out"
         )
+
+
+def _in_todays_fields(before: dict[str, Any]) -> dict[str, Any]:
+    """Return a dumped run with the defaults of fields that came later, if it still makes a run."""
+    try:
+        return Run.model_validate(before).model_dump(mode="json")
+    except ValidationError:  # of fields that are gone; the comparison names them
+        return before
 
 
 def describe_data(source: Source) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from s4former.config.errors import NumericError
+from s4former.data.check import require_sound
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
@@ -23,6 +24,7 @@ from s4former.engine.run import Run
 from s4former.engine.trained import start_from
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
+from s4former.types import Views
 
 
 def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
@@ -49,6 +51,8 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         source = open_source(run.data)
         if before:
             check_same(folder, run, source)
+        elif across.rank() == 0:
+            require_sound(source, run.data.channels)
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         student = build_student(run, source, blank=state is not None)
         distributed.synchronize_layers(student, device)
@@ -61,7 +65,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
     step_of = distributed.wrap(method)
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeper.stop:
-        progress.note(opening(run, source))
+        progress.note(opening(run, source, method.views))
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
@@ -122,11 +126,13 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     )
 
 
-def opening(run: Run, source: Source) -> str:
+def opening(run: Run, source: Source, views: Views) -> str:
     """Return a sentence on what is about to be trained."""
     images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
     processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
+    lonely = views.any and not source.unlabeled
     return (
         f"training {run.method.name} for {run.steps} steps on {images} "
         f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
+        + ("; none is unlabeled, so it is trained as by method=supervised" if lonely else "")
     )

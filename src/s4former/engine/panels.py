@@ -13,6 +13,7 @@ from s4former.data.display import rgb_view
 from s4former.engine.evaluate import Pixels
 
 _GAP = 4
+_OVERSAMPLING = 8
 
 
 class Panel:
@@ -42,8 +43,12 @@ class Panel:
         """Take an image and label maps of its size, unless there are enough."""
         if len(self._strips) >= self._rows:
             return
-        pictures = [PilImage.fromarray(rgb_view(image, self._display_channels))]
-        pictures += [PilImage.fromarray(self._palette[labels.astype(np.uint8)]) for labels in label_maps]
+        step = max(1, image.shape[1] // (_OVERSAMPLING * self._width))  # huge images fit in no picture
+        pictures = [PilImage.fromarray(rgb_view(image[::step, ::step], self._display_channels))]
+        pictures += [
+            PilImage.fromarray(self._palette[labels[::step, ::step].astype(np.uint8)])
+            for labels in label_maps
+        ]
         factor = min(1.0, self._width / image.shape[1])
         size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
         strip = PilImage.new("RGB", ((size[0] + _GAP) * len(pictures) - _GAP, size[1]), "white")

@@ -10,9 +10,9 @@ from jaxtyping import Integer
 from PIL import Image as PilImage
 
 from s4former.config.record import write_atomically
-from s4former.data.display import rgb_view
 from s4former.data.sources import Source
 from s4former.engine.evaluate import Answers, OnImage, Pixels
+from s4former.engine.overlay import PNG_EFFORT, index_picture, overlay_picture
 from s4former.engine.validate import OpenOnImage
 
 
@@ -32,18 +32,17 @@ def picture_writer(
     """
 
     def watch(source: Source) -> OnImage:
-        palette = [channel for color in source.classes.colors for channel in color]
+        colors = source.classes.colors
 
         def write(
             number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
         ) -> None:
-            picture = PilImage.fromarray(list(answers.values())[-1])
-            picture.putpalette(palette)
+            answer = list(answers.values())[-1]
             if masks is not None:
-                _save(picture, masks / f"{id}.png")
+                _save(index_picture(answer, colors), masks / f"{id}.png")
             if overlays is not None:
-                shown = PilImage.fromarray(rgb_view(image, display_channels))
-                _save(PilImage.blend(shown, picture.convert("RGB"), opacity), overlays / f"{id}.png")
+                painted = overlay_picture(image, answer, colors, opacity, display_channels)
+                _save(painted, overlays / f"{id}.png")
 
         return write
 
@@ -51,4 +50,4 @@ def picture_writer(
 
 
 def _save(picture: PilImage.Image, path: Path) -> None:
-    write_atomically(path, partial(picture.save, format="PNG"))
+    write_atomically(path, partial(picture.save, format="PNG", compress_level=PNG_EFFORT))

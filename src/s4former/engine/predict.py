@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,26 @@ from s4former.config.errors import UserError
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.data.config import DataConfig
-from s4former.data.display import rgb_view
 from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import channels_last, luma, scaled
+from s4former.engine.bands import placed
 from s4former.engine.device import resolve_device, resolve_precision
-from s4former.engine.evaluate import EvaluateConfig, Pixels, image_logits, in_eval
+from s4former.engine.evaluate import (
+    MOST_PATCHES,
+    EvaluateConfig,
+    Pixels,
+    in_eval,
+    logit_bands,
+    require_moderate,
+    whole_patches,
+)
+from s4former.engine.overlay import PNG_EFFORT, index_picture, overlay_picture
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
 from s4former.types import Segmenter
 
+_logger = logging.getLogger(__name__)
 WEIGHTS, CARD = "model.safetensors", "model.json"
 ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "*any"] | Tensor
 
@@ -112,31 +123,33 @@ class Prediction:
 
     def index_image(self) -> PilImage.Image:
         """Return a palette picture whose pixel values are class indices."""
-        picture = PilImage.fromarray(self.mask, mode="P")
-        picture.putpalette([channel for color in self.colors for channel in color])
-        return picture
+        return index_picture(self.mask, self.colors)
 
     def overlay(self, opacity: float = 0.5) -> PilImage.Image:
         """Return the image with its classes painted over it."""
-        shown = PilImage.fromarray(rgb_view(self.image, self.display_channels))
-        return PilImage.blend(shown, self.index_image().convert("RGB"), opacity)
+        return overlay_picture(self.image, self.mask, self.colors, opacity, self.display_channels)
 
     def save(self, folder: str | Path, stem: str, confidence: bool = False) -> list[Path]:
         """Write ``stem.png`` (indices), ``stem_overlay.png`` and, if asked for, ``stem_confidence.png``.
 
         The confidence is a gray picture: 255 stands for probability 1.
         """
-        pictures = {f"{stem}.png": self.index_image(), f"{stem}_overlay.png": self.overlay()}
+        makers = {f"{stem}.png": self.index_image, f"{stem}_overlay.png": self.overlay}
         if confidence:
-            gray = np.round(self.confidence * 255).astype(np.uint8)
-            pictures[f"{stem}_confidence.png"] = PilImage.fromarray(gray)
+            makers[f"{stem}_confidence.png"] = self._gray
         paths = []
-        for name, picture in pictures.items():
+        for name, make in makers.items():  # one picture after the other: large ones take gigabytes
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
+            make().save(path, compress_level=PNG_EFFORT)
             paths.append(path)
         return paths
+
+    def _gray(self) -> PilImage.Image:
+        gray = np.empty(self.confidence.shape, np.uint8)
+        for row, sure in zip(gray, self.confidence, strict=True):
+            row[:] = np.round(sure * 255)
+        return PilImage.fromarray(gray)
 
 
 class Model:
@@ -186,25 +199,45 @@ class Model:
                 the model was trained on (mostly RGB; gray will do for RGB). Arrays and tensors are uint8 from
                 0 to 255 or floats in [0, 1]; for a model trained with a ``value_range``, all but uint8 are in
                 the unit of its files instead. The EXIF rotation of files and pictures is applied.
-            evaluate: Another protocol than the one the model was scored with.
+            evaluate: Another protocol than the one the model was scored with. That one looks at images of
+                more than `MOST_PATCHES` patches in windows, with a warning, whatever its mode is.
 
         Raises:
             DataError: If the file cannot be read or has other channels.
+            UserError: If ``evaluate`` looks at an image in one piece that is too large for that.
             ValueError: If the array is no image of that kind.
         """
         pixels = _pixels(image, self.card.data)
-        config = (evaluate or self.card.evaluate).resolved(self.card.crop_size)
+        config = self._moderate(pixels) if evaluate is None else evaluate
+        require_moderate(self.network, pixels, config, "the image")
+        config = config.resolved(self.card.crop_size)
+        mask, confidence = np.empty(pixels.shape[:2], np.uint8), np.empty(pixels.shape[:2], np.float32)
         with in_eval({"model": self.network}):
-            logits = image_logits(self.network, pixels, config, self.device, self.precision)
-            confidence, mask = logits[0].softmax(0).max(0)
+            bands = logit_bands(self.network, pixels, config, self.device, self.precision)
+            for rows, band in placed(bands):
+                sure, classes = band[0].softmax(0).max(0)
+                mask[rows] = classes.to(torch.uint8).cpu().numpy()
+                confidence[rows] = sure.cpu().numpy()
         return Prediction(
             pixels,
-            mask.to(torch.uint8).cpu().numpy(),
-            confidence.cpu().numpy(),
+            mask,
+            confidence,
             self.card.names,
             self.card.colors,
             self.card.data.display_channels,
         )
+
+    def _moderate(self, pixels: Pixels) -> EvaluateConfig:
+        """Return the protocol of the card, in windows if the image is too large for one piece."""
+        config = self.card.evaluate
+        if whole_patches(self.network, pixels, config) <= MOST_PATCHES:
+            return config
+        size, crop = (" x ".join(map(str, pair)) for pair in (pixels.shape[:2], self.card.crop_size))
+        _logger.warning(
+            f"an image of {size} pixels (height x width) is too large for evaluate.mode=whole, with which "
+            f"the model was scored; it is looked at in windows of {crop} pixels (evaluate.mode=slide)"
+        )
+        return config.model_copy(update={"mode": "slide"})
 
 
 def model_folder(path: Path) -> Path:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.engine.predict import CARD, WEIGHTS, Model, model_folder
+from s4former.models.checkpoints import load_checkpoint, segmenter_from_state
 from s4former.models.config import ModelConfig
-from s4former.models.keys import Network, convert_authors_checkpoint
-from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
-from s4former.models.weight_files import read_state
+from s4former.models.keys import Network
+from s4former.models.segmenter import ViTSegmenter
 
 _AUXILIARY = "auxiliary_heads."
 
@@ -33,13 +32,10 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
         own = Model.load(path, "cpu")
         assert isinstance(own.network, ViTSegmenter)
         return {own.card.network: own.network}
-    networks = {}
-    for name, state in _checkpoint_states(path).items():
-        with_auxiliary = any(key.startswith(_AUXILIARY) for key in state)
-        config = model if with_auxiliary else model.model_copy(update={"auxiliary_taps": ()})
-        network = rebuild_segmenter(config, num_classes, state)
-        network.drop_auxiliary_heads()
-        networks[name] = network.eval()
+    networks: dict[str, ViTSegmenter] = {}
+    for name, state in _checkpoint(path).items():
+        networks[name] = segmenter_from_state(model, num_classes, state, f"the {name} of {path}")
+        networks[name].drop_auxiliary_heads()
     return networks
 
 
@@ -54,7 +50,7 @@ def start_from(student: ViTSegmenter, path: Path) -> None:
     if is_own(path):
         state = Model.load(path, "cpu").network.state_dict()
     else:
-        state = next(iter(_checkpoint_states(path).values()))
+        state = next(iter(_checkpoint(path).values()))
     wanted = student.state_dict()
     missing = [key for key in wanted if key not in state and not key.startswith(_AUXILIARY)]
     wrong = [key for key, value in state.items() if key not in wanted or wanted[key].shape != value.shape]
@@ -72,8 +68,8 @@ def is_own(path: Path) -> bool:
     return path.is_dir() or (path.name == WEIGHTS and (path.parent / CARD).is_file())
 
 
-def _checkpoint_states(path: Path) -> dict[str, dict[str, Tensor]]:
-    """Return the networks of a checkpoint in the authors' layout, in our names."""
+def _checkpoint(path: Path) -> dict[Network, dict[str, Tensor]]:
+    """Return the networks of a checkpoint, which is none of our folders, in our names."""
     if not path.is_file():
         here = [
             str(folder) for folder in (path.parent, path.parent.parent) if (folder / "run.json").is_file()
@@ -83,11 +79,4 @@ def _checkpoint_states(path: Path) -> dict[str, dict[str, Tensor]]:
     if path.parent.name == "checkpoint" and (path.parent / "index.json").is_file():
         model_folder(path.parent.parent)  # says so if the run has no model yet
         raise UserError(f"{path} is a state to resume from; give the run's folder, {path.parent.parent}")
-    state = read_state(path)
-    found = {}
-    for name in get_args(Network):
-        try:
-            found[name] = convert_authors_checkpoint(state, name)
-        except UserError:  # it holds no such network
-            continue
-    return found or {"student": convert_authors_checkpoint(state)}
+    return load_checkpoint(path)

@@ -18,27 +18,31 @@ from s4former.models.weight_files import read_state
 from s4former.models.weights import describe_keys
 
 
-def load_authors_checkpoint(path: str | Path, network: Network = "student") -> dict[str, Tensor]:
-    """Read a checkpoint that the S4Former authors' code has saved, SETR or SegFormer, under our names.
+def load_checkpoint(path: str | Path) -> dict[Network, dict[str, Tensor]]:
+    """Read a file of weights alone, as the S4Former authors' code saves it or as a model folder holds it.
 
-    The file is a ``.pth`` of mmsegmentation 0.x, with ``state_dict`` and ``meta``, or the same tensors as
-    safetensors; it is read without running code. To use it, say what the network is::
-
-        config = ModelConfig(backbone="deit_base_patch16_224", image_size=(512, 512), taps=(11,))
-        segmenter = segmenter_from_checkpoint(config, 21, "iter_80000.pth")
-
-    Args:
-        path: The checkpoint.
-        network: The authors keep a student and its average, the ``teacher`` (``backbone_ema.*``,
-            ``decode_head_ema.*``), in one file; supervised runs have a student alone.
+    A checkpoint is a ``.pth`` of mmsegmentation 0.x, with ``state_dict`` and ``meta``, or the same tensors as
+    safetensors, of SETR or SegFormer; it is read without running code.
 
     Returns:
-        What ``ViTSegmenter.load_state_dict`` takes; a teacher has no auxiliary heads.
+        What ``ViTSegmenter.load_state_dict`` takes, for each network in the file: the ``student`` and, in the
+        authors' checkpoints of runs that have one, its average, the ``teacher`` (``backbone_ema.*``,
+        ``decode_head_ema.*``), which has no auxiliary heads.
 
     Raises:
         UserError: If the file can't be read or holds no such network.
     """
-    return _to_ours(read_state(path), network)
+    state = read_state(path)
+    if any(key.startswith("head.") for key in state):
+        return {"student": state}
+    averaged = {key.replace("_ema.", ".", 1): value for key, value in state.items() if "_ema." in key}
+    own = {key: value for key, value in state.items() if "_ema." not in key}
+    networks: dict[Network, dict[str, Tensor]] = {}
+    if own or not averaged:
+        networks["student"] = _to_ours(own)
+    if averaged:
+        networks["teacher"] = _to_ours(averaged)
+    return networks
 
 
 def segmenter_from_checkpoint(
@@ -46,8 +50,11 @@ def segmenter_from_checkpoint(
 ) -> ViTSegmenter:
     """Build a trained network from a file of weights alone, in our layout or the authors', in eval.
 
-    A model folder says itself what its network is: `s4former.load` needs no config. Auxiliary heads are left
-    out where the file or the config has none. Positions of another patch grid are resized.
+    A model folder says itself what its network is: `s4former.load` needs no config. Of others one has to say
+    what they are::
+
+        config = ModelConfig(backbone="deit_base_patch16_224", image_size=(512, 512), taps=(11,))
+        segmenter = segmenter_from_checkpoint(config, 21, "iter_80000.pth", "teacher")
 
     Args:
         config: What the network is; ``config.pretrained`` plays no part.
@@ -58,29 +65,38 @@ def segmenter_from_checkpoint(
     Raises:
         UserError: If the file can't be read or is not of such a network.
     """
-    state = read_state(path)
-    if not any(key.startswith("head.") for key in state):
-        state = _to_ours(state, network)
+    networks = load_checkpoint(path)
+    if network not in networks:
+        raise UserError(f"{path} holds no {network}; it has a {' and a '.join(networks)}")
+    return segmenter_from_state(config, num_classes, networks[network], str(path))
+
+
+def segmenter_from_state(
+    config: ModelConfig, num_classes: int, state: Mapping[str, Tensor], origin: str
+) -> ViTSegmenter:
+    """Build a trained network from what `load_checkpoint` returns for it, in eval.
+
+    Auxiliary heads are left out where the state or the config has none. Positions of another patch grid are
+    resized.
+
+    Raises:
+        UserError: If the tensors are not those of such a network; the message starts with ``origin``.
+    """
     has_auxiliary = any(key.startswith("auxiliary_heads.") for key in state)
     # Nothing here is to be trained: what only training uses must not stand in the way.
     changes: dict[str, object] = {"frozen_blocks": 0}
     if not has_auxiliary:
         changes["auxiliary_taps"] = ()
     segmenter = ViTSegmenter(config.model_copy(update=changes), num_classes)
-    _load(segmenter, state, str(path))
+    _load(segmenter, state, origin)
     return segmenter.eval()
 
 
-def _to_ours(state: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
-    renamed = dict(state)
-    if network == "teacher":
-        renamed = {key.replace("_ema.", ".", 1): value for key, value in state.items() if "_ema." in key}
-    if mit_style(renamed) is not None:
-        return to_segformer({key: value for key, value in renamed.items() if "_ema." not in key})
-    return convert_authors_checkpoint(state, network)
+def _to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return convert_authors_checkpoint(state) if mit_style(state) is None else to_segformer(state)
 
 
-def _load(segmenter: ViTSegmenter, state: dict[str, Tensor], origin: str) -> None:
+def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> None:
     backbone, wanted = segmenter.backbone, segmenter.state_dict()
     inner = {
         key.removeprefix("backbone."): value.float()

@@ -27,11 +27,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(
-            f"there is no weight file {path} (model.pretrained): put the backbone's weights there "
-            f"({path.absolute()}), or type model.pretrained=FILE for another place, model.pretrained=hub for "
-            "timm's own weights, or model.pretrained=none to start from random ones"
-        )
+        raise UserError(f"there is no weight file {path}")
     content = _read(path)
     while isinstance(content, Mapping):
         wrapper = next((name for name in _WRAPPERS if isinstance(content.get(name), Mapping)), None)

@@ -129,8 +129,11 @@ def load_backbone_weights(
         ``transformers``' ViT, DeiT and DINOv2, features equal theirs to 1e-5. **We differ:** our norms have
         timm's epsilon of 1e-6, where Hugging Face's ViT and DeiT have 1e-12.
     """
-    origin = str(source) if isinstance(source, str | Path) else "the given state dict"
-    named = name_weights(read_state(source) if isinstance(source, str | Path) else source, origin)
+    if isinstance(source, str | Path):
+        origin, state = str(source), _read(Path(source), backbone)
+    else:
+        origin, state = "the given state dict", source
+    named = name_weights(state, origin)
     if named.is_mit != isinstance(backbone, MiTBackbone):
         file, ours = ("MiT", "plain ViT") if named.is_mit else ("plain ViT", "MiT")
         raise UserError(f"{origin} holds a {file}, but model.backbone is a {ours}{_hint(named)}")
@@ -187,6 +190,22 @@ def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -
         vit.state_dict(),
         strict=config.strict_weights,
         position_interpolation=config.position_interpolation,
+    )
+
+
+def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> Mapping[str, Tensor]:
+    """Read a file that model.pretrained names, or say how to come by it."""
+    if path.is_file():
+        return read_state(path)
+    is_mit = isinstance(backbone, MiTBackbone)
+    hub = "" if is_mit else "model.pretrained=hub for timm's own weights, "
+    where = (
+        " (a mit_b*.pth of SegFormer's authors, or the file of nvidia/mit-b* on the hub)" if is_mit else ""
+    )
+    raise UserError(
+        f"there is no weight file {path} (model.pretrained): put the backbone's weights{where} there "
+        f"({path.absolute()}), or type model.pretrained=FILE for another place, {hub}or "
+        "model.pretrained=none to start from random ones"
     )
 
 

@@ -23,7 +23,7 @@ from s4former.data.dataset_file import is_dataset_file
 from s4former.engine.run import Run
 from s4former.recipes.folder import Decision, data_config, dataset_run
 
-__all__ = ["load_data", "load_run", "recipe_card", "recipe_families", "recipe_names"]
+__all__ = ["load_data", "load_run", "main_settings", "recipe_card", "recipe_families", "recipe_names"]
 
 
 def recipe_names() -> list[str]:
@@ -32,9 +32,9 @@ def recipe_names() -> list[str]:
 
 
 def recipe_families() -> dict[str, dict[str, Callable[[], Run]]]:
-    """Return the recipes of each file by their full names, in the order of the files' names."""
+    """Return the recipes of each file that has any by their full names, in the order of the files' names."""
     files = sorted(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
-    return {file: _recipes_in(file) for file in files}
+    return {file: recipes for file in files if (recipes := _recipes_in(file))}
 
 
 def recipe_card(file: str) -> str:
@@ -85,7 +85,12 @@ def _read(config: str) -> tuple[Run, list[Decision]]:
         data = parse_yaml(config_file(path), config)
         if is_dataset_file(data):
             return dataset_run(path)
-        return validated(Run, {} if data is None else data, f"{config} does not make a run"), []
+        if data is None:
+            raise UserError(
+                f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
+                "(`s4former config show demo` prints one)"
+            )
+        return validated(Run, data, f"{config} does not make a run"), []
     return _fixed(config, path), []
 
 
@@ -157,3 +162,24 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
         return override(data_config(path), own)[0]
     return load_run(config, changes)[0].data
+
+
+def main_settings(config: str, changes: Iterable[str] = ()) -> tuple[Run, list[str]]:
+    """Return a run and its main settings, ``field=value: reason`` each.
+
+    Raises:
+        UserError: As `load_run` does.
+        DataError: As `load_run` does.
+    """
+    run, notes = load_run(config, changes)
+    decided = [note for note in notes if "=" in note.partition(": ")[0]]
+    own = {
+        "data.crop_size": run.data.crop_size,
+        "data.labeled_batch_size": run.data.labeled_batch_size,
+        "data.unlabeled_batch_size": run.data.unlabeled_batch_size,
+        "steps": run.steps,
+        "method": run.method.name,
+        "method.confidence_threshold": getattr(run.method, "confidence_threshold", None),
+    }
+    given = [f"{path}={value}: as {config} has it" for path, value in own.items() if value is not None]
+    return run, decided or given

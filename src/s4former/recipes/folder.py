@@ -17,6 +17,7 @@ from typing import Any
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_file import read_dataset_file
+from s4former.data.sources.base import Part, part_ids
 from s4former.data.sources.dataset import DatasetSource
 from s4former.data.statistics import spread
 from s4former.engine.device import resolve_device
@@ -32,7 +33,8 @@ _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
 _SIDE = _PATCH * _SHUFFLE_BLOCK
 _SMALLEST, _LARGEST_ON_CPU, _LARGEST = 2 * _SIDE, 4 * _SIDE, 8 * _SIDE
-_WHOLE = 1024
+_WHOLE_CROPS = 4
+_LARGE_MEGABYTES = 64
 _SAMPLE = 100
 
 
@@ -64,7 +66,8 @@ def data_config(path: Path) -> DataConfig:
 def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
     """Return the run for a ``dataset.yaml``, and what was decided.
 
-    Crop and protocol follow from the sizes of the images and from the device, batches and steps from how many
+    Crop and protocol follow from the sizes of the images and from the device: those whose longer side has
+    more than 4 crops are scored in windows (``evaluate.mode=slide``). Batches and steps follow from how many
     images there are, the method from whether any is unlabeled.
 
     Raises:
@@ -81,8 +84,8 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
     batch = 4 if on_cpu else 8
     steps = steps_for(labeled, batch)
     method: MethodConfig = _s4former(steps) if unlabeled else SupervisedConfig()
-    longest = max(max(size) for size in sizes)
-    mode = "slide" if longest > _WHOLE else "whole"
+    longest = _longest_side(sizes + _sizes(source, "val"), enlarged)
+    mode = "slide" if longest > _WHOLE_CROPS * crop else "whole"
     run = Run(
         steps=steps,
         evaluate_every=max(1, steps // 5) if val else 0,
@@ -112,9 +115,12 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
             f"the largest crop on {device} is {largest}",
             "data.crop_size",
         ),
-        Decision(f"data.labeled_batch_size={batch}: as on {device}", "data.labeled_batch_size"),
+        Decision(
+            f"data.labeled_batch_size={batch}: what {device} takes; as many unlabeled ones beside them",
+            "data.labeled_batch_size",
+        ),
         Decision(f"steps={steps}: for {labeled} labeled images", "steps"),
-        _about_method(unlabeled),
+        *_about_method(method, unlabeled),
         Decision(
             f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
             "a network type model.pretrained=FILE, or none to start from random weights",
@@ -127,7 +133,21 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
         )
     if mode == "slide":
         decisions.append(
-            Decision(f"evaluate.mode=slide: the longest side is {longest} pixels", "evaluate.mode")
+            Decision(
+                f"evaluate.mode=slide: images are scored in windows of {crop} pixels, as the longest side is "
+                f"{longest} pixels, more than {_WHOLE_CROPS} crops",
+                "evaluate.mode",
+            )
+        )
+    decoded = max(height * width for height, width in sizes) * file.channels / 2**20
+    if decoded > _LARGE_MEGABYTES:
+        decisions.append(
+            Decision(
+                f"data.cache_images={run.data.cache_images}: MB of decoded images that are kept; the largest "
+                f"takes {decoded:.0f} MB, and an image that is not kept is read again for each crop. To "
+                "train faster, cut large images into tiles of about 1000 pixels, or raise this number",
+                "data.cache_images",
+            )
         )
     if not val:
         decisions.append(
@@ -141,10 +161,15 @@ def steps_for(labeled: int, batch: int) -> int:
     return min(20_000, max(1000, 500 * round(40 * labeled / batch / 500)))
 
 
-def _sizes(source: DatasetSource) -> list[tuple[int, int]]:
-    """Return height and width of some labeled images; only their headers are read."""
-    chosen = [source.image_file(id, "labeled") for id in spread(source.labeled, _SAMPLE)]
+def _sizes(source: DatasetSource, part: Part = "labeled") -> list[tuple[int, int]]:
+    """Return height and width of some images; only their headers are read."""
+    chosen = [source.image_file(id, part) for id in spread(part_ids(source, part), _SAMPLE)]
     return [displayed_size(file, source.file.channels) for file in chosen]
+
+
+def _longest_side(sizes: Sequence[tuple[int, int]], short_side: int | None) -> int:
+    """Return the longest side as the network sees it."""
+    return round(max(max(size) * (short_side / min(size) if short_side else 1) for size in sizes))
 
 
 def _typical_short_side(sizes: Sequence[tuple[int, int]]) -> int:
@@ -178,14 +203,24 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
     )
 
 
-def _about_method(unlabeled: int) -> Decision:
-    if unlabeled:
-        return Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method")
-    return Decision(
-        "method=supervised: there is no unlabeled image; add a folder of images without masks as "
-        "`unlabeled: {images: DIR}` to learn from them too",
-        "method",
-    )
+def _about_method(method: MethodConfig, unlabeled: int) -> list[Decision]:
+    if isinstance(method, S4FormerConfig):
+        return [
+            Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method"),
+            Decision(
+                f"method.confidence_threshold={method.confidence_threshold:g}: as published; start with it, "
+                "as no rule tells a better one from the images. If pseudo/confident in journal.jsonl stays "
+                "below 0.1, try 0.7",
+                "method.confidence_threshold",
+            ),
+        ]
+    return [
+        Decision(
+            "method=supervised: there is no unlabeled image; add a folder of images without masks as "
+            "`unlabeled: {images: DIR}` to learn from them too",
+            "method",
+        )
+    ]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 
 from s4former.config.errors import DataError
 from s4former.data.splits import write_split
@@ -148,7 +148,7 @@ def write_splits(source: Source, folder: Path) -> None:
 
 def evaluation_pairs(
     source: Source, part: Part, rank: int = 0, world_size: int = 1
-) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
+) -> Iterator[tuple[str, Image, LabelImage]]:
     """Return (id, image, mask) of each image of a part, one after the other, read when asked for.
 
     Args:
@@ -183,10 +183,8 @@ def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id
         )
 
 
-def _pairs(
-    source: Source, ids: tuple[str, ...], part: Part
-) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
+def _pairs(source: Source, ids: tuple[str, ...], part: Part) -> Iterator[tuple[str, Image, LabelImage]]:
     for id in ids:
         image, mask = source.read_image(id, part), source.read_mask(id, part)
         require_same_size(image, mask, id, part)
-        yield id, image, mask.astype(np.int64)
+        yield id, image, mask

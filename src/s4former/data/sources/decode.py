@@ -43,7 +43,7 @@ def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None =
     picture = load_picture(path, "image") if is_plain(path, channels) else None
     if picture is None or picture.mode.startswith(("I", "F")):
         return scaled(read_values(path, channels), value_range, str(path))
-    pixels = np.array(picture.convert("RGB"))
+    pixels = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))  # convert copies
     return pixels if channels == 3 else luma(pixels)
 
 

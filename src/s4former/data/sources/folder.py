@@ -119,14 +119,15 @@ class FolderSource:
         for name, part in sorted(self._parts.items()):
             for id in part.ids:
                 mask = part.mask_file(id)
-                sizes = [os.path.getsize(file) for file in (part.image_file(id), mask) if file is not None]
+                files = (part.images.name(id), mask)
+                sizes = [os.path.getsize(file) for file in files if file is not None]
                 digest.update(f"{name}\0{id}\0{sizes}\n".encode())
         return digest.hexdigest()[:32]
 
-    def _training(self, config: DataConfig, held_out: set[Path]) -> dict[Part, FolderPart]:
+    def _training(self, config: DataConfig, held_out: set[str]) -> dict[Part, FolderPart]:
         images = Folder.scan(self.root / config.train_images, "train_images", config.image_suffix)
         masks = Folder.scan(self.root / config.train_masks, "train_masks", config.mask_suffix)
-        free = [id for id in images.endings if images.file(id) not in held_out]
+        free = [id for id in images.endings if images.name(id) not in held_out]
         if config.labeled_split is None:
             labeled = FolderPart(tuple(id for id in free if id in masks.endings), images, masks)
         else:
@@ -169,13 +170,13 @@ class FolderSource:
         val.require_masks("val")
         for part, held_out in (("val", val), ("test", test)):
             files = held_out.files()
-            leaked = [id for id in labeled.ids if labeled.image_file(id) in files]
+            leaked = [id for id in labeled.ids if labeled.images.name(id) in files]
             if leaked:
                 raise DataError(
                     f"{len(leaked)} labeled images are also {part} images: {first_few(leaked)}; "
                     f"take them out of one of the lists (data.labeled_split, data.{part}_split)"
                 )
-            seen = [id for id in unlabeled.ids if unlabeled.image_file(id) in files]
+            seen = [id for id in unlabeled.ids if unlabeled.images.name(id) in files]
             if seen:
                 _logger.warning(
                     "%d unlabeled images are also %s images: %s", len(seen), part, first_few(seen)

@@ -158,9 +158,9 @@ class Matcher:
     def _names(self, path: Path, option: str) -> tuple[str, ...]:
         if path not in self._listed:
             if not path.is_dir():
+                missing = f"{path} is a file, not a folder" if path.exists() else f"there is no folder {path}"
                 raise DataError(
-                    f"there is no folder {path}; change {option} (paths start from the folder of the data "
-                    "set's file)"
+                    f"{missing}; change {option} (paths start from the folder of the data set's file)"
                 )
             self._listed[path] = tuple(image_files(path))
         return self._listed[path]

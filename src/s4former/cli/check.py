@@ -1,0 +1,111 @@
+"""``s4former check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from s4former.cli.bars import bars
+
+if TYPE_CHECKING:
+    from s4former.data.check import Check, Finding
+    from s4former.data.config import DataConfig
+    from s4former.data.sources.base import Source
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+
+
+def check(
+    config: Annotated[str, typer.Argument(help="A dataset.yaml, or the recipe or config of a run.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields of the run, as for train.")
+    ] = None,
+    fix_suggestions: Annotated[
+        bool, typer.Option("--fix-suggestions", help="Say for each finding what to type or to change.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+) -> None:
+    """Open every file of a data set and say what is wrong: exit code 3 if training would stop or mislead.
+
+    Example: s4former check dataset.yaml --fix-suggestions --html check.html
+    """
+    from s4former.config.errors import DataError
+    from s4former.data.check import check_source
+    from s4former.data.sources import open_source
+    from s4former.recipes import load_data, main_settings
+
+    changes = overrides or []
+    data = load_data(config, changes)
+    source = open_source(data)
+    with bars() as report:
+        result = check_source(source, data, report)
+    try:
+        run, settings = main_settings(config, changes)
+        crop = run.data.crop
+    except DataError:  # a labeled image that cannot be opened: it is among the findings
+        settings, crop = list[str](), None
+    console = Console(soft_wrap=True, highlight=False)
+    for finding in result.findings:
+        _print(console, finding, fix_suggestions)
+    _summarize(console, result, fix_suggestions)
+    command = " ".join(["s4former train", config, *changes])
+    if not result.of("error"):
+        console.print(f"next: {command}", markup=False)
+        for line in settings:
+            console.print(f"  {line}", markup=False)
+    if html is not None:
+        _write_page(html, result, source, data, settings, config, command, crop)
+        console.print(f"page: {html}", markup=False)
+    if result.of("error"):
+        raise typer.Exit(DataError.exit_code)
+
+
+def _print(console: Console, finding: Finding, with_fix: bool) -> None:
+    label = (f"{finding.severity}: ", _STYLES[finding.severity])
+    console.print(Text.assemble(label, finding.message, (f" [{finding.kind}]", "dim")))
+    for file in finding.examples:
+        console.print(Text(f"    {file}", style="dim"))
+    more = finding.count - len(finding.examples)
+    if finding.examples and more:
+        console.print(Text(f"    and {more:,} more", style="dim"))
+    if with_fix:
+        console.print(Text.assemble(("  to do: ", "green"), finding.fix))
+
+
+def _summarize(console: Console, result: Check, with_fix: bool) -> None:
+    counts = ", ".join(
+        f"{len(found)} {severity}{'' if len(found) == 1 else 's'}"
+        for severity in _STYLES
+        if (found := result.of(severity))  # type: ignore[arg-type]
+    )
+    known = result.files - result.fresh
+    remembered = f" ({known:,} of them known from an earlier check)" if known else ""
+    console.print(
+        f"{result.files:,} files{remembered}: {counts or 'nothing to complain about'}", markup=False
+    )
+    if result.findings and not with_fix:
+        console.print("--fix-suggestions says what to do about each", markup=False)
+
+
+def _write_page(
+    path: Path,
+    result: Check,
+    source: Source,
+    data: DataConfig,
+    settings: list[str],
+    config: str,
+    command: str,
+    crop: tuple[int, int] | None,
+) -> None:
+    from s4former.report.page import write_check_page
+    from s4former.report.sheets import sheet
+
+    sheets = {
+        part: sheet(source, part, summary.usable, data.display_channels)
+        for part, summary in result.parts.items()
+    }
+    write_check_page(path, result, sheets, settings, config, command, crop)

@@ -1,0 +1,167 @@
+"""What there is to know of one image or mask file: pure functions of the file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+from PIL import Image as PilImage
+
+from s4former.config.errors import DataError
+from s4former.data.labels import count_values
+from s4former.data.sources.base import Image, MaskValue
+from s4former.data.sources.decode import decode_image
+from s4former.data.sources.mask_files import decode_mask
+from s4former.data.sources.raster import UNREADABLE, ValueRange
+
+THUMBNAIL = 16, 18
+"""Rows and columns of the small gray picture by which copies are found."""
+_MOST_VALUES = 512
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image file holds.
+
+    Attributes:
+        height: In pixels, after EXIF rotation.
+        width: In pixels, after EXIF rotation.
+        mode: How the file stores pixels, in PIL's words, or its ending.
+        gray: Whether all of its channels are equal.
+        blank: Whether all of its pixels are equal.
+        digest: The same for equal pixels, whatever the format.
+        thumbnail: Base64 of `THUMBNAIL` gray levels.
+        error: Why it cannot be read; nothing else is known then.
+    """
+
+    height: int = 0
+    width: int = 0
+    mode: str = ""
+    gray: bool = False
+    blank: bool = False
+    digest: str = ""
+    thumbnail: str = ""
+    error: str | None = None
+
+    @classmethod
+    def of(cls, file: Path, channels: int, value_range: ValueRange | None) -> Self:
+        """Decode an image and look at it."""
+        try:
+            image = decode_image(file, channels, value_range)
+        except DataError as error:
+            return cls(error=str(error))
+        height, width = image.shape[:2]
+        thumbnail = _thumbnail(image)
+        return cls(
+            height,
+            width,
+            _mode(file),
+            _is_gray(image),
+            bool((thumbnail == thumbnail[0, 0]).all() and (image == image[0, 0]).all()),
+            _digest(image),
+            base64.b64encode(thumbnail.tobytes()).decode(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_json` gave."""
+        return cls(**data)
+
+    def picture(self) -> UInt8[np.ndarray, "rows columns"]:
+        """Return the thumbnail."""
+        return np.frombuffer(base64.b64decode(self.thumbnail), np.uint8).reshape(THUMBNAIL)
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask file holds, whatever its values mean.
+
+    Attributes:
+        height: In pixels, after EXIF rotation.
+        width: In pixels, after EXIF rotation.
+        counts: Values or colors with their number of pixels, the most frequent first; not more than a few
+            hundred.
+        num_values: How many different values there are.
+        digest: The same for equal masks.
+        error: Why it cannot be read; nothing else is known then.
+    """
+
+    height: int = 0
+    width: int = 0
+    counts: tuple[tuple[MaskValue, int], ...] = ()
+    num_values: int = 0
+    digest: str = ""
+    error: str | None = None
+
+    @classmethod
+    def of(cls, file: Path, colors: bool) -> Self:
+        """Open a mask and count its values; ``colors`` as in `decode_mask`."""
+        try:
+            pixels = decode_mask(file, colors)
+        except DataError as error:
+            return cls(error=str(error))
+        values, counts = _counted(pixels)
+        height, width = pixels.shape[:2]
+        pairs = tuple(zip(values[:_MOST_VALUES], counts[:_MOST_VALUES], strict=True))
+        return cls(height, width, pairs, len(values), _digest(pixels))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_json` gave."""
+        counts = tuple(
+            (tuple(value) if isinstance(value, list) else value, count) for value, count in data["counts"]
+        )
+        return cls(**{**data, "counts": counts})
+
+
+def _counted(pixels: Integer[np.ndarray, "h w *rgb"]) -> tuple[list[MaskValue], list[int]]:
+    if pixels.dtype != np.uint8 or pixels.ndim == 3:
+        return count_values(pixels, pixels.ndim == 3)
+    counts = np.bincount(pixels.ravel(), minlength=256)  # many times as fast as sorting
+    order = [int(value) for value in np.argsort(-counts, kind="stable") if counts[value]]
+    return list(order), [int(counts[value]) for value in order]
+
+
+def _digest(pixels: Integer[np.ndarray, "*axes"]) -> str:
+    shape = repr((pixels.shape, pixels.dtype.str)).encode()
+    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, key=shape[:64]).hexdigest()
+
+
+def _mode(file: Path) -> str:
+    try:
+        with PilImage.open(file) as picture:
+            return picture.mode
+    except UNREADABLE:  # a kind of TIFF or array that PIL does not know
+        return file.suffix.lower()
+
+
+def _is_gray(image: Image) -> bool:
+    every_so_often = image[::17, ::13]  # most images are in color, and show it at once
+    return bool(
+        (every_so_often == every_so_often[..., :1]).all()
+        and all((image[..., 0] == image[..., channel]).all() for channel in range(1, image.shape[2]))
+    )
+
+
+def _thumbnail(image: Image) -> UInt8[np.ndarray, "rows columns"]:
+    picture = PilImage.fromarray(image).convert("L") if image.shape[2] == 3 else _first_channel(image)
+    rows, columns = THUMBNAIL
+    return np.array(picture.resize((columns, rows), PilImage.Resampling.BOX))
+
+
+def _first_channel(image: Image) -> PilImage.Image:
+    return PilImage.fromarray(np.ascontiguousarray(image[..., 0]))

@@ -1,0 +1,134 @@
+"""Looks at files in several threads, and remembers what was seen of each until the file changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from s4former.config.record import write_text
+from s4former.data.progress import Report, silent
+
+VERSION = 1
+"""Of the facts: it goes up when the same file gives other ones."""
+_AT_ONCE = 256
+_THREADS = min(16, os.cpu_count() or 1)
+"""Threads suffice, as decoders and NumPy let others run; each may hold a whole decoded image."""
+
+
+class Facts(Protocol):
+    """What is known of a file."""
+
+    @property
+    def error(self) -> str | None:
+        """Why it cannot be read."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_json` gave."""
+
+
+F = TypeVar("F", bound=Facts)
+
+
+class FactsStore(Generic[F]):
+    """Facts of files of one kind.
+
+    They are kept in a text file, a line a file, and hold as long as the file's size, its time of change and
+    the settings it was looked at with stay the same. If the store cannot be read or written, all files are
+    looked at, that is all. Files that could not be read are looked at again each time: the reason may be gone
+    though the file is the same.
+
+    Args:
+        path: The store.
+        kind: Class of the facts.
+        settings: What the facts depend on besides the files.
+        root: Folder that the store calls files from, so that all may be moved together.
+
+    Attributes:
+        fresh: How many files were looked at and not known.
+    """
+
+    def __init__(self, path: Path, kind: type[F], settings: object, root: Path) -> None:
+        self._path, self._kind, self._root, self._settings = path, kind, root, f"{VERSION} {settings}"
+        self.fresh = 0
+
+    def look(
+        self, files: Iterable[Path], look: Callable[[Path], F], what: str, report: Report = silent
+    ) -> dict[Path, F]:
+        """Return the facts of each file; what was seen is stored, even if this is interrupted.
+
+        Args:
+            files: The files.
+            look: Opens a file; called in threads.
+            what: What is being done, for ``report``.
+            report: Hears how far it is.
+        """
+        wanted = list(dict.fromkeys(files))
+        stored, found = self._load(), dict[Path, F]()
+        stamps: dict[Path, list[int]] = {}
+        for file in wanted:
+            stamps[file] = _stamp(file)
+            stamp, facts = stored.get(seen_from(file, self._root), (None, None))
+            if facts is not None and stamp == stamps[file]:
+                found[file] = facts
+        unknown = [file for file in wanted if file not in found]
+        self.fresh = len(unknown)
+        try:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                for start in range(0, len(unknown), _AT_ONCE):
+                    some = unknown[start : start + _AT_ONCE]
+                    for file, facts in zip(some, pool.map(look, some), strict=True):
+                        found[file] = facts
+                        report(what, len(found), len(wanted))
+        finally:
+            if unknown:
+                self._save(found, stamps)
+        return {file: found[file] for file in wanted}
+
+    def _load(self) -> dict[str, tuple[list[int], F]]:
+        try:
+            with self._path.open(encoding="utf-8") as lines:
+                if json.loads(next(lines)) != {"facts": self._settings}:
+                    return {}
+                entries = (json.loads(line) for line in lines)
+                return {name: (stamp, self._kind.from_json(facts)) for name, stamp, facts in entries}
+        except (OSError, ValueError, TypeError, KeyError, StopIteration):
+            return {}
+
+    def _save(self, found: Mapping[Path, F], stamps: Mapping[Path, list[int]]) -> None:
+        lines = [json.dumps({"facts": self._settings})]
+        lines += [
+            json.dumps([seen_from(file, self._root), stamps[file], facts.to_json()])
+            for file, facts in found.items()
+            if facts.error is None
+        ]
+        with suppress(OSError):  # a folder that cannot be written to
+            write_text(self._path, "\n".join(lines) + "\n")
+
+
+def seen_from(file: Path, root: Path) -> str:
+    """Return a path as seen from a folder, or in full if it lies far from there."""
+    name, prefix = str(file), f"{root}{os.sep}"
+    if name.startswith(prefix):  # the usual case, many times as fast
+        return name[len(prefix) :]
+    try:
+        name = os.path.relpath(file, root)
+    except ValueError:  # on another drive
+        return str(file)
+    return str(file) if name.startswith(f"..{os.sep}..") else name
+
+
+def _stamp(file: Path) -> list[int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return [-1, -1]
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,130 @@
+"""Logits of an image of any size, in bands of rows from top to bottom.
+
+All logits of an image of 20,000 x 20,000 pixels and 21 classes would take 31 GiB. To name the classes of its
+pixels a few rows at a time are enough: those that windows still add to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from s4former.ops.resize import resize_bilinear
+from s4former.types import Images, Logits
+
+Bands = Iterator[Float[Tensor, "1 k rows w"]]
+Ask = Callable[[Images], Logits]
+
+_MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
+
+
+def whole_bands(ask: Ask, image: UInt8[np.ndarray, "h w c"], device: str) -> Bands:
+    """Yield the logits of an image that is looked at in one piece: one band."""
+    yield ask(_to_images(image, device))
+
+
+def slide_bands(
+    ask: Ask,
+    num_classes: int,
+    image: UInt8[np.ndarray, "h w c"],
+    crop: tuple[int, int],
+    stride: tuple[int, int],
+    device: str,
+) -> Bands:
+    """Yield the mean logits of overlapping windows, each row once no further window reaches it.
+
+    Memory: as many rows of logits as a window has, and the image's pixels.
+
+    Args:
+        ask: The network.
+        num_classes: Number of classes.
+        image: The image; it may be smaller than a window.
+        crop: Height and width of a window.
+        stride: Rows and columns from one window to the next, at most ``crop``.
+        device: Where the network is.
+    """
+    height, width = image.shape[:2]
+    tops, lefts = window_starts(height, crop[0], stride[0]), window_starts(width, crop[1], stride[1])
+    total = torch.zeros(1, num_classes, min(crop[0], height), width, device=device)
+    times = torch.zeros(1, 1, min(crop[0], height), width, device=device)
+    for top, following in zip(tops, [*tops[1:], height], strict=True):
+        for left in lefts:
+            window = slice(left, left + crop[1])
+            total[..., window] += ask(_to_images(image[top : top + crop[0], window], device)).float()
+            times[..., window] += 1
+        done = following - top
+        yield total[..., :done, :] / times[..., :done, :]
+        for sums in (total, times):
+            left_over = sums[..., done:, :].clone()
+            sums.zero_()[..., : left_over.shape[-2], :] = left_over
+
+
+def placed(bands: Bands) -> Iterator[tuple[slice, Float[Tensor, "1 k rows w"]]]:
+    """Yield each band with the rows of the picture that it is."""
+    stop = 0
+    for band in bands:
+        start, stop = stop, stop + band.shape[-2]
+        yield slice(start, stop), band
+
+
+def window_starts(side: int, window: int, stride: int) -> list[int]:
+    """Return where windows start along a side: every ``stride`` pixels, the last one ending at the border."""
+    last = max(side - window, 0)
+    return [*range(0, last, stride), last]
+
+
+def resized_bands(bands: Bands, height: int, size: tuple[int, int], at_once: int = 1) -> Bands:
+    """Resize bands as `resize_bilinear` would all of them together, and cut them anew.
+
+    Where the cuts are depends on ``size``, the number of classes and ``at_once`` alone, so that bands of
+    several looks at an image fit each other.
+
+    Args:
+        bands: Rows of one picture, from top to bottom.
+        height: How many rows they have together.
+        size: Height and width that the picture gets.
+        at_once: How many such pictures share the memory.
+    """
+    held: Tensor | None = None
+    first = start = 0  # numbers of the first row held, and of the first row still to come
+    for band in bands:
+        band = resize_bilinear(band.float(), (band.shape[-2], size[1]))
+        held = band if held is None else torch.cat([held, band], dim=-2)
+        del band  # whoever takes the bands may free them
+        rows = max(1, _MOST_VALUES // (at_once * held.shape[1] * size[1]))
+        while start < size[0]:
+            stop = min(start + rows, size[0])
+            above, below, share = _neighbors(start, stop, height, size[0])
+            if below[-1] >= first + held.shape[-2]:
+                break
+            above, below = (rows_of.to(held.device) - first for rows_of in (above, below))
+            ready = held[..., above, :]
+            if height != size[0]:
+                share = share.to(held.device)[:, None]
+                ready = ready * (1 - share) + held[..., below, :] * share
+            start = stop
+            yield ready
+        if start < size[0]:
+            needed = min(int(_neighbors(start, start + 1, height, size[0])[0]), first + held.shape[-2])
+            held, first = held[..., needed - first :, :].clone(), needed
+
+
+def _to_images(pixels: UInt8[np.ndarray, "h w c"], device: str) -> Float[Tensor, "1 c h w"]:
+    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(2, 0, 1)[None].float() / 255
+
+
+def _neighbors(
+    start: int, stop: int, height: int, resized: int
+) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return between which of ``height`` rows the resized rows ``start`` to ``stop - 1`` lie, and where.
+
+    torch rounds the factor to float32, and where a row lies once more; so does this.
+    """
+    factor = torch.tensor(height / resized, dtype=torch.float32).double()
+    place = ((torch.arange(start, stop, dtype=torch.float64) + 0.5) * factor - 0.5).float().clamp_min(0)
+    above = place.long().clamp_max(height - 1)
+    return above, (above + 1).clamp_max(height - 1), (place - above).clamp_max(1)

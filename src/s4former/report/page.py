@@ -1,0 +1,155 @@
+"""One HTML file of what a check found: no scripts, no other files, fit for phones and dark screens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from s4former.config.record import write_text
+from s4former.data.check import Check, PartSummary
+from s4former.data.sources.base import Part
+from s4former.data.statistics import spread
+from s4former.report.sheets import Picture
+
+_POINTS = 400
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class in the table of classes.
+
+    Attributes:
+        name: Its name.
+        color: As CSS has it.
+        values: What masks hold for it.
+        parts: Share of the labeled pixels from 0 to 1 and number of images, a pair for each part with masks.
+    """
+
+    name: str
+    color: str
+    values: str
+    parts: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """The sizes of one part's images.
+
+    Attributes:
+        part: Its name.
+        images: How many images it has.
+        smallest: Height and width of the image with the fewest pixels.
+        usual: Median height and width.
+        largest: Height and width of the image with the most pixels.
+        modes: How the files store pixels, and how many do.
+    """
+
+    part: str
+    images: int
+    smallest: str
+    usual: str
+    largest: str
+    modes: str
+
+
+def write_check_page(
+    path: Path,
+    check: Check,
+    sheets: Mapping[Part, Sequence[Picture]],
+    settings: Sequence[str],
+    name: str,
+    command: str,
+    crop: tuple[int, int] | None = None,
+) -> Path:
+    """Write the page.
+
+    Args:
+        path: Where to.
+        check: What was found.
+        sheets: Pictures of a few images of each part.
+        settings: What to train with and why, as ``field=value: reason``.
+        name: What the data set is called.
+        command: The command line that trains on it.
+        crop: Height and width of the training crop, drawn among the sizes.
+
+    Returns:
+        ``path``.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("s4former.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    masked = [part for part in check.parts if part != "unlabeled"]
+    content: dict[str, Any] = {
+        "name": name,
+        "check": check,
+        "command": command,
+        "settings": [setting.partition(": ")[::2] for setting in settings],
+        "classes": list(class_rows(check, masked)),
+        "masked": masked,
+        "sizes": [_size_row(part, summary) for part, summary in check.parts.items() if summary.sizes],
+        "chart": _chart(check, crop),
+        "sheets": {part: pictures for part, pictures in sheets.items() if pictures},
+    }
+    write_text(path, environment.get_template("check.html.jinja").render(content))
+    return path
+
+
+def class_rows(check: Check, parts: Sequence[Part]) -> Iterator[ClassRow]:
+    """Return the table of classes."""
+    totals = {part: max(1, sum(check.parts[part].class_pixels)) for part in parts}
+    values = check.classes.values or tuple((index,) for index in range(len(check.classes)))
+    for index, (name, color) in enumerate(zip(check.classes.names, check.classes.colors, strict=True)):
+        yield ClassRow(
+            name,
+            "rgb({}, {}, {})".format(*color),
+            ", ".join(str(list(value) if isinstance(value, tuple) else value) for value in values[index]),
+            tuple(
+                (check.parts[part].class_pixels[index] / totals[part], check.parts[part].class_images[index])
+                for part in parts
+            ),
+        )
+
+
+def _size_row(part: str, summary: PartSummary) -> SizeRow:
+    ordered = sorted(summary.sizes, key=lambda size: size[0] * size[1])
+    heights, widths = zip(*summary.sizes, strict=True)
+    return SizeRow(
+        part,
+        summary.images,
+        _times(*ordered[0]),
+        _times(median(heights), median(widths)),
+        _times(*ordered[-1]),
+        ", ".join(f"{mode} ({count:,})" for mode, count in summary.modes.items()),
+    )
+
+
+def _chart(check: Check, crop: tuple[int, int] | None) -> dict[str, Any] | None:
+    """Return points and scale of the chart of sizes; none if all images have one size."""
+    sizes = {part: sorted(set(summary.sizes)) for part, summary in check.parts.items()}
+    if len({size for own in sizes.values() for size in own}) < 2:
+        return None
+    largest = max(max(size) for own in sizes.values() for size in own)
+    points = [
+        (part, width / largest, height / largest, f"{_times(height, width)}, {part}")
+        for part, own in sizes.items()
+        for height, width in spread(own, _POINTS)
+    ]
+    fits = crop is not None and max(crop) <= largest
+    return {
+        "largest": largest,
+        "points": points,
+        "crop": (crop[1] / largest, crop[0] / largest) if crop and fits else None,
+    }
+
+
+def _times(height: float, width: float) -> str:
+    return f"{height:g} x {width:g}"

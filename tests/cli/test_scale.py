@@ -1,0 +1,137 @@
+"""From a folder to a prediction at the ends of the scale: few images, many classes, tiny and long images."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s4former.cli.main import main
+from s4former.engine.journal import read_lines
+from s4former.methods import method_names
+
+TINY = [
+    "steps=2",
+    "evaluate_every=1",
+    "log_every=1",
+    "threads=1",
+    "device=cpu",
+    "data.labeled_batch_size=2",
+    "data.unlabeled_batch_size=2",
+    "data.crop_size=64",
+    "model.backbone=vit",
+    "model.custom.image_size=[32,32]",
+    "model.custom.patch_size=8",
+    "model.custom.embed_dim=16",
+    "model.custom.depth=2",
+    "model.custom.num_heads=2",
+    "model.pretrained=none",
+    "model.taps=[-1]",
+    "model.frozen_blocks=0",
+]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of images to make: how many have a mask, how many more have none, and what is in the masks."""
+
+    labeled: int = 3
+    unlabeled: int = 2
+    size: tuple[int, int] = (40, 56)
+    values: tuple[int, ...] = (0, 1, 2)
+    own_size: bool = False
+
+    def write(self, root: Path) -> None:
+        generator = np.random.default_rng(0)
+        for kind in ("images", "masks"):
+            (root / kind).mkdir(parents=True)
+        for number in range(self.labeled + self.unlabeled):
+            pixels = generator.integers(0, 256, (*self.size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / f"images/{number}.png")
+            if number < self.labeled:
+                places = (np.arange(np.prod(self.size)) + number).reshape(self.size) % len(self.values)
+                Image.fromarray(np.array(self.values, np.uint8)[places]).save(root / f"masks/{number}.png")
+
+
+@pytest.fixture
+def type_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command in the test's folder, and return all that it printed."""
+
+    def run(*words: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["s4former", *words])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        said = "".join(capsys.readouterr())
+        assert code == 0, said
+        return said
+
+    return run
+
+
+FOLDERS = {
+    "one_labeled": Folder(labeled=1, unlabeled=3),
+    "nothing_but_one_labeled": Folder(labeled=1, unlabeled=0),
+    "no_unlabeled": Folder(unlabeled=0),
+    "binary": Folder(values=(0, 255)),
+    "150_classes": Folder(values=tuple(range(150))),
+    "20_pixels": Folder(size=(20, 20), own_size=True),
+}
+ODD_SIZES = {
+    "20_pixels_enlarged": Folder(size=(20, 20)),
+    "one_row": Folder(size=(1, 90), own_size=True),
+    "one_column": Folder(size=(90, 1), own_size=True),
+    "three_rows_enlarged": Folder(size=(3, 9)),
+    "one_pixel": Folder(size=(1, 1), own_size=True),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [*FOLDERS, *(pytest.param(name, marks=pytest.mark.slow) for name in ODD_SIZES)]
+)
+def test_from_a_folder_to_a_prediction(type_in, tmp_path: Path, name: str) -> None:
+    folder = (FOLDERS | ODD_SIZES)[name]
+    folder.write(tmp_path)
+    val = ["--val", "0.4"] if folder.labeled > 1 else []
+    said = type_in("init", "images", "--masks", "masks", *val)
+    assert ("masks hold only 0 and 255" in said) == (folder.values == (0, 255))
+    own_size = ["data.short_side=null", "evaluate.short_side=null"] if folder.own_size else []
+    said = type_in("train", "dataset.yaml", *TINY, *own_size, "--out", "run")
+    assert ("method=supervised: there is no unlabeled image" in said) == (folder.unlabeled == 0)
+    lines = read_lines(tmp_path / "run/journal.jsonl")
+    assert [line["step"] for line in lines] == [1, 2]
+    assert all(np.isfinite(value) for line in lines for value in line.values() if isinstance(value, float))
+    type_in("predict", "run", "images", "--out", "out", "--confidence")
+    mask = np.asarray(Image.open(tmp_path / "out/0.png"))
+    assert mask.shape == folder.size
+    assert mask.max() < len(folder.values)
+    for picture in ("0_overlay.png", "0_confidence.png"):
+        assert Image.open(tmp_path / "out" / picture).size == folder.size[::-1]
+    if folder.labeled > 1:
+        scores = json.loads(type_in("val", "run", "device=cpu", "--json"))
+        assert scores["images"] > 0
+        assert len(scores["iou"]) == len(folder.values)
+        assert 0 <= scores["miou"] <= 1
+        windows = json.loads(type_in("val", "run", "device=cpu", "evaluate.mode=slide", "--json"))
+        assert 0 <= windows["miou"] <= 1
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_method_stays_finite(type_in, tmp_path: Path, name: str, method: str) -> None:
+    folder = FOLDERS[name]
+    folder.write(tmp_path)
+    type_in("init", "images", "--masks", "masks")
+    said = type_in("train", "dataset.yaml", *TINY, f"method={method}", "--out", "run")
+    for line in read_lines(tmp_path / "run/journal.jsonl"):
+        assert all(np.isfinite(value) for value in line.values() if isinstance(value, float)), line
+    lonely = folder.unlabeled == 0 and method != "supervised"
+    assert ("so it is trained as by method=supervised" in said) == lonely

@@ -1,0 +1,1 @@
+"""Lies here so that tests in subfolders can import `folders`."""

@@ -1,0 +1,42 @@
+"""What depends on the global batch, in one process; for several see the laws."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from s4former.ops import across
+
+
+def test_alone_the_global_batch_is_the_own() -> None:
+    batch = torch.arange(6).view(3, 2)
+    assert (across.rank(), across.world_size()) == (0, 1)
+    assert list(across.global_indices(3)) == [0, 1, 2]
+    assert across.next_images(batch).tolist() == [[2, 3], [4, 5], [0, 1]]
+    assert across.total(batch) is batch
+    assert [int(across.divisor(torch.tensor(count))) for count in (0, 1, 7)] == [1, 1, 7]
+
+
+def test_batch_norm_is_torchs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    results = []
+    for norm in (across.batch_norm, None):
+        generator.manual_seed(0)
+        x = (5 + 3 * torch.randn(4, 6, 7, 5, generator=generator)).requires_grad_()
+        weight = torch.rand(6, generator=generator).requires_grad_()
+        bias = torch.rand(6, generator=generator).requires_grad_()
+        mean, variance = torch.zeros(6), torch.ones(6)
+        if norm:
+            y = norm(x, weight, bias, mean, variance, momentum=0.1, eps=1e-5)
+        else:
+            y = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=0.1, eps=1e-5)
+        (y * torch.randn(y.shape, generator=generator)).sum().backward()
+        results.append([y, mean, variance, x.grad, weight.grad, bias.grad])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_keeps_the_format_of_its_input() -> None:
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    y = across.batch_norm(x, torch.ones(3), torch.zeros(3), torch.zeros(3), torch.ones(3), 0.1, 1e-5)
+    assert y.dtype == torch.bfloat16
