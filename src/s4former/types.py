@@ -15,11 +15,11 @@ from torch import Tensor, device, nn
 IGNORE = 255
 """The label of a pixel that nobody knows: it enters no loss and no score."""
 
-Images = Float[Tensor, "b c h w"]  # RGB in [0, 1]; the segmenter normalizes
+Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmenter normalizes
 Labels = Int[Tensor, "b h w"]  # class index or IGNORE
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
-Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone
+Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone; grids may differ in stride
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ class Segmenter(nn.Module, ABC):
 
     Attributes:
         num_classes: Number of classes ``k`` of the logits.
-        patch_size: Pixels per side of one backbone token; image sides given to `encode` must divide by it.
-        num_prefix_tokens: Class and register tokens that precede the patch tokens in attention.
+        patch_size: Pixels per side of a patch; image sides given to `encode` must divide by it. Where grids
+            differ in stride it is the coarsest one's, so that whole patches are whole cells of every grid.
+        num_prefix_tokens: Class and register tokens that precede the patches in an attention bias.
     """
 
     num_classes: int
@@ -118,7 +119,7 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
-        """Turn images into feature grids; the bias [query, key] is added to all attention scores."""
+        """Turn images into feature grids; the bias [query, key] of patches is added to attention scores."""
 
     @abstractmethod
     def decode(self, features: Features, size: tuple[int, int]) -> Logits:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from s4former.data import DataConfig
-from s4former.data.geometry import PADDING_COLOR, Geometry, sample_geometry
+from s4former.data.geometry import PADDING_COLOR, Geometry, resize_pixels, sample_geometry
 from s4former.types import IGNORE
 
 
@@ -153,3 +153,49 @@ def test_wrong_values_are_refused(wrong: dict[str, object]) -> None:
 def test_crop_size_is_a_side_or_height_and_width() -> None:
     assert DataConfig(crop_size=32).crop == (32, 32)
     assert DataConfig.model_validate({"crop_size": [32, 48]}).crop == (32, 48)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, sizes, st.booleans())
+def test_channels_are_resized_as_those_of_rgb(size, target, with_box) -> None:
+    image, box = picture(*size), (size[1] / 3, 0.0, float(size[1]), size[0] / 2) if with_box else None
+    rgb = resize_pixels(image, target, box)
+    five = resize_pixels(np.concatenate([image, image[..., :2]], axis=2), target, box)
+    assert np.array_equal(five, np.concatenate([rgb, rgb[..., :2]], axis=2))
+    assert np.array_equal(resize_pixels(image[..., 1:2], target, box), rgb[..., 1:2])
+
+
+def test_other_channels_are_padded_with_the_mean_of_what_is_seen() -> None:
+    geometry = draw(DataConfig(crop_size=50, resize_range=(1, 1), channels=5), (20, 40))
+    image = np.concatenate([picture(20, 40), picture(20, 40)[..., :2] // 4], axis=2)
+    crop = geometry.apply_to_image(image)
+    assert np.array_equal(crop[20, 45], np.rint(image.mean((0, 1))))
+    assert (crop[~geometry.valid()] == crop[20, 45]).all()
+    assert np.array_equal(crop[:20, :40], image[:, ::-1] if geometry.flip else image)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"channels": 0}, "channels"),
+        ({"channels": 1, "display_channels": None}, "display_channels"),
+        ({"value_range": (10, 10)}, r"becomes 0 and a larger one, got 10\.0, 10\.0"),
+        ({"value_range": (0, float("nan"))}, "value_range"),
+        (
+            {"channels": 4, "display_channels": (0, 1, 4)},
+            r"display_channels=\[0, 1, 4\] must be below channels=4",
+        ),
+        ({"channels": 4, "grayscale_probability": 0.2}, "set grayscale_probability=0"),
+        ({"channels": 4, "source": "scenes", "root": "0"}, "made-up scenes are RGB"),
+    ],
+)
+def test_channels_that_cannot_be_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**given)
+
+
+def test_images_of_few_channels_are_shown_all_the_same() -> None:
+    assert DataConfig(channels=1).display_channels == (0, 0, 0)
+    assert DataConfig(channels=2).display_channels == (0, 1, 1)
+    assert DataConfig(channels=6, display_channels=(5, 3, 1)).display_channels == (5, 3, 1)
+    assert DataConfig.model_validate(DataConfig(channels=1).model_dump(mode="json")).channels == 1

@@ -54,3 +54,80 @@ def test_advice_fits_the_case() -> None:
 def test_no_value_need_be_ignored() -> None:
     with pytest.raises(DataError, match="or nothing to ignore"):
         LabelMap(classes(3, ()))(np.array([[255]]), "m")
+
+
+values = st.one_of(
+    st.integers(0, 300),
+    st.sampled_from([500, 65535]),
+    st.tuples(*[st.integers(0, 255)] * 3),
+    st.sampled_from([(7, 7, 7), (0, 0, 0)]),
+)
+
+
+@st.composite
+def meanings(draw: st.DrawFn) -> dict[int | tuple[int, int, int], int]:
+    """Values and colors with the class of each, or IGNORE."""
+    known = draw(st.lists(values, min_size=1, max_size=8, unique=True))
+    return {value: draw(st.sampled_from([0, 1, 2, IGNORE])) for value in known}
+
+
+def plain(meaning: dict[int | tuple[int, int, int], int], pixel: int | tuple[int, int, int]) -> int | None:
+    """What a pixel means, in words: itself if that is known, else gray for number or number for gray."""
+    if pixel in meaning:
+        return meaning[pixel]
+    other = (pixel,) * 3 if isinstance(pixel, int) else pixel[0] if len(set(pixel)) == 1 else None
+    return meaning.get(other)  # type: ignore[call-overload]
+
+
+def label_map(meaning: dict[int | tuple[int, int, int], int]) -> LabelMap:
+    own = tuple(tuple(value for value, index in meaning.items() if index == k) for k in range(3))
+    ignore = tuple(value for value, index in meaning.items() if index == IGNORE)
+    return LabelMap(Classes(("a", "b", "c"), ((0, 0, 0),) * 3, ignore, own))
+
+
+@given(meanings(), st.booleans(), st.randoms(use_true_random=False))
+def test_values_and_colors_against_a_plain_definition(meaning, in_color, random) -> None:
+    """Masks of known pixels, some of them a number where a gray is meant or the other way round."""
+    grays = [(value,) * 3 for value in meaning if isinstance(value, int) and value < 256]
+    numbers = [value[0] for value in meaning if isinstance(value, tuple) and len(set(value)) == 1]
+    known = [value for value in meaning if isinstance(value, tuple) == in_color]
+    known += grays if in_color else numbers
+    if not known:
+        return
+    pixels = [[random.choice(known) for _ in range(4)] for _ in range(3)]
+    array = np.array(pixels, dtype=np.uint8 if in_color else np.int32)
+    expected = [[plain(meaning, pixel) for pixel in row] for row in pixels]
+    assert label_map(meaning)(array, "mask").tolist() == expected
+
+
+@given(meanings(), values)
+def test_what_nobody_named_is_an_error_and_nothing_else_is(meaning, pixel) -> None:
+    array = np.array([[pixel]], dtype=np.uint8 if isinstance(pixel, tuple) else np.int32)
+    if plain(meaning, pixel) is None:
+        with pytest.raises(DataError, match=r"m\.png: unknown label value .*\(1 pixels\)"):
+            label_map(meaning)(array, "m.png")
+    else:
+        assert label_map(meaning)(array, "m.png")[0, 0] == plain(meaning, pixel)
+
+
+def in_dataset(*own: tuple[int | tuple[int, int, int], ...], ignore: tuple[int, ...] = ()) -> LabelMap:
+    names = ("background", "cell", "wall")[: len(own)]
+    return LabelMap(Classes(names, ((0, 0, 0),) * len(own), ignore, own))
+
+
+@pytest.mark.parametrize(
+    ("labels", "mask", "fixes"),
+    [
+        (in_dataset((0,), (1,)), [[0, 255]], ["{name: cell, values: [255]}", "ignore: [255]"]),
+        (in_dataset((0,), (1,)), [[0, 1, 7]], ["{name: NAME, values: [7]}", "ignore: [7]"]),
+        (in_dataset((0,), (1,), ignore=(9,)), [[0, 1, 7]], ["{name: NAME, values: [7]}", "ignore: [9, 7]"]),
+        (in_dataset((0,), (1,)), [[1, 2]], ["from 1", "{name: background, values: [1]}", "ignore: [2]"]),
+        (in_dataset((0,), (1,)), [[[0, 0, 0], [9, 8, 7]]], ["{name: cell, values: [[9, 8, 7]]}"]),
+        (in_dataset((0,), (255,)), [list(range(50))], ["49 different values", "without smoothing"]),
+    ],
+)
+def test_errors_say_what_to_write_into_the_dataset_file(labels: LabelMap, mask, fixes: list[str]) -> None:
+    with pytest.raises(DataError) as error:
+        labels(np.array(mask, np.uint8), "m.png")
+    for fix in fixes:
+        assert fix in str(error.value)

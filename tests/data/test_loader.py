@@ -185,6 +185,23 @@ def test_images_smaller_than_the_crop(tmp_path: Path) -> None:
     assert (batch.labeled.labels[~batch.labeled.valid] == IGNORE).all()
 
 
+def test_padding_of_other_channels_keeps_its_color_in_every_view(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, size=(10, 15))
+    for path in [*(root / "images").rglob("*.png")]:
+        pixels = np.asarray(Image.open(path))
+        np.save(path.with_suffix(".npy"), np.concatenate([pixels, pixels[..., :1]], axis=2))
+        path.unlink()
+    batch = build(root, channels=4, resize_range=(1, 1), weak_distortion=True, blur_probability=1).batch(0)
+    views = (batch.unlabeled.weak, *batch.unlabeled.strong)
+    assert len(views) == 3
+    for image, valid, *others in zip(views[0], batch.unlabeled.valid, *views[1:], strict=True):
+        color = image[:, -1, -1]
+        assert image.shape[0] == 4
+        assert (image[:, ~valid] == color[:, None]).all()
+        assert all(torch.equal(other[:, ~valid], image[:, ~valid]) for other in others)
+        assert not any(torch.equal(other, image) for other in others)
+
+
 def test_all_ignored_masks(root: Path) -> None:
     for path in (root / "masks/train").iterdir():
         Image.fromarray(np.full((40, 48), 255, np.uint8)).save(path)

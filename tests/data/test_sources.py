@@ -68,6 +68,63 @@ def test_published_pairs_and_subfolders(tmp_path: Path) -> None:
     assert np.array_equal(source.read_mask("jena/x_0_left", "labeled"), labels)
 
 
+def cityscapes(tmp_path: Path, **changes: object) -> DataConfig:
+    """Three images in Cityscapes' layout, where an image and its masks differ in the end of their names."""
+    root = make_folder(tmp_path, 0, 0, 1)
+    for seed, id in enumerate(("aachen/a_0", "aachen/a_1", "bonn/b_0")):
+        write_image(root / f"left/train/{id}_leftImg8bit.png", seed)
+        write_mask(root / f"fine/train/{id}_gtFine_labelTrainIds.png", seed)
+        write_image(root / f"fine/train/{id}_gtFine_color.png", seed)
+    fields = {
+        "root": str(root),
+        "train_images": "left/train",
+        "train_masks": "fine/train",
+        "val_images": None,
+        "test_images": None,
+        "image_suffix": "_leftImg8bit",
+        "mask_suffix": "_gtFine_labelTrainIds",
+    }
+    return DataConfig.model_validate(fields | changes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "aachen/a_1",
+        "aachen/a_1_leftImg8bit.png",
+        "left/train/aachen/a_1_leftImg8bit.png fine/train/aachen/a_1_gtFine_labelTrainIds.png",
+    ],
+)
+def test_suffixes_are_no_part_of_the_id(tmp_path: Path, line: str) -> None:
+    config = cityscapes(tmp_path)
+    config = config.model_copy(update={"labeled_split": write_list(Path(config.root), "l.txt", [line])})
+    source = open_source(config)
+    assert source.labeled == ("aachen/a_1",)
+    assert source.unlabeled == ("aachen/a_0", "bonn/b_0")
+    assert np.array_equal(
+        source.read_mask("aachen/a_1", "labeled"),
+        np.array(Image.open(tmp_path / "fine/train/aachen/a_1_gtFine_labelTrainIds.png")),
+    )
+    assert source.read_image("bonn/b_0", "unlabeled").shape == (40, 48, 3)
+
+
+def test_a_suffix_that_no_file_has_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"ends in '_ids' \(there is .*\.png\); change data\.mask_suffix"):
+        open_source(cityscapes(tmp_path, mask_suffix="_ids"))
+    with pytest.raises(DataError, match=r"ends in '_left' .*change data\.image_suffix"):
+        open_source(cityscapes(tmp_path / "more", image_suffix="_left"))
+
+
+def test_classes_of_a_published_data_set_by_name(tmp_path: Path) -> None:
+    """Such a set needs no classes file."""
+    (make_folder(tmp_path) / "classes.json").unlink()
+    counts = {"voc": 21, "cityscapes": 19, "coco": 81, "ade20k": 150, "camvid": 11}
+    for name, count in counts.items():
+        classes = open_source(DataConfig(root=str(tmp_path), classes=name)).classes
+        assert (len(classes), classes.ignore) == (count, (IGNORE,))
+    assert open_source(DataConfig(root=str(tmp_path), classes="voc")).classes.names[15] == "person"
+
+
 def test_one_image_folder_with_lists(tmp_path: Path) -> None:
     """VOC's layout: all images lie in one folder; held-out ones do not end up among the unlabeled."""
     root = make_folder(tmp_path, 3, 2, 0)
@@ -200,7 +257,9 @@ def test_16_bit_and_1_bit_masks_are_read(tmp_path: Path) -> None:
 
 def test_color_masks_are_refused(tmp_path: Path) -> None:
     write_image(make_folder(tmp_path) / "masks/train/a00.png", 0)
-    with pytest.raises(DataError, match=r"a00\.png: expected a mask with one channel .* mode RGB"):
+    with pytest.raises(
+        DataError, match=r"a00\.png: unknown .* more values; .*in color, describe .*dataset\.yaml"
+    ):
         open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
 
 
@@ -214,10 +273,10 @@ def test_images_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
     assert np.array_equal(pixels, np.array(picture.convert("RGB")))
 
 
-def test_16_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
+def test_16_bit_images_without_a_range_are_refused_instead_of_clipped(tmp_path: Path) -> None:
     root = make_folder(tmp_path)
     Image.fromarray(np.full((40, 48), 3000, np.uint16)).save(root / "images/train/u00.png")
-    with pytest.raises(DataError, match="save it with 8 bits"):
+    with pytest.raises(DataError, match=r"set data\.value_range=\[3000,3001\]"):
         open_source(DataConfig(root=str(root))).read_image("u00", "unlabeled")
 
 

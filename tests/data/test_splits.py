@@ -39,7 +39,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         read(tmp_path, "\n \n")
-    with pytest.raises(DataError, match=r"names b, a more than once"):
+    with pytest.raises(DataError, match=r"names a, b more than once"):
         read(tmp_path, "a\nb\nb\na\n")
     with pytest.raises(DataError, match=r"cannot read the split list .*none\.txt"):
         read_split(tmp_path / "none.txt")

@@ -17,7 +17,7 @@ from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import describe, resolve_device, resolve_precision
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.panels import Panel
-from s4former.engine.progress import PlainProgress, RichProgress, progress_for
+from s4former.engine.progress import PlainProgress, Progress, RichProgress, progress_for
 from s4former.engine.run import Run
 from tiny_run import tiny_run
 
@@ -169,6 +169,15 @@ def test_plain_lines_name_losses_speed_share_and_time_left() -> None:
         "step 5/20  loss 1.500  confident 25%  supervised not finite  8.0 images/s  0:30 left",
         "step 5  mIoU on val (2 images): teacher 50.00, student -",
     ]
+
+
+def test_of_several_processes_only_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setenv("RANK", "1")
+    assert type(progress_for(console)) is Progress
+    monkeypatch.setenv("RANK", "0")
+    with progress_for(console) as progress:
+        assert isinstance(progress, RichProgress)
 
 
 def test_a_terminal_gets_a_bar() -> None:

@@ -89,6 +89,36 @@ def test_short_side_is_what_the_network_sees_and_logits_come_back_at_own_size() 
     assert logits.shape == (1, 3, 40, 60)
 
 
+def test_several_looks_average_probabilities_at_the_images_own_size() -> None:
+    network, pixels = Brightness(), image(40, 60)
+    config = EvaluateConfig(short_side=20, scales=(0.5, 1.0, 2.0), flip=True)
+    mean = image_logits(network, pixels, config, "cpu", "float32").exp()
+    assert sorted(network.sizes) == [(10, 15)] * 2 + [(20, 30)] * 2 + [(40, 60)] * 2
+    one_by_one = [
+        image_logits(network, pixels, EvaluateConfig(short_side=side), "cpu", "float32").softmax(1)
+        for side in (10, 20, 40)
+    ]  # a pixelwise network sees the same in a mirror
+    torch.testing.assert_close(mean, torch.stack(one_by_one).mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mean.sum(1), torch.ones(1, 40, 60))
+
+
+def test_a_mirrored_look_is_mirrored_back() -> None:
+    class LeftRight(Brightness):
+        """Says class 0 on the left half of what it sees and class 1 on the right, with its own certainty."""
+
+        def forward(self, images: Images) -> Logits:
+            b, _, height, width = images.shape
+            logits = torch.zeros(b, 3, height, width)
+            logits[:, 0, :, : width // 2] = 4
+            logits[:, 1, :, width // 2 :] = 2
+            return logits
+
+    flipped = image_logits(LeftRight(), image(), EvaluateConfig(flip=True), "cpu", "float32").exp()
+    left = torch.tensor([[4.0, 0, 0], [0, 2, 0]]).softmax(1).mean(0)
+    torch.testing.assert_close(flipped[0, :, 5, 5], left)
+    torch.testing.assert_close(flipped[0, :, 5, -5], left)
+
+
 def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
     network, source = Brightness().train(), open_source(tiny_run(data).data)
     seen: list[tuple[int, str]] = []
@@ -112,7 +142,7 @@ def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
     record = results["one"].record()
     assert record["images"] == 3
     assert record["iou"]["square"] == pytest.approx(results["one"].scores.iou[1])
-    assert record["protocol"] == {**EvaluateConfig().model_dump(), "precision": "float32"}
+    assert record["protocol"] == {**EvaluateConfig().model_dump(mode="json"), "precision": "float32"}
 
 
 def test_undefined_scores_are_null(data: Path, tmp_path: Path) -> None:

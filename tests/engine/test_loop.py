@@ -296,6 +296,26 @@ def test_a_method_outside_the_package_resumes_too(data: Path, tmp_path: Path) ->
     assert_same_end(tmp_path / "stopped", tmp_path / "straight")
 
 
+def test_replaced_images_are_counted_and_named_across_a_resume(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data", train=7)
+    heard: list[str] = []
+
+    class Ear(SignalAt):
+        def note(self, text: str) -> None:
+            heard.append(text)
+
+    for bad in ("train3", "train4"):
+        (data / "images" / "train" / f"{bad}.png").write_bytes(b"no picture")
+    with pytest.raises(Interrupted):
+        train(tiny_run(data), tmp_path / "run", progress=Ear(6))
+    train(tiny_run(data), tmp_path / "run", resume=True, progress=Ear(0))  # only to finish: it draws nothing
+    lines = read_lines(tmp_path / "run" / "unreadable.jsonl")
+    assert [line["id"] for line in lines] == ["train3", "train4"]
+    assert "train3.png" in lines[0]["message"]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["unreadable_images"] == 2
+    assert "2 unlabeled images could not be read" in heard[-1]
+
+
 def test_without_validation_images_a_run_still_ends_with_a_model(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data")
     outcome = train(tiny_run(data, {"data.val_images": None, "steps": 2}), tmp_path / "run")

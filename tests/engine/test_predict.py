@@ -188,6 +188,8 @@ def test_files_folders_and_globs_are_found(tmp_path: Path) -> None:
     }
     assert find_images([str(tmp_path / "*.png"), str(tmp_path / "a.png")]) == {"a": tmp_path / "a.png"}
     assert list(find_images([str(tmp_path / "**/*.jpg")])) == ["b"]
+    np.save(tmp_path / "deep" / "stack.npy", np.zeros((2, 2, 4)))
+    assert "stack" in find_images([str(tmp_path / "deep")])
     Image.new("RGB", (2, 2)).save(tmp_path / "deep" / "a.png")
     with pytest.raises(UserError, match=r"both be written as a\.png"):
         find_images([str(tmp_path / "a.png"), str(tmp_path / "deep")])

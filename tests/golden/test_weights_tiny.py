@@ -13,7 +13,7 @@ from torch import Tensor
 
 from s4former.models.backbones import ViTBackbone, create_vit
 from s4former.models.config import CustomViT
-from s4former.models.keys import backbone_entries, to_timm
+from s4former.models.keys import to_timm
 from s4former.models.weights import load_backbone_weights
 
 Golden = Callable[[str], Path]
@@ -57,11 +57,34 @@ def test_weights_of_either_naming(
         tolerance = 1e-6 if key == "pos_embed" else 0.0
         torch.testing.assert_close(loaded[key], value, rtol=tolerance, atol=tolerance)
 
-    entries = backbone_entries(load_file(golden(f"weights_tiny_{style}.safetensors")))
-    old_tokens = entries["pos_embed"].shape[1]
+    stored = load_file(golden(f"weights_tiny_{style}.safetensors"))
+    old_tokens = next(value for key, value in stored.items() if key.endswith("pos_embed")).shape[1]
     assert report.style == {"mmcls": "mmcls", "converted": "mmseg"}[style]
     assert report.resized_from == (math.isqrt(old_tokens), math.isqrt(old_tokens))
     assert report.loaded == len(expected)
     assert set(report.ignored) >= {"norm.bias", "norm.weight"}
     assert not report.missing
     assert not report.unexpected
+
+
+def test_the_readmes_snippet_gives_the_converted_file(
+    golden: Golden, tmp_path: Path, backbone: ViTBackbone
+) -> None:
+    """What a user has who ran the authors' renaming over the original download."""
+    original = load_file(golden("weights_tiny_mmcls.safetensors"))
+    renamed = {}
+    for key, value in original.items():
+        new = key.replace("backbone.", "") if key.startswith("backbone.") else key
+        for part, replacement in (
+            ("attn.qkv.weight", "attn.attn.in_proj_weight"),
+            ("attn.qkv.bias", "attn.attn.in_proj_bias"),
+            ("attn.proj.weight", "attn.attn.out_proj.weight"),
+            ("attn.proj.bias", "attn.attn.out_proj.bias"),
+        ):
+            new = new.replace(part, replacement)
+        renamed[new] = value
+    converted = load_file(golden("weights_tiny_converted.safetensors"))
+    assert renamed.keys() == converted.keys()
+    assert all(torch.equal(value, converted[key]) for key, value in renamed.items())
+    torch.save(renamed, tmp_path / "deit_base_p16.pth")
+    assert load_backbone_weights(backbone, tmp_path / "deit_base_p16.pth").style == "mmseg"

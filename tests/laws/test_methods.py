@@ -55,12 +55,12 @@ def tiny_student(seed: int = 0) -> Segmenter:
     return segmenter
 
 
-def random_batch(step: int, count: int = 4) -> Batch:
+def random_batch(step: int, count: int = 4, size: int = SIZE) -> Batch:
     generator = torch.Generator().manual_seed(100 + step)
-    images = torch.rand(3, count, 3, SIZE, SIZE, generator=generator)
-    labels = torch.randint(0, NUM_CLASSES, (count, SIZE, SIZE), generator=generator)
+    images = torch.rand(3, count, 3, size, size, generator=generator)
+    labels = torch.randint(0, NUM_CLASSES, (count, size, size), generator=generator)
     labels[:, :2] = IGNORE
-    valid = torch.ones(count, SIZE, SIZE, dtype=torch.bool)
+    valid = torch.ones(count, size, size, dtype=torch.bool)
     valid[:, :, -3:] = False
     weak = images[1]
     strong = (weak + 0.1 * images[2]).clamp(0, 1)

@@ -175,3 +175,14 @@ def test_a_network_that_is_no_plain_vit(name: str) -> None:
 
 def test_another_native_size() -> None:
     assert ViTBackbone(create_vit("vit_tiny_patch16_224", image_size=(32, 64)), (0,)).grid == (2, 4)
+
+
+def test_drop_path_reaches_the_blocks() -> None:
+    vit = create_vit("vit_tiny_patch16_224", image_size=(32, 32), drop_path=0.3)
+    assert [block.drop_path1.drop_prob for block in vit.blocks[1::5]] == pytest.approx(
+        [0.3 / 11, 0.3 * 6 / 11, 0.3]
+    )
+    model = ViTBackbone(create_vit("vit", SIZES, drop_path=0.9), (2,))
+    assert not torch.equal(model(images())[0], model(images())[0])
+    model.eval()
+    assert torch.equal(model(images())[0], model(images())[0])

@@ -8,7 +8,7 @@ import pydantic
 import pytest
 from small_networks import SIZES, tiny_config
 
-from s4former.models.config import CustomViT, ModelConfig
+from s4former.models.config import CustomMiT, CustomViT, ModelConfig
 
 
 def test_defaults_are_a_complete_network() -> None:
@@ -47,3 +47,54 @@ def test_fields_that_disagree(changes: dict[str, Any], words: str) -> None:
 def test_sizes_that_do_not_divide(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(pydantic.ValidationError, match=words):
         CustomViT(**(SIZES.model_dump() | changes))
+
+
+MIT = {"backbone": "mit_b0", "custom": None, "head": "segformer"}
+
+
+def test_segformer_sees_all_stages() -> None:
+    assert tiny_config(**MIT).taps == (0, 1, 2, 3)
+    assert tiny_config(**MIT, taps=[-1]).taps == (0, 1, 2, 3)
+    assert tiny_config(**MIT | {"head": "linear"}).taps == (-1,)
+    config = tiny_config(**MIT, drop_path=0.1, biased_stages=(0, 3))
+    assert ModelConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"backbone": "mit_b6"}, "there is no backbone 'mit_b6'; a MiT is one of mit_b0, .*mit_b5"),
+        ({"backbone": "mit"}, "custom_mit=null"),
+        ({"custom_mit": {}}, "custom_mit=its sizes"),
+        ({"custom": SIZES}, "custom=its sizes"),
+        ({"head": "setr_pup"}, "wants a plain ViT, got backbone='mit_b0'; use head=segformer"),
+        ({"backbone": "vit", "custom": SIZES}, "wants a MiT, got backbone='vit'; use one of mit_b0"),
+        ({"taps": 3}, "valid tuple"),
+        ({"taps": (0, 1)}, r"sees taps=\[0, 1, 2, 3\], got taps=\[0, 1\]"),
+        ({"head": "linear", "taps": (2, 3)}, "use head=segformer for all"),
+        ({"auxiliary_taps": (0,)}, "head=segformer"),
+        ({"image_size": (64, 64)}, "no position embedding .* leave image_size at None"),
+        ({"norm_taps": True}, "norms each stage anyway; leave norm_taps at False"),
+        ({"position_interpolation": "bicubic"}, "leave position_interpolation at bilinear"),
+        (
+            {"backbone": "mit", "custom_mit": {}, "pretrained": "hub"},
+            "the hub has no weights of a custom `mit`",
+        ),
+        ({"biased_stages": (4,)}, "less than or equal to 3"),
+        ({"biased_stages": (3, 3)}, "names a stage twice"),
+        ({"drop_path": 1.0}, "less than 1"),
+    ],
+)
+def test_fields_that_disagree_with_a_mit(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=words):
+        tiny_config(**MIT | changes)
+
+
+def test_stages_are_no_matter_of_a_plain_vit() -> None:
+    with pytest.raises(pydantic.ValidationError, match="all of its blocks; leave biased_stages at"):
+        tiny_config(biased_stages=(0,))
+
+
+def test_widths_of_a_mit_that_do_not_divide() -> None:
+    with pytest.raises(pydantic.ValidationError, match="do not divide into num_heads"):
+        CustomMiT(embed_dims=(4, 8, 12, 15))

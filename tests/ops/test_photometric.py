@@ -121,3 +121,19 @@ def test_blur_spreads_a_point_to_a_gaussian_of_the_asked_width():
 def test_blur_keeps_a_plain_area_and_takes_any_size(size):
     plain = torch.full((3, *size), 0.3)
     torch.testing.assert_close(photometric.gaussian_blur(plain, 1.7), plain)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_other_channels_than_rgb_change_in_brightness_and_contrast_alike(channels):
+    """Every channel goes through the same line, and RGB takes the same draws."""
+    image = 0.4 + 0.2 * torch.rand(channels, 6, 7, generator=torch.Generator().manual_seed(1))
+    changed = 0
+    for seed in range(40):
+        out = photometric.distort(image, np.random.default_rng(seed), 0.1, (0.8, 1.2))
+        slope, offset = np.polyfit(image.ravel().numpy(), out.ravel().numpy(), 1)
+        torch.testing.assert_close(out, image * float(slope) + float(offset), rtol=0, atol=1e-5)
+        rgb = photometric.distort(image[:1].expand(3, -1, -1), np.random.default_rng(seed), 0.1, (0.8, 1.2))
+        torch.testing.assert_close(rgb[:1], out[:1], rtol=0, atol=1e-6)  # gray has no color to change
+        changed += not torch.equal(out, image)
+    assert changed > 20
+    assert photometric.gaussian_blur(image, 1.5).shape == image.shape

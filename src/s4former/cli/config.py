@@ -16,7 +16,9 @@ def _group() -> None:
 
 @app.command()
 def show(
-    config: Annotated[str, typer.Argument(help="A recipe (demo, camvid), a .yaml or a .py file.")],
+    config: Annotated[
+        str, typer.Argument(help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields to change.")
     ] = None,

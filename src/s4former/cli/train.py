@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A recipe (demo, camvid), a .yaml or a .py file.")],
+    config: Annotated[
+        str, typer.Argument(help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Any field of `s4former config show`.")
     ] = None,
@@ -31,20 +33,25 @@ def train(
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
     import s4former
+    from s4former.engine.progress import is_main_process
     from s4former.recipes import load_run
 
     changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
     run, notes = load_run(config, changes)
-    for note in notes:
-        typer.echo(note, err=True)
+    if is_main_process():
+        for note in notes:
+            typer.echo(note, err=True)
     folder = out or Path("runs") / f"{Path(config).stem}_{run.method.name}_seed{run.seed}"
     outcome = s4former.train(run, out=folder, resume=resume)
-    _report(outcome, Console())
+    report(outcome, Console())
 
 
-def _report(outcome: Outcome, console: Console) -> None:
-    from s4former.engine.progress import percent
+def report(outcome: Outcome, console: Console) -> None:
+    """Print what came of a run and what to type next."""
+    from s4former.engine.progress import is_main_process, percent
 
+    if not is_main_process():
+        return
     if outcome.last:
         console.print(_table(outcome))
     best = outcome.best

@@ -25,18 +25,21 @@ def val(
     ] = False,
 ) -> None:
     """Score a trained model."""
-    from s4former.engine.progress import progress_for
+    from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.validate import validate
 
     with progress_for(Console(stderr=True)) as progress:
         result = validate(model, overrides or [], progress)
+    if not is_main_process():
+        return
     if json:
         typer.echo(json_format.dumps(result.record(), indent=2))
     else:
-        Console().print(_table(result))
+        Console().print(score_table(result))
 
 
-def _table(result: Evaluation) -> Table:
+def score_table(result: Evaluation) -> Table:
+    """Return the scores of each class, and their means."""
     from s4former.engine.progress import percent
 
     record = result.record()

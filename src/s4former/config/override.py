@@ -17,6 +17,9 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 Variants = Mapping[str, Callable[[str], type[BaseModel]]]
 """Fields whose config class is chosen by their own ``name``: field to (name to class), which raises
 ValueError for an unknown name. A config class declares its own as the class variable ``variants``."""
+Presets = Mapping[str, Callable[[str], BaseModel]]
+"""Fields that can be replaced whole by a short name: field to (name to config), which raises ValueError for
+an unknown name. A config class declares its own as the class variable ``presets``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -99,7 +102,8 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
 
     A change of the name of a variant (see `Variants`) comes first, whatever the order: fields that the new
     class has too keep their values, the others are left out and noted. ``method=supervised`` is short for
-    ``method.name=supervised``.
+    ``method.name=supervised``. So does a preset (see `Presets`), as in ``model=segformer_b0``: it replaces
+    the whole field.
 
     Args:
         config: The config to start from.
@@ -113,10 +117,13 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
     else:
         pairs = [parse_override(text) for text in changes]
     variants = variants_of(type(config))
+    presets: Presets = getattr(type(config), "presets", {})
     notes: list[str] = []
     rest = []
     for path, value in pairs:
-        if path[0] in variants and (path[1:] == ("name",) or (len(path) == 1 and isinstance(value, str))):
+        if len(path) == 1 and path[0] in presets and isinstance(value, str):
+            config = _replace(config, path[0], value, presets)
+        elif path[0] in variants and (path[1:] == ("name",) or (len(path) == 1 and isinstance(value, str))):
             config, left_out = _switch(config, path[0], str(value))
             notes += left_out
         else:
@@ -146,6 +153,15 @@ def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]
     left_out = [key for key in old if key not in known]
     notes = [f"{field}.name={name} has no {', '.join(left_out)}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
+
+
+def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> ConfigT:
+    try:
+        chosen = presets[field](name)
+    except ValueError as error:
+        raise UserError(f"{field}={name}: {error}") from None
+    data = config.model_dump() | {field: chosen.model_dump()}
+    return validated(type(config), data, f"{field}={name} does not fit")
 
 
 def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -215,7 +231,7 @@ def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]
         if model is None and isinstance(part, str):
             continue  # the member of a union that was tried
         parts.append(str(part))
-        if model is None:
+        if model is None or isinstance(part, int):  # a place in a list of configs
             continue
         siblings = list(model.model_fields)
         if place == len(loc) - 1:
@@ -231,9 +247,10 @@ def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]
 
 
 def _config_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the config class in a field's type, as in ``CustomViT | None``."""
-    members = [annotation, *get_args(annotation)]
-    return next((kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    """Return the config class in a field's type, as in ``CustomViT | None`` or ``tuple[ClassEntry, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for kind in get_args(annotation) if (found := _config_in(kind))), None)
 
 
 def _shortened(value: Any, width: int = 80) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from s4former.config.base import Config
 
@@ -15,12 +15,17 @@ Positive = Annotated[float, Field(gt=0)]
 class DataConfig(Config):
     """A data set and its training batches. Paths are relative to ``root``; batch sizes are global."""
 
-    source: Literal["folder", "scenes"] = "folder"
-    """``folder``: images and masks on disk; ``scenes``: pictures made by the package, without any files."""
+    source: Literal["folder", "dataset", "scenes"] = "folder"
+    """``folder``: images and masks on disk; ``dataset``: the same, as a ``dataset.yaml`` describes them;
+    ``scenes``: pictures made by the package, without any files."""
     root: str = "data"
     """Folder that all other paths start from, itself relative to the working directory."""
+    dataset: str = "dataset.yaml"
+    """The file that says where everything is, for ``source: dataset``; of the other paths only the split
+    lists are then looked at, in place of the file's own."""
     classes: str = "classes.json"
-    """JSON file with ``names``, and optionally ``colors`` (RGB) and ``ignore_index`` (a value or a list)."""
+    """JSON file with ``names``, and optionally ``colors`` (RGB) and ``ignore_index`` (a value or a list); or
+    ``voc``, ``cityscapes``, ``coco``, ``ade20k`` or ``camvid`` for the classes of that data set."""
     train_images: str = "images/train"
     """Folder of training images, subfolders included; an image's id is its path without the ending."""
     train_masks: str = "masks/train"
@@ -41,6 +46,21 @@ class DataConfig(Config):
     """Folder of test masks."""
     test_split: str | None = None
     """List of the test images; none: all of the folder."""
+    image_suffix: str = ""
+    """End of every image's name before the ending, not part of its id, as ``_leftImg8bit``; other files are
+    passed over."""
+    mask_suffix: str = ""
+    """End of every mask's name before the ending, not part of its id, as ``_gtFine_labelTrainIds``; other
+    files are passed over."""
+
+    channels: PositiveInt = 3
+    """Channels of an image. Files must hold as many, but for 3 gray is repeated and for 1 color becomes its
+    luma."""
+    value_range: tuple[FiniteFloat, FiniteFloat] | None = None
+    """Values of the files that become 0 and 255; needed by those that hold other numbers than 8 bits."""
+    display_channels: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (0, 1, 2)
+    """Channels shown as red, green and blue in pictures, counted from 0. With fewer than three channels, the
+    last one takes the place of the missing ones."""
 
     labeled_batch_size: PositiveInt = 4
     """Labeled images per step, over all processes and accumulated shares together."""
@@ -64,13 +84,13 @@ class DataConfig(Config):
     labeled pixels; 1: never. Unlabeled crops cannot depend on masks."""
 
     labeled_distortion: bool = True
-    """Photometric distortion of labeled images."""
+    """Photometric distortion of labeled images: brightness and contrast, in RGB saturation and hue too."""
     weak_distortion: bool = False
     """Photometric distortion of the weak view too, with its own draw, as the released pipeline does."""
     strong_distortion: bool = True
     """Photometric distortion of the strong views."""
     grayscale_probability: Probability = 0.0
-    """Probability that a strong view loses its color."""
+    """Probability that a strong view loses its color; 0 for other images than RGB."""
     blur_probability: Probability = 0.0
     """Probability that a strong view is blurred."""
     blur_range: tuple[Positive, Positive] = (0.1, 2.0)
@@ -87,3 +107,38 @@ class DataConfig(Config):
         if value[0] > value[1]:
             raise ValueError(f"expected the smaller number first, got {value[0]}, {value[1]}")
         return value
+
+    @field_validator("value_range")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and value[0] >= value[1]:
+            raise ValueError(
+                f"expected the value that becomes 0 and a larger one, got {value[0]}, {value[1]}"
+            )
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _show_what_there_is(cls, data: Any) -> Any:
+        """Replace the usual display channels, of which one or two don't exist in narrower images."""
+        usual = cls.model_fields["display_channels"].default
+        if isinstance(data, dict) and data.get("display_channels", usual) in (usual, list(usual)):
+            channels = data.get("channels", 3)
+            if channels in (1, 2):
+                return data | {"display_channels": tuple(min(index, channels - 1) for index in usual)}
+        return data
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> Self:
+        if max(self.display_channels) >= self.channels:
+            raise ValueError(
+                f"display_channels={list(self.display_channels)} must be below channels={self.channels}"
+            )
+        if self.channels != 3 and self.grayscale_probability > 0:
+            raise ValueError(
+                f"grayscale_probability={self.grayscale_probability} is for RGB images, and channels="
+                f"{self.channels}; set grayscale_probability=0"
+            )
+        if self.channels != 3 and self.source == "scenes":
+            raise ValueError(f"the made-up scenes are RGB images; channels={self.channels} has to be 3")
+        return self

@@ -13,7 +13,8 @@ from s4former.data.config import DataConfig
 from s4former.types import IGNORE
 
 PADDING_COLOR = (124, 116, 104)
-"""RGB of pixels beyond an image: the mean color of ImageNet, so about 0 once a network has normalized it."""
+"""RGB of pixels beyond an image: the mean color of ImageNet, so about 0 once a network has normalized it.
+Images of other than three channels are padded with the mean of what the crop shows of them."""
 
 _CROP_ATTEMPTS = 10
 
@@ -42,7 +43,7 @@ class Geometry:
         """Height and width of the part of the crop that shows the image."""
         return min(self.crop[0], self.resized[0]), min(self.crop[1], self.resized[1])
 
-    def apply_to_image(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "ch cw 3"]:
+    def apply_to_image(self, image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "ch cw c"]:
         """Return the crop of an image, resized bilinearly with antialiasing.
 
         Only the crop is computed: it equals the crop of the whole resized image.
@@ -52,11 +53,11 @@ class Geometry:
         x0, x1 = (col * width / self.resized[1] for col in (self.left, self.left + cols))
         top, bottom = _with_margin(y0, y1, height, self.resized[0])
         left, right = _with_margin(x0, x1, width, self.resized[1])
-        part = PilImage.fromarray(image[top:bottom, left:right])
         box = (x0 - left, y0 - top, x1 - left, y1 - top)
-        resized = np.asarray(part.resize((cols, rows), PilImage.Resampling.BILINEAR, box=box))
-        padded = np.empty((*self.crop, 3), dtype=np.uint8)
-        padded[:] = PADDING_COLOR
+        resized = resize_pixels(image[top:bottom, left:right], (rows, cols), box)
+        padded = np.empty((*self.crop, image.shape[2]), dtype=np.uint8)
+        if self.visible != self.crop:
+            padded[:] = PADDING_COLOR if image.shape[2] == 3 else np.rint(resized.mean((0, 1)))
         padded[:rows, :cols] = resized[:, ::-1] if self.flip else resized
         return padded
 
@@ -74,6 +75,25 @@ class Geometry:
         inside = np.zeros(self.crop, dtype=bool)
         inside[: self.visible[0], : self.visible[1]] = True
         return inside
+
+
+def resize_pixels(
+    image: UInt8[np.ndarray, "h w c"],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+) -> UInt8[np.ndarray, "rh rw c"]:
+    """Resize an image of any number of channels bilinearly, antialiased where it shrinks.
+
+    Args:
+        image: The image; its channels don't mix.
+        size: Height and width of the result.
+        box: Left, top, right and bottom border of the part that is resized, in pixels; none: all of it.
+    """
+    shape, how = (size[1], size[0]), PilImage.Resampling.BILINEAR
+    if image.shape[2] == 3:
+        return np.array(PilImage.fromarray(image).resize(shape, how, box=box))
+    channels = [PilImage.fromarray(image[..., index]) for index in range(image.shape[2])]
+    return np.stack([np.asarray(channel.resize(shape, how, box=box)) for channel in channels], axis=2)
 
 
 def sample_geometry(

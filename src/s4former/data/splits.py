@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy")
 """Endings of image files that are read, in lower case; files may use either case."""
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
@@ -38,20 +39,34 @@ def read_split(path: Path) -> tuple[Entry, ...]:
     Raises:
         DataError: If the file cannot be read, is empty, or names an image twice.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the split list {path}: {error}") from error
-    entries = tuple(_entry(line.strip()) for line in lines if line.strip())
-    if not entries:
-        raise DataError(f"the split list {path} is empty; expected one image id a line")
-    seen: set[str] = set()
-    twice = [entry.image for entry in entries if entry.image in seen or seen.add(entry.image)]  # type: ignore[func-returns-value]
+    entries = tuple(parse_line(line) for line in split_lines(path))
+    twice = repeated(entry.image for entry in entries)
     if twice:
         raise DataError(
             f"the split list {path} names {first_few(twice)} more than once; remove the repeated lines"
         )
     return entries
+
+
+def split_lines(path: Path) -> list[str]:
+    """Return the lines of a split list that hold something.
+
+    Raises:
+        DataError: If the file cannot be read or is empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the split list {path}: {error}") from error
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise DataError(f"the split list {path} is empty; expected one image id a line")
+    return found
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, in the order of their first."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def write_split(path: Path, ids: Iterable[str]) -> None:
@@ -66,7 +81,8 @@ def first_few(names: list[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _entry(line: str) -> Entry:
+def parse_line(line: str) -> Entry:
+    """Return what one line of a split list says."""
     pair = _PAIR.fullmatch(line)
     if pair is None:
         return Entry(strip_suffix(line))

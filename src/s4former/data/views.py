@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from s4former.data.config import DataConfig
-from s4former.data.geometry import PADDING_COLOR, sample_geometry
+from s4former.data.geometry import sample_geometry
 from s4former.ops.photometric import distort, random_blur, random_grayscale
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
-Picture = Float[Tensor, "3 h w"]
+Picture = Float[Tensor, "c h w"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class UnlabeledSample:
 
 def labeled_sample(
     config: DataConfig,
-    image: UInt8[np.ndarray, "h w 3"],
+    image: UInt8[np.ndarray, "h w c"],
     mask: UInt8[np.ndarray, "h w"],
     key: DrawKey,
     index: int,
@@ -57,13 +57,13 @@ def labeled_sample(
     picture, valid = _to_tensor(geometry.apply_to_image(image)), torch.from_numpy(geometry.valid())
     if config.labeled_distortion:
         generator = keyed_generator(key.seed, "labeled/color", key.step, index)
-        picture = _repad(distort(picture, generator), valid)
+        picture = _repad(distort(picture, generator), picture, valid)
     labels = torch.from_numpy(geometry.apply_to_mask(mask).astype(np.int64))
     return LabeledSample(picture, labels, valid)
 
 
 def unlabeled_sample(
-    config: DataConfig, image: UInt8[np.ndarray, "h w 3"], num_strong: int, key: DrawKey, index: int
+    config: DataConfig, image: UInt8[np.ndarray, "h w c"], num_strong: int, key: DrawKey, index: int
 ) -> UnlabeledSample:
     """Return a weak and ``num_strong`` strong views of one random crop of an unlabeled image."""
     generator = keyed_generator(key.seed, "unlabeled/geometry", key.step, index)
@@ -72,31 +72,31 @@ def unlabeled_sample(
     strong = tuple(
         _repad(
             _strengthen(config, picture, keyed_generator(key.seed, f"unlabeled/strong{i}", key.step, index)),
+            picture,
             valid,
         )
         for i in range(num_strong)
     )
     weak = picture
     if config.weak_distortion:
-        weak = _repad(distort(picture, keyed_generator(key.seed, "unlabeled/weak", key.step, index)), valid)
+        generator = keyed_generator(key.seed, "unlabeled/weak", key.step, index)
+        weak = _repad(distort(picture, generator), picture, valid)
     return UnlabeledSample(weak, strong, valid)
 
 
 def _strengthen(config: DataConfig, picture: Picture, generator: np.random.Generator) -> Picture:
     if config.strong_distortion:
         picture = distort(picture, generator)
-    picture = random_grayscale(picture, generator, config.grayscale_probability)
+    if picture.shape[0] == 3:
+        picture = random_grayscale(picture, generator, config.grayscale_probability)
     return random_blur(picture, generator, config.blur_probability, config.blur_range)
 
 
-def _to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Picture:
+def _to_tensor(image: UInt8[np.ndarray, "h w c"]) -> Picture:
     channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
     return torch.from_numpy(channels_first).float().div_(255)
 
 
-def _repad(picture: Picture, valid: Bool[Tensor, "h w"]) -> Picture:
+def _repad(picture: Picture, before: Picture, valid: Bool[Tensor, "h w"]) -> Picture:
     """Give padding its color back, which the views' changes have altered too."""
-    if bool(valid.all()):
-        return picture
-    color = torch.tensor(PADDING_COLOR)[:, None, None] / 255
-    return torch.where(valid, picture, color)
+    return picture if bool(valid.all()) else torch.where(valid, picture, before)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 
 from s4former.config.errors import UserError
+from s4former.engine.distributed import own_device
+from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -50,13 +52,16 @@ def autocast(device: str, precision: str) -> AbstractContextManager[object]:
 
 
 def set_up(device: str, threads: int | Literal["auto"], deterministic: bool) -> torch.device:
-    """Set the switches of torch that belong to the process, not to a tensor, and return the device.
+    """Set the switches of torch that belong to the process, not to a tensor, and return its device.
 
     Args:
         device: A resolved device.
         threads: Threads of one operation on the CPU; ``auto`` leaves them as they are.
         deterministic: Ask CUDA for repeatable kernels, and warn where there is none. The CPU is repeatable
             for a given number of threads as it is.
+
+    Raises:
+        UserError: If several processes share this machine and there is no such device for each of them.
     """
     if threads != "auto" and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
@@ -67,17 +72,22 @@ def set_up(device: str, threads: int | Literal["auto"], deterministic: bool) -> 
         torch.backends.cudnn.benchmark = False
         # Products that stay in float32 may use TF32: 10 bits of mantissa, as much as bfloat16 needs and more.
         torch.set_float32_matmul_precision("highest" if deterministic else "high")
-    return torch.device(device)
+    return own_device(torch.device(device))
 
 
 def seed_layers(seed: int, step: int) -> None:
-    """Key torch's own generators to one step, for layers that draw from them (dropout, drop path)."""
+    """Key torch's own generators to one step, for layers that draw from them (dropout, drop path).
+
+    All processes get the same numbers: such layers draw for the global batch and take their own part.
+    """
     torch.manual_seed(int(keyed_generator(seed, "layers", step).integers(2**62)))
 
 
 def describe(device: str) -> dict[str, Any]:
     """Return what a run records of its device."""
     record: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
+    if across.world_size() > 1:
+        record["processes"] = across.world_size()
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(device)
         record |= {

@@ -7,24 +7,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
-from PIL import Image as PilImage
-from pydantic import PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from s4former.config.base import Config
-from s4former.data.sources import Part, Source, evaluation_pairs
+from s4former.data.geometry import resize_pixels
+from s4former.data.sources import Part, Source, evaluation_pairs, part_ids
+from s4former.engine import distributed
 from s4former.engine.device import autocast
+from s4former.ops import across
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Segmenter
 
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "h w c"]
 
 
 class EvaluateConfig(Config):
@@ -40,6 +43,10 @@ class EvaluateConfig(Config):
     """Window of ``slide``, a number or height and width; none: the training crop."""
     stride: Size | None = None
     """Step between windows; none: two thirds of the window."""
+    scales: tuple[PositiveFloat, ...] = Field((1.0,), min_length=1)
+    """Factors of the size at which the network sees an image; with several, probabilities are averaged."""
+    flip: bool = False
+    """Let the network see each image mirrored too, and average the probabilities."""
 
     def resolved(self, training_crop: tuple[int, int]) -> EvaluateConfig:
         """Return the same protocol with the numbers of ``slide`` filled in."""
@@ -108,25 +115,27 @@ def evaluate(
 ) -> dict[str, Evaluation]:
     """Score networks on one part of a data set, reading each image once.
 
+    Several processes share the images, and all get the scores of all of them.
+
     Args:
         networks: The networks by name, on ``device``; their training mode is given back.
         source: The images and masks.
         config: The protocol, resolved.
         device: Where the networks are.
         precision: Format of their products.
-        on_image: Called after each image with its number, id, pixels, mask and predictions.
+        on_image: Called after each image of this process with its number, id, pixels, mask and predictions.
 
     Raises:
         DataError: If the part has no images or one of them is bad.
     """
     part: Part = config.part
-    pairs = evaluation_pairs(source, part)
+    pairs = evaluation_pairs(source, part, across.rank(), across.world_size())
     num_classes = len(source.classes)
     matrices = {
         name: torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device) for name in networks
     }
     start, count = time.perf_counter(), 0
-    with in_eval(networks):
+    with distributed.agreed(), in_eval(networks):
         for id, image, mask in pairs:
             labels = torch.from_numpy(mask).to(device)
             answers: Answers = {}
@@ -139,11 +148,18 @@ def evaluate(
                 on_image(count, id, image, mask, answers)
             count += 1
     protocol = {**config.model_dump(mode="json"), "precision": precision}
-    seconds = time.perf_counter() - start
+    sums = {name: across.total(matrix) for name, matrix in matrices.items()}
+    seconds, images = time.perf_counter() - start, len(part_ids(source, part))
     return {
-        name: Evaluation(Scores.from_matrix(matrix), source.classes.names, part, count, protocol, seconds)
-        for name, matrix in matrices.items()
+        name: Evaluation(Scores.from_matrix(matrix), source.classes.names, part, images, protocol, seconds)
+        for name, matrix in sums.items()
     }
+
+
+def own_images(source: Source, part: Part) -> int:
+    """Return how many images of a part are this process's to score."""
+    count, rank, processes = len(part_ids(source, part)), across.rank(), across.world_size()
+    return count * (rank + 1) // processes - count * rank // processes
 
 
 @contextmanager
@@ -163,28 +179,53 @@ def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
 def image_logits(
     network: Segmenter, image: Pixels, config: EvaluateConfig, device: str, precision: str
 ) -> Float[Tensor, "1 k h w"]:
-    """Return float32 logits of an image at its own size.
+    """Return float32 logits of an image at its own size: of several looks, log probabilities of their mean.
 
     Source:
         mmseg's ``whole_inference`` and ``slide_inference``: windows overlap so that the last ends at the
-        border, their logits are averaged, and the mean is resized. **We differ:** shrinking an image to
-        ``short_side`` is antialiased, as in training.
+        border, their logits are averaged, and the mean is resized; ``aug_test`` averages probabilities over
+        scales and flips. **We differ:** shrinking an image is antialiased, as in training.
     """
+    looks = [
+        (scale, flip) for scale in config.scales for flip in ((False, True) if config.flip else (False,))
+    ]
+    if looks == [(1.0, False)]:
+        return _look(network, image, config, device, precision)
+    seen = (_look(network, image, config, device, precision, *look).softmax(1) for look in looks)
+    mean = reduce(torch.add, seen) / len(looks)
+    return mean.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def _look(
+    network: Segmenter,
+    image: Pixels,
+    config: EvaluateConfig,
+    device: str,
+    precision: str,
+    scale: float = 1.0,
+    flip: bool = False,
+) -> Float[Tensor, "1 k h w"]:
     height, width = image.shape[:2]
-    pixels = torch.from_numpy(np.ascontiguousarray(_resized(image, config.short_side))).to(device)
+    short_side = config.short_side
+    if scale != 1:
+        short_side = max(1, round((short_side or min(height, width)) * scale))
+    pixels = torch.from_numpy(np.ascontiguousarray(_resized(image, short_side))).to(device)
     x = pixels.permute(2, 0, 1)[None].float() / 255
+    if flip:
+        x = x.flip(-1)
     with autocast(device, precision):
         logits = _slide(network, x, config) if config.mode == "slide" else network(x)
+    if flip:
+        logits = logits.flip(-1)
     return resize_bilinear(logits.float(), (height, width))
 
 
-def _resized(image: Pixels, short_side: int | None) -> UInt8[np.ndarray, "rh rw 3"]:
+def _resized(image: Pixels, short_side: int | None) -> UInt8[np.ndarray, "rh rw c"]:
     height, width = image.shape[:2]
     if short_side is None or short_side == min(height, width):
         return image
     factor = short_side / min(height, width)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.array(PilImage.fromarray(image).resize(size, PilImage.Resampling.BILINEAR))
+    return resize_pixels(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
 def _slide(

@@ -33,7 +33,8 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
         if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
-            f"{folder} holds a run already; add --resume to go on with it, or choose another --out"
+            f"{folder} holds a run already; add --resume to go on with it, or choose another --out "
+            "(tools/train.py: --work-dir)"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no run folder; choose a new one with --out")

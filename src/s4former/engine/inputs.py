@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image as PilImage
 
 from s4former.config.errors import UserError
+from s4former.data.splits import SUFFIXES
 
 
 def find_images(arguments: Iterable[str]) -> dict[str, Path]:
@@ -47,4 +48,4 @@ def _expand(argument: str) -> Iterator[tuple[str, Path]]:
 
 def _is_image(path: Path) -> bool:
     PilImage.init()
-    return path.suffix.lower() in PilImage.EXTENSION and not path.name.startswith(".")
+    return path.suffix.lower() in {*PilImage.EXTENSION, *SUFFIXES} and not path.name.startswith(".")

@@ -1,16 +1,24 @@
-"""Stopping a run from outside: the first signal finishes the step and saves, the second stops at once."""
+"""Stopping a run from outside: the first signal finishes the step and saves, the second stops at once.
+
+Processes that train together hear a signal more than once: a terminal sends it to all of them, and so does
+what started them. Soon after the first, a signal is taken for its echo there.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from s4former.config.errors import Interrupted
+from s4former.ops import across
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ECHO_SECONDS = 5.0
 
 
 class StopRequest:
@@ -23,6 +31,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.requested = False
         self._process = os.getpid()
+        self._first = -math.inf
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -39,6 +48,8 @@ class StopRequest:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # a data worker inherits this handler; the run ends it when it is done
+        if self.requested and across.world_size() > 1 and time.monotonic() < self._first + _ECHO_SECONDS:
+            return
         if self.requested:
             raise Interrupted("stopped at once; add --resume to go on from the last saved step")
-        self.requested = True
+        self.requested, self._first = True, time.monotonic()

@@ -38,18 +38,18 @@ def forget_after(path: Path, step: int) -> None:
 
 
 class Journal:
-    """Collects scalars on their device and writes their means when a line is due.
+    """Collects scalars on their device and writes their means when a line is due, or only returns them.
 
     Nothing waits for the device until then.
 
     Args:
-        path: The file to append to.
+        path: The file to append to; none: no file.
         log_every: Steps per line.
         images_per_step: For the speed.
         seconds: Training time before this start of the run.
     """
 
-    def __init__(self, path: Path, log_every: int, images_per_step: int, seconds: float = 0.0) -> None:
+    def __init__(self, path: Path | None, log_every: int, images_per_step: int, seconds: float = 0.0) -> None:
         self.path, self.log_every, self.images_per_step = path, log_every, images_per_step
         self._pending: dict[str, list[Tensor | float]] = {}
         self._seconds_before = seconds
@@ -78,7 +78,8 @@ class Journal:
             "images_per_second": round(self._steps_since * self.images_per_step / max(elapsed, 1e-9), 3),
             "seconds": round(self.seconds, 2),
         }
-        append_line(self.path, line)
+        if self.path:
+            append_line(self.path, line)
         self._pending, self._steps_since, self._paused = {}, 0, 0.0
         self._line_start = time.perf_counter()
         return line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from s4former.config.errors import Interrupted
-from s4former.config.record import write_json
+from s4former.config.record import write_json, write_text
 from s4former.data.sources import Source
+from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.evaluate import Answers, Pixels, evaluate
+from s4former.engine.evaluate import Answers, Pixels, evaluate, own_images
 from s4former.engine.interrupt import StopRequest
-from s4former.engine.journal import Journal, append_line, forget_after
+from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.panels import Panel
 from s4former.engine.predict import Model, ModelCard, architecture_of, save_model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import Method
+from s4former.ops import across
 from s4former.types import Segmenter
 
 
@@ -57,6 +60,8 @@ class _StopWhileScoring(Exception):
 class Keeper:
     """Keeps the books of one run; the loop tells it of each step.
 
+    Of several processes each has one, and they do the same at the same steps, but only the first one writes.
+
     Attributes:
         step: Updates done so far.
         stop: Whether somebody asked to stop.
@@ -70,9 +75,12 @@ class Keeper:
         method: Method,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
+        unreadable: Mapping[str, str],
     ) -> None:
         self.run, self.folder, self.source = run, folder, source
         self.method, self.optimizer, self.progress = method, optimizer, progress
+        self._unreadable = unreadable  # grows as batches are drawn
+        self._writes = across.rank() == 0
         self.stop = StopRequest()
         self.step = 0
         self._scored_step = 0
@@ -82,7 +90,7 @@ class Keeper:
         images = run.data.labeled_batch_size
         if method.views.any and source.unlabeled:
             images += run.data.unlabeled_batch_size
-        self._journal = Journal(folder / "journal.jsonl", run.log_every, images)
+        self._journal = Journal(folder / "journal.jsonl" if self._writes else None, run.log_every, images)
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Take the run up where it was saved; without a state it starts from the beginning."""
@@ -93,10 +101,12 @@ class Keeper:
             self.step, self._scored_step = state["step"], state["scored_step"]
             self._last, self._best = state["last"], state["best"]
         for name in ("journal.jsonl", "scores.jsonl"):
-            forget_after(self.folder / name, self.step)
+            if self._writes:
+                forget_after(self.folder / name, self.step)
         self.progress.note(f"resuming after step {self.step} of {self.run.steps}")
         self._score_if_due()
-        self._stop_if_asked()
+        if self._stop_asked():
+            raise self._interrupted()
 
     def after_step(self, scalars: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Count one update, and write, score and save what is due.
@@ -110,30 +120,42 @@ class Keeper:
         if line:
             self.progress.line(line)
         self._score_if_due()
-        if self.stop.requested or self._due(self.run.save_every):
+        stop = self._stop_asked()
+        if stop or self._due(self.run.save_every):
             self._save()
-        self._stop_if_asked()
+        if stop:
+            raise self._interrupted()
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.requested:
-            raise Interrupted(
-                f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
-                "type the same command with --resume to go on"
-            )
+    def _stop_asked(self) -> bool:
+        return distributed.any_process(self.stop.requested)
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(
+            f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
+            "type the same command with --resume to go on"
+        )
 
     def finish(self) -> Outcome:
         """Write the model and the result of a run that has taken all its steps."""
         self._export("model", "after the last step", self._last.get(self._deployed))
         best = self._best and {**self._best, "chosen_on": self._best["part"]}
+        unreadable = self._list_unreadable()
+        if unreadable:
+            self.progress.note(
+                f"{unreadable} unlabeled images could not be read, and others took their places; they are "
+                f"listed in {self.folder / 'unreadable.jsonl'}"
+            )
         result = {
             "steps": self.step,
             "seconds": round(self._journal.seconds, 2),
             "finished": True,
+            "unreadable_images": unreadable,
             "deployed": self._deployed,
             "last": self._last,
             "best": best,
         }
-        write_json(self.folder / "result.json", result)
+        if self._writes:
+            write_json(self.folder / "result.json", result)
         return Outcome(self.folder, self.step, self._deployed, self._last, best)
 
     @property
@@ -156,7 +178,7 @@ class Keeper:
         nothing_to_score = self.run.evaluate.part == "val" and not self.source.val
         if not self.step or nothing_to_score or self._scored_step == self.step:
             return
-        if not self._due(self.run.evaluate_every) or self.stop.requested:
+        if not self._due(self.run.evaluate_every) or self._stop_asked():
             return
         try:
             with self._journal.paused():
@@ -166,7 +188,7 @@ class Keeper:
         self._scored_step = self.step
 
     def _score(self, networks: dict[str, Segmenter]) -> None:
-        panel = Panel(self.source.classes.colors)
+        panel = Panel(self.source.classes.colors, self.run.data.display_channels)
 
         def on_image(
             number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
@@ -177,15 +199,16 @@ class Keeper:
             self.progress.evaluated_image()
 
         run = self.run
-        self.progress.evaluating(len(getattr(self.source, run.evaluate.part)))
+        self.progress.evaluating(own_images(self.source, run.evaluate.part))
         results = evaluate(networks, self.source, run.evaluate, run.device, run.precision, on_image)
         lines = {
             name: {"step": self.step, "network": name, "deployed": name == self._deployed, **result.record()}
             for name, result in results.items()
         }
-        for line in lines.values():
-            append_line(self.folder / "scores.jsonl", line)
-        panel.save(self.folder / "panels" / f"step_{self.step:08d}.png")
+        if self._writes:
+            for line in lines.values():
+                append_line(self.folder / "scores.jsonl", line)
+            panel.save(self.folder / "panels" / f"step_{self.step:08d}.png")
         self._last = lines
         self.progress.scores(lines.values())
         own = lines[self._deployed]
@@ -204,15 +227,30 @@ class Keeper:
             "best": self._best,
         }
         with self._journal.paused():
-            self._checkpoints.save(self.step, state)
+            distributed.from_main(lambda: self._checkpoints.save(self.step, state))
+        self._list_unreadable()
+
+    def _list_unreadable(self) -> int:
+        """Write which unlabeled images could not be read and were replaced so far, and return how many."""
+        path = self.folder / "unreadable.jsonl"
+        found = {line["id"]: line["message"] for line in read_lines(path)}  # before the run was resumed
+        for messages in distributed.gathered(dict(self._unreadable)):
+            found |= messages
+        if self._writes and found:
+            lines = ({"id": id, "message": message} for id, message in sorted(found.items()))
+            write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+        return len(found)
 
     def _export(self, name: str, chosen: str, score: dict[str, Any] | None) -> None:
+        if not self._writes:
+            return
         run, classes = self.run, self.source.classes
         card = ModelCard(
             architecture=architecture_of(self.method.deployed),
             names=classes.names,
             colors=classes.colors,
             ignore=classes.ignore,
+            values=classes.values,
             crop_size=run.data.crop,
             evaluate=run.evaluate,
             data=run.data,

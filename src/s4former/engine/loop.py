@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from s4former.config.errors import NumericError
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
+from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import autocast, seed_layers, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
@@ -18,12 +20,13 @@ from s4former.engine.keeper import Keeper, Outcome
 from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.engine.trained import start_from
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
-from s4former.types import StepOutput
+from s4former.ops import across
 
 
 def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
-    """Train one run to its last step.
+    """Train one run to its last step, together with the processes that this one was started with, if any.
 
     Args:
         run: What to train; each ``auto`` in it is resolved first.
@@ -37,51 +40,62 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         NumericError: If a loss or gradient stops being finite.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
-    progress = progress or Progress()
-    before = earlier_run(folder, resume)
-    run = run.resolved(before)
-    device = set_up(run.device, run.threads, run.deterministic)
-    source = open_source(run.data)
-    if before:
-        check_same(folder, run, source)
-    state = Checkpoints(folder).load(map_location="cpu") if before else None
-    student = build_student(run, source, blank=state is not None)
-    method = run.method.build(student).to(device).train()
-    optimizer = build_optimizer(run.optimizer, student)
-    enter(folder, run, source, before)
-    keeper = Keeper(run, folder, source, method, optimizer, progress)
+    distributed.join()
+    progress = progress if progress and across.rank() == 0 else Progress()
+    before = distributed.from_main(lambda: earlier_run(folder, resume))
+    with distributed.agreed():
+        run = run.resolved(before)
+        device = set_up(run.device, run.threads, run.deterministic)
+        source = open_source(run.data)
+        if before:
+            check_same(folder, run, source)
+        state = Checkpoints(folder).load(map_location="cpu") if before else None
+        student = build_student(run, source, blank=state is not None)
+        distributed.synchronize_layers(student, device)
+        method = run.method.build(student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, student)
+        drawn = TrainBatches(run.data, source, method.views, run.seed, across.rank(), across.world_size())
+    distributed.require_same("the data set", source.fingerprint())
+    distributed.from_main(lambda: enter(folder, run, source, before))
+    keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
+    step_of = distributed.wrap(method)
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeper.stop:
         progress.note(opening(run, source))
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
-        drawn = TrainBatches(run.data, source, method.views, run.seed)
-        for batch in batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers):
+        batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers)
+        for batch in distributed.together(batches):
             step = keeper.step
             seed_layers(run.seed, step)
             rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
 
             with autocast(run.device, run.precision):
-                out = method(batch.to(device))  # the only line that knows the science
+                out = step_of(batch.to(device))  # the only line that knows the science
             out.loss.backward()
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
-            refuse_non_finite(out, norm, keeper)
+            scalars = distributed.averaged({"loss": out.loss, **out.scalars})
+            refuse_non_finite(scalars, norm, keeper)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             method.after_update(step)
 
-            keeper.after_step({"loss": out.loss, **out.scalars, "gradient_norm": norm}, rates)
+            keeper.after_step({**scalars, "gradient_norm": norm}, rates)
         return keeper.finish()
 
 
 def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
-    """Return the network to train; if ``blank``, without looking for the pretrained weights."""
-    model = run.model.model_copy(update={"pretrained": "none"}) if blank else run.model
-    return build_segmenter(model, len(source.classes), run.seed)
+    """Return the network to train; if ``blank``, without looking for the weights it starts from."""
+    own = blank or run.load_from is not None
+    model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
+    student = build_segmenter(model, len(source.classes), run.seed)
+    if run.load_from is not None and not blank:
+        start_from(student, Path(run.load_from))
+    return student
 
 
-def refuse_non_finite(out: StepOutput, norm: Float[Tensor, ""], keeper: Keeper) -> None:
+def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:
     """Stop before the optimizer moves if the loss or the gradient is not finite.
 
     The host waits for the device here, once a step: the optimizer must not start before the answer is known.
@@ -89,11 +103,13 @@ def refuse_non_finite(out: StepOutput, norm: Float[Tensor, ""], keeper: Keeper) 
     Raises:
         NumericError: With the step, what was not finite, and what to type.
     """
-    if torch.isfinite(out.loss.detach() + norm):
+    if torch.isfinite(scalars["loss"].detach() + norm):
         return
     run = keeper.run
-    values = {"loss": out.loss.detach(), **out.scalars, "gradient norm": norm}
-    found = ", ".join(f"{name} is {float(value)}" for name, value in values.items() if not value.isfinite())
+    values = {**scalars, "gradient norm": norm}
+    found = ", ".join(
+        f"{name} is {float(value.detach())}" for name, value in values.items() if not value.isfinite()
+    )
     advice = [f"optimizer.lr={run.optimizer.lr / 2:g}"]
     if run.optimizer.max_grad_norm == 0:
         advice.append("optimizer.max_grad_norm=1")
@@ -109,7 +125,8 @@ def refuse_non_finite(out: StepOutput, norm: Float[Tensor, ""], keeper: Keeper) 
 def opening(run: Run, source: Source) -> str:
     """Return a sentence on what is about to be trained."""
     images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
+    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
     return (
         f"training {run.method.name} for {run.steps} steps on {images} "
-        f"({run.device}, {run.precision}, {run.threads} threads)"
+        f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
     )

@@ -9,6 +9,7 @@ from jaxtyping import Integer
 from PIL import Image as PilImage
 
 from s4former.config.record import write_atomically
+from s4former.data.display import rgb_view
 from s4former.engine.evaluate import Pixels
 
 _GAP = 4
@@ -19,13 +20,21 @@ class Panel:
 
     Args:
         colors: RGB color of each class; anything else is black.
+        display_channels: Channels of the images that are shown as red, green and blue.
         rows: Number of images.
         width: Largest width of a picture in pixels.
     """
 
-    def __init__(self, colors: tuple[tuple[int, int, int], ...], rows: int = 4, width: int = 320) -> None:
+    def __init__(
+        self,
+        colors: tuple[tuple[int, int, int], ...],
+        display_channels: tuple[int, int, int] = (0, 1, 2),
+        rows: int = 4,
+        width: int = 320,
+    ) -> None:
         self._palette = np.zeros((256, 3), dtype=np.uint8)
         self._palette[: len(colors)] = colors
+        self._display_channels = display_channels
         self._rows, self._width = rows, width
         self._strips: list[PilImage.Image] = []
 
@@ -33,7 +42,7 @@ class Panel:
         """Take an image and label maps of its size, unless there are enough."""
         if len(self._strips) >= self._rows:
             return
-        pictures = [PilImage.fromarray(image)]
+        pictures = [PilImage.fromarray(rgb_view(image, self._display_channels))]
         pictures += [PilImage.fromarray(self._palette[labels.astype(np.uint8)]) for labels in label_maps]
         factor = min(1.0, self._width / image.shape[1])
         size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))

@@ -21,8 +21,10 @@ from s4former.config.errors import UserError
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.data.config import DataConfig
-from s4former.data.sources.base import Classes
+from s4former.data.display import rgb_view
+from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.raster import channels_last, luma, scaled
 from s4former.engine.device import resolve_device, resolve_precision
 from s4former.engine.evaluate import EvaluateConfig, Pixels, image_logits, in_eval
 from s4former.models.config import ModelConfig
@@ -44,8 +46,10 @@ class ModelCard(Config):
     """Class names; the number in a predicted mask is the place in this list."""
     colors: tuple[tuple[int, int, int], ...]
     """One RGB color per class."""
-    ignore: tuple[int, ...]
-    """Values in the training masks that meant unknown."""
+    ignore: tuple[MaskValue, ...]
+    """Values or colors in the training masks that meant unknown."""
+    values: tuple[tuple[MaskValue, ...], ...] | None = None
+    """Values or colors in the training masks that meant each class; none: the class's index."""
     crop_size: tuple[int, int]
     """Height and width of the training crops in pixels."""
     evaluate: EvaluateConfig
@@ -66,7 +70,7 @@ class ModelCard(Config):
     @property
     def classes(self) -> Classes:
         """The classes as data sources tell them."""
-        return Classes(self.names, self.colors, self.ignore)
+        return Classes(self.names, self.colors, self.ignore, self.values)
 
 
 def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
@@ -91,18 +95,20 @@ class Prediction:
     """What a model says of one image, at the image's own size.
 
     Attributes:
-        image: The image as the model saw it, upright RGB.
+        image: The image as the model saw it: upright, 8 bits a channel, mostly RGB.
         mask: Class index of each pixel.
         confidence: Probability of that class, in [0, 1].
         names: Class names by index.
         colors: RGB colors by index.
+        display_channels: Channels of the image that pictures show as red, green and blue.
     """
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: UInt8[np.ndarray, "h w c"]
     mask: UInt8[np.ndarray, "h w"]
     confidence: Float[np.ndarray, "h w"]
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
+    display_channels: tuple[int, int, int] = (0, 1, 2)
 
     def index_image(self) -> PilImage.Image:
         """Return a palette picture whose pixel values are class indices."""
@@ -112,7 +118,8 @@ class Prediction:
 
     def overlay(self, opacity: float = 0.5) -> PilImage.Image:
         """Return the image with its classes painted over it."""
-        return PilImage.blend(PilImage.fromarray(self.image), self.index_image().convert("RGB"), opacity)
+        shown = PilImage.fromarray(rgb_view(self.image, self.display_channels))
+        return PilImage.blend(shown, self.index_image().convert("RGB"), opacity)
 
     def save(self, folder: str | Path, stem: str, confidence: bool = False) -> list[Path]:
         """Write ``stem.png`` (indices), ``stem_overlay.png`` and, if asked for, ``stem_confidence.png``.
@@ -175,16 +182,17 @@ class Model:
         """Segment one image.
 
         Args:
-            image: A file, a PIL picture, an array "h w 3" or "h w", or a tensor "3 h w"; arrays and tensors
-                are RGB, uint8 from 0 to 255 or floats in [0, 1]. The EXIF rotation of files and pictures is
-                applied.
+            image: A file, a PIL picture, an array "h w c" or "h w", or a tensor "c h w", of the channels that
+                the model was trained on (mostly RGB; gray will do for RGB). Arrays and tensors are uint8 from
+                0 to 255 or floats in [0, 1]; for a model trained with a ``value_range``, all but uint8 are in
+                the unit of its files instead. The EXIF rotation of files and pictures is applied.
             evaluate: Another protocol than the one the model was scored with.
 
         Raises:
-            DataError: If the file cannot be read.
-            ValueError: If the array is no image.
+            DataError: If the file cannot be read or has other channels.
+            ValueError: If the array is no image of that kind.
         """
-        pixels = _pixels(image)
+        pixels = _pixels(image, self.card.data)
         config = (evaluate or self.card.evaluate).resolved(self.card.crop_size)
         with in_eval({"model": self.network}):
             logits = image_logits(self.network, pixels, config, self.device, self.precision)
@@ -195,6 +203,7 @@ class Model:
             confidence.cpu().numpy(),
             self.card.names,
             self.card.colors,
+            self.card.data.display_channels,
         )
 
 
@@ -228,29 +237,38 @@ def read_card(folder: Path) -> ModelCard:
     return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
 
 
-def _pixels(image: ImageLike) -> Pixels:
-    """Return upright 8-bit RGB of any kind of image."""
+def _pixels(image: ImageLike, data: DataConfig) -> Pixels:
+    """Return the upright pixels of any kind of image, 8 bits each, as training files are read."""
     if isinstance(image, str | Path):
-        return decode_image(Path(image))
+        return decode_image(Path(image), data.channels, data.value_range)
     if isinstance(image, PilImage.Image):
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        return _picture_pixels(ImageOps.exif_transpose(image), data)
     if isinstance(image, Tensor):
-        image = (
-            image.detach().cpu().movedim(0, -1).numpy() if image.ndim == 3 else image.detach().cpu().numpy()
-        )
+        image = image.detach().cpu().numpy()
+        image = np.moveaxis(image, 0, 2) if image.ndim == 3 else image
     if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        image = np.repeat(image[..., None], 3 if data.channels == 3 else 1, axis=2)
+    if image.ndim != 3 or image.shape[2] != data.channels or 0 in image.shape:
+        c = data.channels
+        flat = " or h x w" if c in (1, 3) else ""
         raise ValueError(
-            f"expected an image h x w x 3 (a tensor 3 x h x w) or h x w, got shape {image.shape}"
+            f"expected an image h x w x {c} (a tensor {c} x h x w){flat}, got shape {image.shape}"
         )
-    if image.dtype == np.uint8:
-        return image
+    if image.dtype == np.uint8 or (data.value_range and image.dtype.kind in "uif"):
+        return scaled(image, data.value_range, "the image")
     if image.dtype.kind != "f" or not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
         raise ValueError(
             f"expected uint8 from 0 to 255 or floats in [0, 1], got {image.dtype} {_range(image)}"
         )
     return np.round(image * 255).astype(np.uint8)
+
+
+def _picture_pixels(picture: PilImage.Image, data: DataConfig) -> Pixels:
+    if data.channels not in (1, 3) or picture.mode.startswith(("I", "F")):
+        values = channels_last(np.array(picture), data.channels, "the picture", bands_last=True)
+        return scaled(values, data.value_range, "the picture")
+    pixels = np.array(picture.convert("RGB"))
+    return pixels if data.channels == 3 else luma(pixels)
 
 
 def _range(image: Shaped[np.ndarray, "*any"]) -> str:

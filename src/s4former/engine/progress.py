@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -154,8 +155,15 @@ class RichProgress(PlainProgress):
         self.bars.print(text, markup=False, highlight=False)
 
 
+def is_main_process() -> bool:
+    """Return whether this process speaks for all that were started together, or is alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def progress_for(console: Console) -> Progress:
-    """Return the progress that suits a console."""
+    """Return the progress that suits a console; of several processes only the first one speaks."""
+    if not is_main_process():
+        return Progress()
     return RichProgress(console) if console.is_terminal else PlainProgress(console)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny
+from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Variants
+from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.engine.device import Precision, resolve_device, resolve_precision
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.methods import MethodConfig, config_class, method_config
 from s4former.models.config import ModelConfig
+from s4former.models.presets import model_preset
 
 
 def _method(value: Any) -> Any:
@@ -29,6 +30,8 @@ class Run(Config):
 
     variants: ClassVar[Variants] = {"method": config_class}
     """Fields whose class follows their ``name``, for overrides."""
+    presets: ClassVar[Presets] = {"model": model_preset}
+    """Fields that a short name replaces, for overrides."""
 
     steps: PositiveInt = 2000
     """Updates of the weights."""
@@ -44,6 +47,8 @@ class Run(Config):
     """The images and how batches are drawn from them."""
     model: ModelConfig = ModelConfig()
     """The network."""
+    load_from: str | None = None
+    """A trained network to start from, heads included: a run or model folder, or the authors' checkpoint."""
     method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(_method)] = Field(
         default_factory=lambda: method_config({"name": "s4former"})
     )
@@ -60,6 +65,15 @@ class Run(Config):
     """Threads of one operation on the CPU; sums depend on it in their last bits."""
     deterministic: bool = False
     """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if self.data.channels != self.model.channels:
+            raise ValueError(
+                f"images have data.channels={self.data.channels}, but the network takes model.channels="
+                f"{self.model.channels}; set both to the same number, and as many model.mean and model.std"
+            )
+        return self
 
     def resolved(self, before: Mapping[str, Any] | None = None) -> Run:
         """Return the run with each ``auto`` replaced by what it means on this machine.

@@ -1,20 +1,38 @@
-"""Scoring a trained model, on the data it was trained with or any other of the same classes."""
+"""Scoring trained networks, on the data they were trained with or any other of the same classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.config.override import override
 from s4former.data.config import DataConfig
-from s4former.data.sources import open_source
-from s4former.engine.device import Precision, resolve_device, resolve_precision
-from s4former.engine.evaluate import EvaluateConfig, Evaluation, evaluate
-from s4former.engine.predict import Model, model_folder, read_card
+from s4former.data.sources import Source, open_source
+from s4former.engine import distributed
+from s4former.engine.device import Precision, resolve_device, resolve_precision, set_up
+from s4former.engine.evaluate import (
+    Answers,
+    EvaluateConfig,
+    Evaluation,
+    OnImage,
+    Pixels,
+    evaluate,
+    own_images,
+)
+from s4former.engine.predict import Model, ModelCard, model_folder, read_card
 from s4former.engine.progress import Progress
+from s4former.engine.trained import is_own, load_networks
+from s4former.models.config import ModelConfig
+from s4former.ops import across
+from s4former.types import Segmenter
+
+OpenOnImage = Callable[[Source], OnImage]
 
 
 class Validation(Config):
@@ -49,19 +67,77 @@ def validate(
     config, notes = override(Validation(data=card.data, evaluate=card.evaluate), changes)
     for note in notes:
         progress.note(note)
-    device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    source = open_source(config.data)
+
+    def load(source: Source) -> Mapping[str, Segmenter]:
+        require_same_classes(card, source)
+        return {card.network: Model.load(path, "cpu").network}
+
+    protocol = config.evaluate.resolved(card.crop_size)
+    return _score(config, protocol, load, progress, None)[card.network]
+
+
+def validate_with_config(
+    path: Path, model: ModelConfig, config: Validation, progress: Progress, watch: OpenOnImage | None = None
+) -> dict[str, Evaluation]:
+    """Score all networks that a path holds with a config's data and protocol, not their own.
+
+    Args:
+        path: A run folder, a model folder or file, or a checkpoint in the S4Former authors' layout.
+        model: The architecture of such a checkpoint.
+        config: What is scored and how.
+        progress: Who hears of it.
+        watch: Given the data, returns what is called after each image, as by `evaluate`.
+
+    Raises:
+        UserError: If there is no model, or it is none for these classes.
+        DataError: If the data cannot be read.
+    """
+
+    def load(source: Source) -> Mapping[str, Segmenter]:
+        if is_own(path):
+            require_same_classes(read_card(model_folder(path)), source)
+        return load_networks(path, model, len(source.classes))
+
+    protocol = config.evaluate.resolved(config.data.crop)
+    return _score(config, protocol, load, progress, watch)
+
+
+def require_same_classes(card: ModelCard, source: Source) -> None:
+    """Make sure that a model and a data set speak of the same classes.
+
+    Raises:
+        UserError: If not.
+    """
     if source.classes.names != card.names:
         raise UserError(
             f"the model knows the classes {', '.join(card.names)}, but the data has "
             f"{', '.join(source.classes.names)}; score it on data with the same classes in the same order"
         )
-    model = Model.load(path, device, precision)
-    progress.evaluating(len(getattr(source, config.evaluate.part)))
-    protocol = config.evaluate.resolved(card.crop_size)
-    name = card.network
-    results = evaluate(
-        {name: model.network}, source, protocol, device, precision, lambda *_: progress.evaluated_image()
-    )
-    return results[name]
+
+
+def _score(
+    config: Validation,
+    protocol: EvaluateConfig,
+    load: Callable[[Source], Mapping[str, Segmenter]],
+    progress: Progress,
+    watch: OpenOnImage | None,
+) -> dict[str, Evaluation]:
+    distributed.join()
+    with distributed.agreed():
+        device = resolve_device(config.device)
+        precision = resolve_precision(config.precision, device)
+        set_up(device, "auto", deterministic=False)
+        source = open_source(config.data)
+        networks = {name: network.to(device).eval() for name, network in load(source).items()}
+        watched = watch(source) if watch else None
+
+    def on_image(
+        number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
+    ) -> None:
+        progress.evaluated_image()
+        if watched:
+            watched(number, id, image, mask, answers)
+
+    if across.rank() == 0:
+        progress.evaluating(own_images(source, protocol.part))
+    return evaluate(networks, source, protocol, device, precision, on_image)

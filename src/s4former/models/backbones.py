@@ -1,8 +1,9 @@
-"""Plain vision transformers of timm, as a stack of blocks that can be tapped, biased and frozen."""
+"""What every backbone can do, and plain vision transformers of timm as stacks of blocks that can do it."""
 
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import timm
@@ -22,7 +23,44 @@ from s4former.ops.resize import resize_position_embedding
 from s4former.types import Features, Images
 
 
-class ViTBackbone(nn.Module):
+class Backbone(nn.Module, ABC):
+    """Turns images into feature grids: after some of its blocks, or stages of blocks.
+
+    Attributes:
+        taps: Indices of the blocks or stages whose outputs `forward` returns, ascending.
+        patch_size: Sides of images must be multiples of it; an attention bias speaks of patches of this size.
+        num_prefix_tokens: Class and register tokens that precede the patches in an attention bias.
+    """
+
+    taps: tuple[int, ...]
+    patch_size: int
+    num_prefix_tokens: int
+
+    @property
+    @abstractmethod
+    def depth(self) -> int:
+        """Number of blocks or stages that can be tapped."""
+
+    @property
+    @abstractmethod
+    def num_blocks(self) -> int:
+        """Number of blocks that can be frozen: those up to the last tap."""
+
+    @property
+    @abstractmethod
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each feature grid that `forward` returns."""
+
+    @abstractmethod
+    def keep_taps(self, taps: tuple[int, ...]) -> None:
+        """Look only at ``taps``, ascending; what comes after the last one is dropped."""
+
+    @abstractmethod
+    def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+        """Return one "b d gh gw" grid a tap."""
+
+
+class ViTBackbone(Backbone):
     """The trunk of a ViT up to the last block that somebody looks at.
 
     Parameters carry timm's names, so timm's weights fit as they are.
@@ -71,6 +109,21 @@ class ViTBackbone(nn.Module):
         use_fast_linears(self)
         self._freeze()
 
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of a token, for each tap."""
+        return (self.embed_dim,) * len(self.taps)
+
     def keep_taps(self, taps: tuple[int, ...]) -> None:
         """Look at fewer blocks; those that nobody needs any more are dropped."""
         self.taps = taps
@@ -100,7 +153,10 @@ class ViTBackbone(nn.Module):
         train = torch.is_grad_enabled()
         with torch.set_grad_enabled(train and not self.frozen_blocks):
             tokens = self._embed(images, grid)
-        bias = None if attention_bias is None else _score_bias(attention_bias, tokens)
+        bias = None
+        if attention_bias is not None:
+            require_bias(attention_bias, len(images), tokens.shape[1])
+            bias = score_bias(attention_bias, tokens)
 
         features = []
         for index, block in enumerate(self.blocks):
@@ -142,17 +198,21 @@ class ViTBackbone(nn.Module):
         return rearrange(normed[:, self.num_prefix_tokens :], "b (r s) d -> b d r s", r=grid[0])
 
 
-def _score_bias(bias: Tensor, tokens: Tensor) -> Tensor:
-    """Shape the bias for fused attention: one for all heads, in the type of the queries, rows aligned."""
-    count, length = tokens.shape[:2]
+def require_bias(bias: Tensor, count: int, length: int) -> None:
+    """Raise ValueError unless ``bias`` is one of ``count`` images with ``length`` tokens each."""
     if tuple(bias.shape) != (count, length, length):
         raise ValueError(
             f"attention_bias must be images x tokens x tokens = {count} x {length} x {length}, prefix tokens "
             f"included, got {' x '.join(map(str, bias.shape))}"
         )
+
+
+def score_bias(bias: Float[Tensor, "b q k"], tokens: Float[Tensor, "b q d"]) -> Float[Tensor, "b 1 q k"]:
+    """Shape the bias for fused attention: one for all heads, in the type of the queries, rows aligned."""
     device = tokens.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tokens.dtype
     # Fused kernels on GPUs want rows to start at multiples of 16, and would copy the bias in every block.
+    length = bias.shape[-1]
     aligned = F.pad(bias.detach().to(dtype), (0, -length % 16))[..., :length]
     return aligned[:, None]
 
@@ -161,7 +221,8 @@ def create_vit(
     name: str,
     custom: CustomViT | None = None,
     image_size: tuple[int, int] | None = None,
-    pretrained: bool = False,
+    channels: int = 3,
+    drop_path: float = 0.0,
 ) -> VisionTransformer:
     """Return a plain ViT without its classifier, by its timm name or, for ``vit``, of custom sizes.
 
@@ -169,7 +230,8 @@ def create_vit(
         name: A timm model, with or without the tag of its weights.
         custom: Sizes of a ``vit``.
         image_size: Height and width that the position embedding is made for; None is the native size.
-        pretrained: Load timm's weights from the hub.
+        channels: Channels of an image.
+        drop_path: Probability of skipping a branch of the last block; it rises evenly from 0.
 
     Raises:
         UserError: If timm has no model of that name, or it is not a plain ViT.
@@ -183,15 +245,16 @@ def create_vit(
             num_heads=custom.num_heads,
             mlp_ratio=custom.mlp_ratio,
             reg_tokens=custom.num_registers,
+            in_chans=channels,
+            drop_path_rate=drop_path,
             num_classes=0,
             global_pool="",
         )
     _require_plain_vit(name)
     options: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
-    if not pretrained:
-        # Without pooling the final norm is always called `norm`; timm's own weights fit its own pooling only.
-        options["global_pool"] = ""
-    vit: VisionTransformer = timm.create_model(name, pretrained=pretrained, num_classes=0, **options)  # type: ignore[assignment]
+    # Without pooling the final norm is always called `norm`.
+    options |= {"in_chans": channels, "drop_path_rate": drop_path, "global_pool": ""}
+    vit: VisionTransformer = timm.create_model(name, num_classes=0, **options)  # type: ignore[assignment]
     return vit
 
 

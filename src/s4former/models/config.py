@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from s4former.config.base import Config
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+STAGES = (0, 1, 2, 3)
+"""The stages of a MiT, whose grids have one cell for 4, 8, 16 and 32 pixels."""
 
 
 class CustomViT(Config):
@@ -47,17 +50,66 @@ class CustomViT(Config):
         return self
 
 
+FourSizes = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+
+
+class CustomMiT(Config):
+    """Sizes of a MiT, the hierarchical encoder of SegFormer, stage by stage; used with ``backbone: mit``."""
+
+    embed_dims: FourSizes = (32, 64, 160, 256)
+    """Width of a token."""
+
+    depths: FourSizes = (2, 2, 2, 2)
+    """Number of blocks."""
+
+    num_heads: FourSizes = (1, 2, 5, 8)
+    """Attention heads; they share the width evenly."""
+
+    mlp_ratio: PositiveInt = 4
+    """Width of a block's hidden layer as a multiple of the stage's width."""
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> Self:
+        pairs = zip(self.embed_dims, self.num_heads, strict=True)
+        if any(width % heads for width, heads in pairs):
+            raise ValueError(
+                f"embed_dims={list(self.embed_dims)} do not divide into num_heads={list(self.num_heads)}"
+            )
+        return self
+
+
+_WIDE: FourSizes = (64, 128, 320, 512)
+
+MIT_SIZES = {
+    "mit_b0": CustomMiT(),
+    "mit_b1": CustomMiT(embed_dims=_WIDE),
+    "mit_b2": CustomMiT(embed_dims=_WIDE, depths=(3, 4, 6, 3)),
+    "mit_b3": CustomMiT(embed_dims=_WIDE, depths=(3, 4, 18, 3)),
+    "mit_b4": CustomMiT(embed_dims=_WIDE, depths=(3, 8, 27, 3)),
+    "mit_b5": CustomMiT(embed_dims=_WIDE, depths=(3, 6, 40, 3)),
+}
+"""The published sizes of MiT (Xie et al., NeurIPS 2021)."""
+
+
 class ModelConfig(Config):
-    """A plain ViT, which of its blocks are looked at, and the head that turns them into logits."""
+    """A vision transformer, which of its blocks or stages are looked at, and the head that makes logits."""
 
     backbone: str = "vit_small_patch14_dinov2"
-    """A plain vision transformer of timm by its name, or ``vit`` for the sizes in ``custom``."""
+    """A plain vision transformer of timm by its name, or ``vit`` for the sizes in ``custom``; ``mit_b0`` to
+    ``mit_b5``, or ``mit`` for the sizes in ``custom_mit``."""
 
     custom: CustomViT | None = None
     """Sizes of the backbone ``vit``."""
 
+    custom_mit: CustomMiT | None = None
+    """Sizes of the backbone ``mit``."""
+
+    channels: PositiveInt = 3
+    """Channels of an image. Pretrained patch embeddings, made for three, are adapted to other numbers."""
+
     pretrained: str = "none"
-    """Where the backbone's weights come from: a file, ``hub`` (timm's own for that name) or ``none``."""
+    """Where the backbone's weights come from: a file, ``hub`` (timm's own for that name, NVIDIA's for a MiT)
+    or ``none``."""
 
     strict_weights: bool = True
     """Stop if a weight file lacks a tensor of the backbone or holds one it doesn't know."""
@@ -70,16 +122,18 @@ class ModelConfig(Config):
     """How the position embedding is resized to another patch grid."""
 
     taps: tuple[int, ...] = Field((-1,), min_length=1)
-    """Blocks whose output the head sees, counted from 0, or from the end as -1. Later blocks are left out."""
+    """Blocks of a ViT, or stages of a MiT, whose output the head sees, counted from 0, or from the end as -1.
+    Later ones are left out. The head ``segformer`` sees all four stages."""
 
     norm_taps: bool = False
-    """Apply the backbone's final norm to its taps; each head has a norm of its own in any case."""
+    """Apply the ViT's final norm to its taps; its heads have a norm of their own in any case."""
 
-    head: Literal["setr_pup", "linear"] = "setr_pup"
-    """``setr_pup``: convolutions and x2 upsampling in turn. ``linear``: one linear map of normalized taps."""
+    head: Literal["setr_pup", "linear", "segformer"] = "setr_pup"
+    """``setr_pup``: convolutions and x2 upsampling in turn. ``linear``: one linear map of normalized taps.
+    ``segformer``: linear maps of all stages of a MiT, fused at a quarter of the image's sides."""
 
     head_channels: int = Field(256, ge=1)
-    """Channels of the convolutions of ``setr_pup``, auxiliary heads included."""
+    """Channels inside ``setr_pup``, auxiliary heads included, and ``segformer``."""
 
     head_convs: int = Field(4, ge=1)
     """Convolutions of ``setr_pup``, with x2 upsampling between them."""
@@ -91,36 +145,117 @@ class ModelConfig(Config):
     """Convolutions of an auxiliary head, with x4 upsampling between them."""
 
     frozen_blocks: int = Field(0, ge=0)
-    """If above 0, the patch embedding and so many first blocks keep their weights and build no graph."""
+    """If above 0, so many first blocks, and what comes before them, keep their weights and build no graph."""
+
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    """Probability that an image skips a block's branch in training: 0 in the first block, this in the last,
+    evenly rising between. SegFormer was published with 0.1."""
+
+    biased_stages: tuple[Annotated[int, Field(ge=0, le=3)], ...] = Field((3,), min_length=1)
+    """Stages of a MiT whose attention takes the bias that a method asks for; see decision 9."""
 
     recompute_activations: Literal["none", "heads", "all"] = "none"
     """What is computed again in the backward pass instead of kept: nothing, the heads, or the heads and the
     trained blocks. Less memory for more time, about a third for ``all``."""
 
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    """Mean of the red, green and blue values, in [0, 1], that the backbone was trained with."""
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    """Mean of each channel (red, green, blue), in [0, 1], that the backbone was trained with."""
 
-    std: tuple[float, float, float] = IMAGENET_STD
-    """Standard deviation of the red, green and blue values that the backbone was trained with."""
+    std: tuple[float, ...] = IMAGENET_STD
+    """Standard deviation of each channel that the backbone was trained with."""
+
+    @property
+    def mit(self) -> CustomMiT | None:
+        """Sizes of the backbone if it is a MiT, else None."""
+        return self.custom_mit if self.backbone == "mit" else MIT_SIZES.get(self.backbone)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _segformer_sees_all_stages(cls, data: Any) -> Any:
+        """Replace the usual tap, of which the head segformer could make nothing, by all stages."""
+        usual = cls.model_fields["taps"].default
+        if not isinstance(data, dict) or data.get("head") != "segformer":
+            return data
+        unsaid = data.get("taps", usual) in (usual, list(usual))
+        return data | {"taps": STAGES} if unsaid else data
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        if (self.backbone == "vit") != (self.custom is not None):
+    def _backbone_is_one(self) -> Self:
+        for name, field in (("vit", "custom"), ("mit", "custom_mit")):
+            sizes = getattr(self, field)
+            if (self.backbone == name) != (sizes is not None):
+                raise ValueError(
+                    f"`{field}` gives the sizes of the backbone `{name}` and of no other, got backbone="
+                    f"{self.backbone!r} with {field}={'its sizes' if sizes else 'null'}; set both, or name a "
+                    "timm model or a mit_b0 to mit_b5"
+                )
+        if self.backbone.startswith("mit_") and self.mit is None:
             raise ValueError(
-                "`custom` gives the sizes of the backbone `vit` and of no other, got "
-                f"backbone={self.backbone!r} with custom={'its sizes' if self.custom else 'null'}; "
-                "set both, or name a timm model"
+                f"there is no backbone {self.backbone!r}; a MiT is one of {', '.join(MIT_SIZES)}"
             )
         if self.custom and self.image_size:
             raise ValueError("a backbone `vit` takes its image size from custom.image_size; drop image_size")
-        if self.custom and self.pretrained == "hub":
-            raise ValueError("the hub has no weights of a custom `vit`; give pretrained a file, or `none`")
+        if self.backbone in ("vit", "mit") and self.pretrained == "hub":
+            raise ValueError(
+                f"the hub has no weights of a custom `{self.backbone}`; give pretrained a file, or `none`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fields_of_its_kind(self) -> Self:
+        """A field that would do nothing is a mistake."""
+        if self.mit is None:
+            foreign, kind = ["biased_stages"], "a plain ViT adds an attention bias in all of its blocks"
+        else:
+            foreign = ["image_size", "norm_taps", "position_interpolation"]
+            kind = "a MiT has no position embedding and norms each stage anyway"
+        for field in foreign:
+            default = type(self).model_fields[field].default
+            if getattr(self, field) != default:
+                raise ValueError(f"{kind}; leave {field} at {default}")
+        if len(set(self.biased_stages)) < len(self.biased_stages):
+            raise ValueError(f"biased_stages={list(self.biased_stages)} names a stage twice")
+        return self
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> Self:
         if self.head == "setr_pup" and len(self.taps) != 1:
             raise ValueError(
                 f"the head setr_pup sees one tap, got taps={list(self.taps)}; use head=linear for more"
             )
-        if self.head == "linear" and self.auxiliary_taps:
-            raise ValueError("auxiliary heads belong to head=setr_pup; set auxiliary_taps=[] for head=linear")
+        if self.head == "setr_pup" and self.mit:
+            raise ValueError(
+                f"the head setr_pup wants a plain ViT, got backbone={self.backbone!r}; use head=segformer"
+            )
+        if self.head == "segformer" and self.mit is None:
+            raise ValueError(
+                f"the head segformer wants a MiT, got backbone={self.backbone!r}; use one of "
+                f"{', '.join(MIT_SIZES)}, or head=setr_pup"
+            )
+        if self.head == "segformer" and self.taps != STAGES:
+            raise ValueError(f"the head segformer sees taps={list(STAGES)}, got taps={list(self.taps)}")
+        if self.head == "linear" and self.mit and len(self.taps) != 1:
+            raise ValueError(
+                f"stages of a MiT differ in width, so the head linear sees one of them, got taps="
+                f"{list(self.taps)}; use head=segformer for all"
+            )
+        if self.head != "setr_pup" and self.auxiliary_taps:
+            raise ValueError(
+                f"auxiliary heads belong to head=setr_pup; set auxiliary_taps=[] for head={self.head}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_number_a_channel(self) -> Self:
+        for field in ("mean", "std"):
+            given = getattr(self, field)
+            if len(given) != self.channels:
+                usual = given or type(self).model_fields[field].default
+                like = str([round(sum(usual) / len(usual), 3)] * self.channels).replace(" ", "")
+                raise ValueError(
+                    f"{field} needs one number a channel: got {len(given)} for channels={self.channels}; "
+                    f"set it to the statistics of your images, as {field}={like}"
+                )
         if min(self.std) <= 0:
             raise ValueError(f"std must be above 0, got {list(self.std)}")
         return self

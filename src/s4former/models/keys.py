@@ -1,36 +1,61 @@
-"""Names of the same tensor in different code bases, and translation into ours (timm's, for backbones)."""
+"""Names of the same tensor in different code bases, and translation into ours (timm's, for plain ViTs)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from s4former.config.errors import UserError
 
-KeyStyle = Literal["timm", "mmcls", "mmseg"]
+KeyStyle = Literal["timm", "dinov2", "mmcls", "mmseg", "huggingface"]
 
-_ATTENTION_KEYS: dict[KeyStyle, str] = {
+# What a block's attention is called, behind the names of modules around the backbone.
+_TELLTALES: dict[KeyStyle, str] = {
     "timm": r"blocks\.\d+\.attn\.qkv\.weight",
+    # The official training code stacks blocks in chunks.
+    "dinov2": r"blocks\.\d+\.\d+\.attn\.qkv\.weight",
     "mmcls": r"layers\.\d+\.attn\.qkv\.weight",
     # mmseg's ViT, and so what the S4Former authors' instructions turn mmcls weights into.
     "mmseg": r"layers\.\d+\.attn\.attn\.in_proj_weight",
+    # As in the files on the hub, or as transformers 5 names its own parameters; ViT, DeiT and DINOv2 alike.
+    "huggingface": r"(encoder\.)?layers?\.\d+\.attention\.(attention\.query|q_proj)\.weight",
 }
+_AROUND = r"(?P<around>([A-Za-z_]\w*\.)*?)"
 
 # Applied in turn; timm's own names come through unchanged, but for the final norm of models that pool first.
 _TO_TIMM = [
-    (r"^layers\.(\d+)\.", r"blocks.\1."),
-    (r"^ln1\.", "norm."),
-    (r"^fc_norm\.", "norm."),
+    (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
+    (r"^(?:encoder\.)?layers?\.(\d+)\.", r"blocks.\1."),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^(embeddings\.)?register_tokens$", "reg_token"),
+    # A distilled DeiT's second token is to a block what a register is.
+    (r"^(embeddings\.distillation_token|dist_token)$", "reg_token"),
+    (r"^embeddings\.(?=cls_token|mask_token)", ""),
+    (r"^(embeddings\.patch_embeddings|patch_embed)\.projection\.", "patch_embed.proj."),
+    (r"^(ln1|fc_norm|layernorm)\.", "norm."),
     (r"\.ln([12])\.", r".norm\1."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
     (r"\.attn\.attn\.in_proj_", ".attn.qkv."),
     (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
-    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
-    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"\.attention\.(?:attention\.(?=query|key|value)|(?=[qkv]_proj))([qkv])\w+\.", r".attn.\1."),
+    (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
+    (r"\.(ffn\.layers\.0\.0|intermediate\.dense|mlp\.w12|mlp\.weights_in)\.", ".mlp.fc1."),
+    (r"\.(ffn\.layers\.1|output\.dense|mlp\.w3|mlp\.weights_out|mlp\.down_proj)\.", ".mlp.fc2."),
+    (r"\.(?:layer_scale|ls)([12])\.lambda1$", r".ls\1.gamma"),
+    (r"\.gamma_([12])$", r".ls\1.gamma"),
 ]
+
+# Parts that timm keeps in one tensor, in its order.
+_JOINED = {
+    r"\.attn\.q\.(weight|bias)$": (r".attn.qkv.\1", (".attn.q.", ".attn.k.", ".attn.v.")),
+    r"\.mlp\.gate_proj\.(weight|bias)$": (r".mlp.fc1.\1", (".mlp.gate_proj.", ".mlp.up_proj.")),
+}
 
 _HEAD_TO_OURS = [
     (r"^up_convs\.(\d+)\.0\.conv\.", r"stages.\1.conv."),
@@ -50,28 +75,47 @@ _PARTS: dict[Network, list[tuple[str, str]]] = {
 }
 
 
-def backbone_entries(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of the backbone alone, without the prefixes of wrappers.
+@dataclass(frozen=True)
+class NamedBackbone:
+    """The plain ViT found among some tensors.
 
-    A checkpoint with ``backbone.`` keys is of a whole network, and its other keys are none of the backbone's.
+    Attributes:
+        style: Whose names its tensors carried.
+        tensors: Its tensors by timm's names, names that nobody knows among them.
+        outside: Names of the tensors that lie outside of it, as in a whole network's heads.
     """
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    own = {
-        key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")
-    }
-    return own or state
+
+    style: KeyStyle
+    tensors: dict[str, Tensor]
+    outside: tuple[str, ...]
 
 
-def key_style(state: Mapping[str, Tensor]) -> KeyStyle | None:
-    """Return whose names the backbone's tensors carry, or None if nobody's that we know."""
-    for style, pattern in _ATTENTION_KEYS.items():
-        if any(re.fullmatch(pattern, key) for key in state):
-            return style
-    return None
+def find_vit(state: Mapping[str, Tensor]) -> NamedBackbone | None:
+    """Find the plain ViT among tensors in any known key style, or return None if there is none.
+
+    It may lie inside of other modules (``module.``, ``backbone.``, ``vit.`` ...). Of a teacher and its
+    student the teacher is taken, of a network and its average (``backbone_ema.``) the network.
+    """
+    found: list[tuple[KeyStyle, str]] = []
+    for key in state:
+        for style, pattern in _TELLTALES.items():
+            match = re.fullmatch(_AROUND + pattern, key)
+            if match:
+                found.append((style, match["around"]))
+    if not found:
+        return None
+    style, around = min(found, key=lambda one: ("student" in one[1], "ema" in one[1]))
+    inside = {key.removeprefix(around): value for key, value in state.items() if key.startswith(around)}
+    if style == "timm" and (
+        "register_tokens" in inside or {"mask_token", "blocks.0.ls1.gamma"} <= inside.keys()
+    ):
+        style = "dinov2"
+    tensors = _with_joined_parts({to_timm(key): value for key, value in inside.items()})
+    return NamedBackbone(style, tensors, tuple(key for key in state if not key.startswith(around)))
 
 
 def to_timm(key: str) -> str:
-    """Translate one name of a backbone's tensor into timm's."""
+    """Translate one name of a plain ViT's tensor into timm's; separate q, k and v stay separate."""
     return _translate(key, _TO_TIMM)
 
 
@@ -113,6 +157,20 @@ def convert_authors_checkpoint(
             f"{', '.join(list(state)[:4])}, ..."
         )
     return converted
+
+
+def _with_joined_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bring separate queries, keys and values into ``qkv``, and a gate and what it gates into ``fc1``."""
+    joined = dict(state)
+    for name in state:
+        for pattern, (whole, parts) in _JOINED.items():
+            match = re.search(pattern, name)
+            names = [name.replace(parts[0], part) for part in parts]
+            if match and all(part in state for part in names):
+                joined[name[: match.start()] + match.expand(whole)] = torch.cat(
+                    [joined.pop(n) for n in names]
+                )
+    return joined
 
 
 def _translate(key: str, rules: list[tuple[str, str]]) -> str:

@@ -7,20 +7,21 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(module: nn.Module, *inputs: Any) -> Tensor:
     """Return ``module(*inputs)``; its inner maps are computed again when their gradients are needed.
 
-    Values, gradients and batch-norm statistics are those of a plain call. The module must draw no random
-    numbers.
+    Values, gradients and batch-norm statistics are those of a plain call, and so is what dropout leaves out.
     """
+    draws = any(isinstance(part, nn.Dropout2d) and part.training for part in module.modules())
     result: Tensor = checkpoint(
         module,
         *inputs,
         use_reentrant=False,
-        preserve_rng_state=False,
+        preserve_rng_state=draws,
         context_fn=lambda: (nullcontext(), _unmoved_statistics(module)),
     )
     return result
@@ -29,7 +30,7 @@ def recomputed(module: nn.Module, *inputs: Any) -> Tensor:
 @contextmanager
 def _unmoved_statistics(module: nn.Module) -> Iterator[None]:
     """Let batch norms see their batch without averaging it in: the first pass has done that."""
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.training]
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.training]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:

@@ -1,4 +1,4 @@
-"""The network that methods train: a plain ViT, a head, and auxiliary heads."""
+"""The network that methods train: a vision transformer, a head, and auxiliary heads."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from torch import Tensor, nn
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import ViTBackbone, create_vit
-from s4former.models.config import CustomViT, ModelConfig
+from s4former.models.config import CustomMiT, CustomViT, ModelConfig
 from s4former.models.heads.linear import LinearHead
+from s4former.models.heads.segformer import SegFormerHead
 from s4former.models.heads.setr_pup import SETRPUPHead
+from s4former.models.mit import MiTBackbone
 from s4former.models.recompute import recomputed
 from s4former.models.weights import load_backbone_weights, load_hub_weights
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Images, Logits, Segmenter
 
-__all__ = ["CustomViT", "ModelConfig", "ViTSegmenter", "build_segmenter", "rebuild_segmenter"]
+__all__ = [
+    "CustomMiT",
+    "CustomViT",
+    "ModelConfig",
+    "ViTSegmenter",
+    "build_segmenter",
+    "rebuild_segmenter",
+]
 
 
 class ViTSegmenter(Segmenter):
-    """A plain ViT with a segmentation head.
+    """A vision transformer, plain or hierarchical, with a segmentation head.
 
     Attributes:
         config: What the network is; with it and a state dict, `rebuild_segmenter` makes it anew.
@@ -44,52 +53,58 @@ class ViTSegmenter(Segmenter):
         super().__init__()
         if num_classes < 2:
             raise UserError(f"a segmentation needs at least 2 classes (background counts), got {num_classes}")
-        vit = create_vit(config.backbone, config.custom, config.image_size)
-        taps = _block_indices("taps", config.taps, len(vit.blocks))
-        auxiliary_taps = _block_indices("auxiliary_taps", config.auxiliary_taps, len(vit.blocks))
-        looked_at = tuple(sorted({*taps, *auxiliary_taps}))
-        if config.frozen_blocks > looked_at[-1] + 1:
-            raise UserError(
-                f"model.frozen_blocks={config.frozen_blocks} is more than the {looked_at[-1] + 1} blocks up "
-                "to the last tap; give at most that"
-            )
-
         self.config = config
         self.num_classes = num_classes
-        self.backbone = ViTBackbone(
-            vit,
-            looked_at,
-            norm_taps=config.norm_taps,
-            frozen_blocks=config.frozen_blocks,
-            checkpoint_blocks=config.recompute_activations == "all",
-            position_interpolation=config.position_interpolation,
-        )
+        self.backbone = create_backbone(config)
+        taps = _indices("taps", config.taps, self.backbone)
+        auxiliary_taps = _indices("auxiliary_taps", config.auxiliary_taps, self.backbone)
+        looked_at = tuple(sorted({*taps, *auxiliary_taps}))
+        self.backbone.keep_taps(looked_at)
+        if config.frozen_blocks > self.backbone.num_blocks:
+            raise UserError(
+                f"model.frozen_blocks={config.frozen_blocks} is more than the {self.backbone.num_blocks} "
+                "blocks up to the last tap; give at most that"
+            )
         self.patch_size = self.backbone.patch_size
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
         self._head_inputs = tuple(looked_at.index(tap) for tap in taps)
         self._auxiliary_inputs = tuple(looked_at.index(tap) for tap in auxiliary_taps)
 
-        width = self.backbone.embed_dim
-        self.head: SETRPUPHead | LinearHead
+        widths = [self.backbone.widths[index] for index in self._head_inputs]
+        self.head: SETRPUPHead | LinearHead | SegFormerHead
         if config.head == "setr_pup":
-            self.head = SETRPUPHead(width, config.head_channels, num_classes, config.head_convs)
+            self.head = SETRPUPHead(widths[0], config.head_channels, num_classes, config.head_convs)
+        elif config.head == "segformer":
+            self.head = SegFormerHead(widths, config.head_channels, num_classes)
         else:
-            self.head = LinearHead(width, len(taps), num_classes)
+            self.head = LinearHead(widths[0], len(taps), num_classes)
         self.auxiliary_heads = nn.ModuleList(
-            SETRPUPHead(width, config.head_channels, num_classes, config.auxiliary_convs, scale=4)
-            for _ in auxiliary_taps
+            SETRPUPHead(
+                self.backbone.widths[index],
+                config.head_channels,
+                num_classes,
+                config.auxiliary_convs,
+                scale=4,
+            )
+            for index in self._auxiliary_inputs
         )
         # The config holds these numbers; a second copy in the state dict could only disagree with it.
-        self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
 
     def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
-        """Turn images into feature grids, one a block that a head looks at, from early to late.
+        """Turn images into feature grids, one a block or stage that a head looks at, from early to late.
 
         Raises:
-            ValueError: If a side of the images is not a multiple of the patch size, or the bias does not fit.
+            ValueError: If the images have other channels than the network or a side that is not a multiple
+                of the patch size, or the bias does not fit.
         """
-        height, width = images.shape[-2:]
+        count, (height, width) = images.shape[1], images.shape[-2:]
+        if count != self.config.channels:
+            raise ValueError(
+                f"the network is made for images of {self.config.channels} channels, got {count}; set "
+                "model.channels and data.channels to the same number"
+            )
         if height % self.patch_size or width % self.patch_size:
             near = self._nearest_size(height, width)
             raise ValueError(
@@ -145,8 +160,41 @@ class ViTSegmenter(Segmenter):
         self._head_inputs = tuple(self.backbone.taps.index(tap) for tap in taps)
         self.auxiliary_heads = nn.ModuleList()
         self._auxiliary_inputs = ()
-        frozen = min(self.config.frozen_blocks, len(self.backbone.blocks))
+        frozen = min(self.config.frozen_blocks, self.backbone.num_blocks)
         self.config = self.config.model_copy(update={"auxiliary_taps": (), "frozen_blocks": frozen})
+
+
+def create_backbone(config: ModelConfig) -> ViTBackbone | MiTBackbone:
+    """Return the backbone that a config names, with random weights and all of its blocks or stages tapped.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    recompute = config.recompute_activations == "all"
+    if config.mit is not None:
+        return MiTBackbone(
+            config.mit,
+            channels=config.channels,
+            drop_path=config.drop_path,
+            frozen_blocks=config.frozen_blocks,
+            checkpoint_blocks=recompute,
+            biased_stages=config.biased_stages,
+        )
+    vit = create_vit(
+        config.backbone,
+        config.custom,
+        config.image_size,
+        channels=config.channels,
+        drop_path=config.drop_path,
+    )
+    return ViTBackbone(
+        vit,
+        tuple(range(len(vit.blocks))),
+        norm_taps=config.norm_taps,
+        frozen_blocks=config.frozen_blocks,
+        checkpoint_blocks=recompute,
+        position_interpolation=config.position_interpolation,
+    )
 
 
 def build_segmenter(config: ModelConfig, num_classes: int, seed: int) -> ViTSegmenter:
@@ -187,11 +235,13 @@ def rebuild_segmenter(config: ModelConfig, num_classes: int, state: Mapping[str,
     return segmenter.eval()
 
 
-def _block_indices(field: str, taps: tuple[int, ...], depth: int) -> tuple[int, ...]:
+def _indices(field: str, taps: tuple[int, ...], backbone: ViTBackbone | MiTBackbone) -> tuple[int, ...]:
     """Count all taps from 0."""
+    depth = backbone.depth
     if any(not -depth <= tap < depth for tap in taps):
+        parts = "stages" if isinstance(backbone, MiTBackbone) else "blocks"
         raise UserError(
-            f"model.{field}={list(taps)} names blocks that the backbone doesn't have: it has {depth}, "
+            f"model.{field}={list(taps)} names {parts} that the backbone doesn't have: it has {depth}, "
             f"0 to {depth - 1}, or -{depth} to -1 from the end"
         )
     return tuple(tap % depth for tap in taps)

@@ -1,31 +1,40 @@
-"""Weights that a backbone starts from: files in several key styles, or timm's own from the hub."""
+"""Weights that a backbone starts from: files in several key styles, or published ones from the hub."""
 
 from __future__ import annotations
 
 import logging
-import math
-import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
-import torch
-from safetensors.torch import load_file
+import timm
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone, create_vit
+from s4former.models.backbones import ViTBackbone
 from s4former.models.config import ModelConfig
-from s4former.models.keys import KeyStyle, backbone_entries, key_style, to_timm
-from s4former.ops.resize import resize_position_embedding
+from s4former.models.fitting import (
+    fit_channels,
+    fit_positions,
+    fitting_mits,
+    fitting_vits,
+    has_no_place,
+    vit_sizes,
+)
+from s4former.models.hub import hub_file
+from s4former.models.keys import find_vit
+from s4former.models.mit import MiTBackbone
+from s4former.models.mit_keys import mit_style, to_mit
+from s4former.models.weight_files import read_state
 
 _logger = logging.getLogger(__name__)
 
-# Tensors around a backbone: classifiers, pooling, what masked pretraining left behind.
-_NOT_BACKBONE = re.compile(r"^(head|head_dist|pre_logits|attn_pool|mask_token)(\.|$)")
+_KNOWN_NAMES = (
+    "timm's or DINOv2's blocks.0.attn.qkv.weight, mmcls' layers.0.attn.qkv.weight, mmseg's "
+    "layers.0.attn.attn.in_proj_weight, Hugging Face's encoder.layer.0.attention.attention.query.weight, or "
+    "a MiT's patch_embed1.proj.weight and its like"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class WeightReport:
         resized_from: The patch grid of the position embedding before it was resized, or None.
     """
 
-    style: KeyStyle
+    style: str
     loaded: int
     ignored: tuple[str, ...]
     missing: tuple[str, ...]
@@ -49,20 +58,66 @@ class WeightReport:
     resized_from: tuple[int, int] | None
 
 
+@dataclass(frozen=True)
+class NamedWeights:
+    """The backbone found among some tensors, by the names that our backbones have.
+
+    Attributes:
+        style: Whose names its tensors carried.
+        is_mit: Whether it is a MiT; else it is a plain ViT.
+        tensors: Its tensors.
+        outside: Number of tensors that lie outside of it.
+    """
+
+    style: str
+    is_mit: bool
+    tensors: dict[str, Tensor]
+    outside: int
+
+    def fitting(self) -> tuple[str, ...]:
+        """Return the names for model.backbone that these tensors fit, the likeliest first."""
+        return fitting_mits(self.tensors) if self.is_mit else fitting_vits(self.tensors)
+
+
+def name_weights(state: Mapping[str, Tensor], origin: str) -> NamedWeights:
+    """Find the backbone among tensors in any known key style and give it our names.
+
+    Args:
+        state: Tensors by the names that somebody gave them.
+        origin: Where they come from, for messages.
+
+    Raises:
+        UserError: If there is no backbone whose names we know.
+    """
+    vit = find_vit(state)
+    if vit is not None:
+        return NamedWeights(vit.style, False, vit.tensors, len(vit.outside))
+    mit = to_mit(state)
+    if mit is not None:
+        outside = sum("head." in key or key.startswith("classifier.") for key in state)
+        return NamedWeights(f"mit_{mit_style(state)}", True, mit, outside)
+    raise UserError(
+        f"{origin} holds no backbone in a known naming ({_KNOWN_NAMES}); it starts with "
+        f"{', '.join(list(state)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
+    )
+
+
 def load_backbone_weights(
-    backbone: ViTBackbone,
+    backbone: ViTBackbone | MiTBackbone,
     source: str | Path | Mapping[str, Tensor],
     *,
     strict: bool = True,
     position_interpolation: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> WeightReport:
-    """Load weights of timm's, mmcls' or mmseg's naming; names are translated in memory, files never written.
+    """Load weights in any key style that `find_vit` or `to_mit` knows; files are never written.
 
-    A position embedding of another grid is resized to the backbone's. Half-precision weights become float32.
+    Names are translated in memory. Prefix tokens and positions are brought into the backbone's form, a
+    position embedding of another grid is resized, a patch embedding of three channels is adapted to others,
+    and half-precision weights become float32.
 
     Args:
         backbone: Gets the weights.
-        source: A file (``.safetensors``, or torch's ``.pth``, ``.pt``, ``.bin``), or its content.
+        source: A file (safetensors, or torch's ``.pth``, ``.pt``, ``.bin``), or its content.
         strict: Stop on missing and unexpected tensors; otherwise they are only reported and logged.
         position_interpolation: How the position embedding is resized.
 
@@ -70,58 +125,63 @@ def load_backbone_weights(
         UserError: If the file can't be read, its names are unknown, or its tensors don't fit.
 
     Source:
-        Golden ``weights_tiny_*``, exact but for the resized position embedding (1e-6).
+        Golden ``weights_tiny_*``, exact but for the resized position embedding (1e-6). With files of
+        ``transformers``' ViT, DeiT and DINOv2, features equal theirs to 1e-5. **We differ:** our norms have
+        timm's epsilon of 1e-6, where Hugging Face's ViT and DeiT have 1e-12.
     """
-    origin = str(source) if isinstance(source, str | Path) else "the given weights"
-    state = read_state(source) if isinstance(source, str | Path) else source
-    entries = backbone_entries(state)
-    style = key_style(entries)
-    if style is None:
-        raise UserError(
-            f"{origin} holds no backbone in a known naming (timm's blocks.0.attn.qkv.weight, mmcls' "
-            "layers.0.attn.qkv.weight or mmseg's layers.0.attn.attn.in_proj_weight); it starts with "
-            f"{', '.join(list(entries)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
-        )
-    given = {to_timm(key): value.float() for key, value in entries.items()}
+    origin = str(source) if isinstance(source, str | Path) else "the given state dict"
+    named = name_weights(read_state(source) if isinstance(source, str | Path) else source, origin)
+    if named.is_mit != isinstance(backbone, MiTBackbone):
+        file, ours = ("MiT", "plain ViT") if named.is_mit else ("plain ViT", "MiT")
+        raise UserError(f"{origin} holds a {file}, but model.backbone is a {ours}{_hint(named)}")
+
+    given = {key: value.float() for key, value in named.tensors.items()}
     wanted = backbone.state_dict()
     others = sorted(given.keys() - wanted.keys())
-    ignored = tuple(key for key in others if _has_no_place(key, len(backbone.blocks)))
+    ignored = tuple(key for key in others if has_no_place(key, backbone))
     unexpected = tuple(key for key in others if key not in ignored)
     missing = tuple(sorted(wanted.keys() - given.keys()))
-    _complain(origin, missing, unexpected, strict)
+    fit_channels(given, wanted)
+    _require_shapes(given, backbone, named, origin)
+    if missing or unexpected:
+        message = f"{origin} does not fit the backbone; {describe_keys(missing, unexpected)}"
+        if strict:
+            raise UserError(
+                f"{message}. {_compare(named, backbone)}Check model.backbone, or type "
+                f"model.strict_weights=false to load what fits and leave the rest random{_hint(named)}"
+            )
+        _logger.warning("%s (model.strict_weights=false: the missing ones stay random)", message)
 
+    resized_from = None
+    if isinstance(backbone, ViTBackbone):
+        resized_from = fit_positions(given, backbone, position_interpolation, origin)
     taken = {key: given[key] for key in wanted if key in given}
-    resized_from = _fit_positions(taken, backbone, position_interpolation, origin)
-    _require_shapes(taken, wanted, origin)
     backbone.load_state_dict(taken, strict=False)
-    return WeightReport(style, len(taken), ignored, missing, unexpected, resized_from)
+    return WeightReport(named.style, len(taken), ignored, missing, unexpected, resized_from)
 
 
-def load_hub_weights(backbone: ViTBackbone, config: ModelConfig) -> WeightReport:
-    """Load timm's own weights for ``config.backbone``, downloading them if they are not in its cache.
+def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -> WeightReport:
+    """Load timm's own weights for ``config.backbone``, downloading them if they are not in the hub's cache.
 
     Raises:
         UserError: If they can't be had, or want other color statistics than the config's.
     """
-    try:
-        vit = create_vit(config.backbone, pretrained=True)
-    except UserError:
-        raise
-    except Exception as error:  # the hub's clients fail in many ways, none of which we can mend
+    record: Any = timm.get_pretrained_cfg(config.backbone)
+    if record is None or not record.hf_hub_id:
         raise UserError(
-            f"timm's weights of {config.backbone!r} could not be had from the hub ({_first_line(error)}). "
-            "Without a network, put a weight file of this backbone on the disk and type "
-            "model.pretrained=FILE (.safetensors or .pth), or start from random weights with "
-            "model.pretrained=none"
-        ) from error
-    record: Any = vit.pretrained_cfg
-    colors = tuple(record["mean"]), tuple(record["std"])
-    if colors != (config.mean, config.std):
+            f"timm publishes no weights of {config.backbone!r}; give model.pretrained a file, or `none`"
+        )
+    colors = tuple(record.mean), tuple(record.std)
+    if config.channels == 3 and colors != (config.mean, config.std):
         mean, std = (str(list(values)).replace(" ", "") for values in colors)
         raise UserError(
             f"the weights of {config.backbone!r} were trained with other color statistics than model.mean="
             f"{list(config.mean)} model.std={list(config.std)}; type model.mean={mean} model.std={std}"
         )
+    state = read_state(hub_file(record.hf_hub_id, config.backbone, record.hf_hub_filename))
+    # timm itself turns what others have published under its names into its own form.
+    source = {"state_dict": state, "custom_load": False}
+    vit = timm.create_model(config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source)
     return load_backbone_weights(
         backbone,
         vit.state_dict(),
@@ -130,100 +190,40 @@ def load_hub_weights(backbone: ViTBackbone, config: ModelConfig) -> WeightReport
     )
 
 
-def read_state(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors in a weight file, from under ``state_dict`` or ``model`` if they lie there.
-
-    Raises:
-        UserError: If there is no such file, it can't be read, or it holds no tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"there is no weight file {path} (model.pretrained): put the backbone's weights there "
-            f"({path.absolute()}), or type model.pretrained=FILE for another place, model.pretrained=hub for "
-            "timm's own weights, or model.pretrained=none to start from random ones"
-        )
-    is_safetensors = path.suffix == ".safetensors"
-    try:
-        content: Any = (
-            load_file(path) if is_safetensors else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise UserError(
-            f"{path} can't be read as {'safetensors' if is_safetensors else 'a torch file'} of plain "
-            f"tensors ({_first_line(error)}); a cut-off download is a common cause"
-        ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} holds a {type(content).__name__}; expected tensors by name")
-    state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    if not state:
-        raise UserError(
-            f"{path} holds no tensors; it has {', '.join(map(str, list(content)[:5])) or 'nothing'}"
-        )
-    return state
-
-
-def _has_no_place(key: str, num_blocks: int) -> bool:
-    """Whether a whole ViT may have this tensor and our trunk of it does not."""
-    block = re.match(r"blocks\.(\d+)\.", key)
-    if block:
-        return int(block[1]) >= num_blocks
-    return key.startswith("norm.") or _NOT_BACKBONE.match(key) is not None
-
-
-def _complain(origin: str, missing: tuple[str, ...], unexpected: tuple[str, ...], strict: bool) -> None:
-    if not missing and not unexpected:
-        return
-    parts = [
+def describe_keys(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> str:
+    """List the names of tensors that don't fit: the count of either kind, and the first dozen."""
+    return "; ".join(
         f"{len(keys)} {kind}: {', '.join(keys[:12])}{', ...' if len(keys) > 12 else ''}"
         for kind, keys in (("missing", missing), ("unexpected", unexpected))
         if keys
-    ]
-    message = f"{origin} does not fit the backbone; {'; '.join(parts)}"
-    if strict:
-        raise UserError(
-            f"{message}. Check model.backbone, or type model.strict_weights=false to load what fits and "
-            "leave the rest random"
-        )
-    _logger.warning("%s (model.strict_weights=false: the missing ones stay random)", message)
+    )
 
 
-def _fit_positions(
-    taken: dict[str, Tensor], backbone: ViTBackbone, mode: Literal["bilinear", "bicubic"], origin: str
-) -> tuple[int, int] | None:
-    """Resize the position embedding in ``taken`` to the backbone's grid; return the old one if another."""
-    embed = taken.get("pos_embed")
-    prefix = backbone.num_prefix_positions
-    rows, cols = backbone.grid
-    if embed is None or embed.ndim != 3 or embed.shape[1] == prefix + rows * cols:
-        return None
-    # A checkpoint doesn't say its grid; pretraining is on squares.
-    side = math.isqrt(embed.shape[1] - prefix)
-    if side * side != embed.shape[1] - prefix:
-        raise UserError(
-            f"{origin} has a position embedding of {embed.shape[1]} tokens, which is neither the backbone's "
-            f"{rows} x {cols} grid nor a square one with {prefix} prefix tokens; check model.backbone"
-        )
-    taken["pos_embed"] = resize_position_embedding(embed, (side, side), backbone.grid, prefix, mode=mode)
-    return side, side
-
-
-def _require_shapes(taken: dict[str, Tensor], wanted: Mapping[str, Tensor], origin: str) -> None:
+def _require_shapes(
+    given: Mapping[str, Tensor], backbone: ViTBackbone | MiTBackbone, named: NamedWeights, origin: str
+) -> None:
     wrong = [
-        f"{key} is {tuple(value.shape)}, the backbone's {tuple(wanted[key].shape)}"
-        for key, value in taken.items()
-        if value.shape != wanted[key].shape
+        f"{key} is {tuple(given[key].shape)}, the backbone's {tuple(value.shape)}"
+        for key, value in backbone.state_dict().items()
+        if key in given and key != "pos_embed" and given[key].shape != value.shape
     ]
     if wrong:
         raise UserError(
             f"{origin} is of another network than model.backbone: {len(wrong)} tensors differ in shape, as "
-            f"{'; '.join(wrong[:3])}"
+            f"{'; '.join(wrong[:3])}. {_compare(named, backbone)}Check model.backbone{_hint(named)}"
         )
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+def _compare(named: NamedWeights, backbone: ViTBackbone | MiTBackbone) -> str:
+    """Say in which sizes the file's network differs from ours, if it does."""
+    file = None if named.is_mit else vit_sizes(named.tensors)
+    ours = vit_sizes(backbone.state_dict())
+    if file is None or ours is None or file == ours:
+        return ""
+    return f"The file is of a ViT with {file}; the backbone has {ours}. "
+
+
+def _hint(named: NamedWeights) -> str:
+    """Name the backbones that the file does fit."""
+    names = named.fitting()
+    return f"; the file fits model.backbone={' or '.join(names[:3])}" if names else ""

@@ -1,4 +1,7 @@
-"""Losses of one batch of pixels, always in float32; IGNORE pixels never count."""
+"""Losses of one batch of pixels, always in float32; IGNORE pixels never count.
+
+Where several processes share a batch, the mean of what they return is the loss of the whole batch.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former.ops import across
 from s4former.types import IGNORE
 
 Divisor = Literal["all", "valid"]
@@ -129,7 +133,7 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor,
         infinite = ((p == 0) & (q > 0)).any(1)
         judged = divergence.masked_fill(infinite, torch.inf).where(known, 0)
         per_class = judged.new_zeros(student.shape[1]).index_add(0, labels.flatten(), judged.flatten())
-        explodes = (per_class > _KL_LIMIT)[labels]
+        explodes = (across.total(per_class) > _KL_LIMIT)[labels]
     return torch.where(explodes, _distance(p, q, num_compared), divergence)
 
 
@@ -138,4 +142,4 @@ def _count(labels: Int[Tensor, "b h w"] | Bool[Tensor, "b h w"], divisor: Diviso
     if divisor == "all":
         return max(labels.numel(), 1)
     known = labels if labels.dtype == torch.bool else labels != IGNORE
-    return known.sum().clamp_min(1)
+    return across.divisor(known.sum())

@@ -1,4 +1,4 @@
-"""CutMix: a box of every image is replaced by the same box of the next image of the batch."""
+"""CutMix: a box of every image is replaced by the same box of the next image of the global batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
@@ -49,9 +50,9 @@ def cutmix_masks(
     """Draw which pixels of a batch stay their own: False inside the box that comes from the next image.
 
     Args:
-        key: Names the draws, together with ``stream`` and the index of the image.
+        key: Names the draws, together with ``stream`` and the image's number in the global batch.
         stream: What is drawn, as in ``"cutmix"``.
-        count: Number of images.
+        count: Number of images in this process.
         height: Image height in pixels.
         width: Image width in pixels.
         probability: Chance of an image to get a box.
@@ -60,20 +61,21 @@ def cutmix_masks(
     """
     keep = torch.ones(count, height, width, dtype=torch.bool)
     whole_batch = keyed_generator(key.seed, f"{stream}/batch", key.step).random()
-    for index in range(count):
+    for place, index in enumerate(across.global_indices(count)):
         generator = keyed_generator(key.seed, stream, key.step, index)
         own = generator.random()
         if (whole_batch if per_batch else own) < probability:
             x0, y0, x1, y1 = sample_box(generator, height, width)
-            keep[index, y0:y1, x0:x1] = False
+            keep[place, y0:y1, x0:x1] = False
     return keep
 
 
 def mix(own: Shaped[Tensor, "b *c h w"], keep: Bool[Tensor, "b h w"]) -> Shaped[Tensor, "b *c h w"]:
     """Take a batch where ``keep`` is True, and the next image (the first one after the last) elsewhere.
 
+    The next image is that of the global batch, wherever it is; no gradient flows to another process.
     Works alike for images, logits ("b c h w") and label maps ("b h w"), so that they stay aligned.
     """
     if own.ndim == 4:
         keep = keep[:, None]
-    return torch.where(keep.to(own.device), own, own.roll(-1, 0))
+    return torch.where(keep.to(own.device), own, across.next_images(own))

@@ -11,24 +11,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Image = Float[Tensor, "3 h w"]  # RGB in [0, 1]
+Channels = Float[Tensor, "c h w"]  # any number of channels in [0, 1]
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as PIL's and OpenCV's conversion to gray
 
 
 def distort(
-    image: Image,
+    image: Channels,
     generator: np.random.Generator,
     brightness: float = 32 / 255,
     contrast: tuple[float, float] = (0.5, 1.5),
     saturation: tuple[float, float] = (0.5, 1.5),
     hue_degrees: float = 36.0,
-) -> Image:
+) -> Channels:
     """Change brightness, contrast, saturation and hue, each with probability one half.
 
-    Contrast comes before or after the change of saturation and hue, with equal chance.
+    Contrast comes before or after the change of saturation and hue, with equal chance. Images of other than
+    three channels have neither of these: only their brightness and contrast change.
 
     Args:
-        image: RGB in [0, 1].
+        image: RGB or other channels, in [0, 1].
         generator: Where the random numbers come from; always the same count of them.
         brightness: Largest shift, either way, of all channels.
         contrast: Range of the factor on all channels.
@@ -49,6 +51,8 @@ def distort(
         image = (image + shift).clamp_(0, 1)
     if contrasted and contrast_first:
         image = (image * factor).clamp_(0, 1)
+    if image.shape[0] != 3:
+        saturated = turned = False
     if turned:
         image = adjust_color(image, saturation_factor if saturated else 1.0, degrees)
     elif saturated:
@@ -64,8 +68,11 @@ def random_grayscale(image: Image, generator: np.random.Generator, probability: 
 
 
 def random_blur(
-    image: Image, generator: np.random.Generator, probability: float, sigma: tuple[float, float] = (0.1, 2.0)
-) -> Image:
+    image: Channels,
+    generator: np.random.Generator,
+    probability: float,
+    sigma: tuple[float, float] = (0.1, 2.0),
+) -> Channels:
     """Blur with ``probability``, by a standard deviation drawn from ``sigma`` (pixels)."""
     blurred, width = generator.random() < probability, generator.uniform(*sigma)
     return gaussian_blur(image, width) if blurred else image
@@ -105,7 +112,7 @@ def grayscale(image: Image) -> Image:
     return luma.expand(3, -1, -1).contiguous()
 
 
-def gaussian_blur(image: Image, sigma: float) -> Image:
+def gaussian_blur(image: Channels, sigma: float) -> Channels:
     """Blur with a Gaussian of standard deviation ``sigma`` (pixels); the border repeats its last pixel."""
     radius = max(1, math.ceil(3 * sigma))
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from s4former.ops import across
 from s4former.types import IGNORE, PseudoLabel
 
 
@@ -31,4 +32,4 @@ def pseudo_labels(
 
 def confident_share(pseudo: PseudoLabel, valid: Bool[Tensor, "b h w"]) -> Float[Tensor, ""]:
     """Return the share of confident pixels among the valid ones; 0 where all is padding."""
-    return pseudo.confident.sum() / valid.sum().clamp_min(1)
+    return pseudo.confident.sum() / across.divisor(valid.sum())

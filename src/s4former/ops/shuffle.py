@@ -10,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
@@ -63,17 +64,17 @@ def blocks_for(height: int, width: int, patch: int, blocks: int) -> tuple[int, i
 def sample_shuffle(
     key: DrawKey, stream: str, count: int, rows: int, cols: int, probability: float
 ) -> Shuffle:
-    """Draw one permutation of ``rows * cols`` blocks for each of ``count`` images.
+    """Draw one permutation of ``rows * cols`` blocks for each of ``count`` images of this process.
 
     An image is shuffled with ``probability`` and keeps its order otherwise; each has its own draw, named by
-    the key, ``stream`` and its index.
+    the key, ``stream`` and its number in the global batch.
     """
     order = np.arange(rows * cols)
     permutations = np.tile(order, (count, 1))
-    for index in range(count):
+    for place, index in enumerate(across.global_indices(count)):
         generator = keyed_generator(key.seed, stream, key.step, index)
         if generator.random() < probability:
-            permutations[index] = generator.permutation(order)
+            permutations[place] = generator.permutation(order)
     return Shuffle(torch.from_numpy(permutations), rows, cols)
 
 

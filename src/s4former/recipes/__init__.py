@@ -1,4 +1,8 @@
-"""Whole runs by name: each file here has a function ``recipe() -> Run``; its docstring is the run card."""
+"""Whole runs by name.
+
+A file here has a function ``recipe() -> Run``, or ``recipes()`` that returns several such functions by name;
+its docstring is the run card.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,42 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from s4former.config.errors import UserError
 from s4former.config.override import config_file, nearest, override, parse_yaml, validated
+from s4former.data.config import DataConfig
+from s4former.data.dataset_file import is_dataset_file
 from s4former.engine.run import Run
+from s4former.recipes.folder import Decision, data_config, dataset_run
 
-__all__ = ["load_run", "recipe_names"]
+__all__ = ["load_data", "load_run", "recipe_card", "recipe_families", "recipe_names"]
 
 
 def recipe_names() -> list[str]:
-    """Return the names of all recipes: the files of this folder, dotted where they lie in a folder below."""
-    found = pkgutil.walk_packages(__path__, prefix=f"{__name__}.")
-    names = [module.name.removeprefix(f"{__name__}.") for module in found if not module.ispkg]
-    return sorted(name for name in names if not any(part.startswith("_") for part in name.split(".")))
+    """Return the names of all recipes, as in ``demo`` or ``voc.classic_92.s4former``."""
+    return [name for family in recipe_families().values() for name in family]
+
+
+def recipe_families() -> dict[str, dict[str, Callable[[], Run]]]:
+    """Return the recipes of each file by their full names, in the order of the files' names."""
+    files = sorted(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
+    return {file: _recipes_in(file) for file in files}
+
+
+def recipe_card(file: str) -> str:
+    """Return the run card of a file of recipes."""
+    return str(importlib.import_module(f"{__name__}.{file}").__doc__).strip()
+
+
+def _recipes_in(file: str) -> dict[str, Callable[[], Run]]:
+    module = importlib.import_module(f"{__name__}.{file}")
+    if hasattr(module, "recipes"):
+        return {f"{file}.{name}": make for name, make in module.recipes().items()}
+    return {file: module.recipe} if hasattr(module, "recipe") else {}
 
 
 def load_run(
@@ -33,35 +56,52 @@ def load_run(
 
     Args:
         config: A Python file that defines ``run`` (it is executed: open only your own), a YAML file of the
-            same fields, the name of a recipe, or a run itself.
+            same fields, a ``dataset.yaml`` (see `s4former.recipes.folder`), the name of a recipe, or a run
+            itself.
         changes: ``a.b=c`` texts or a mapping of dotted paths to values.
 
     Raises:
         UserError: If there is no such config or it does not make a run.
     """
-    run = config if isinstance(config, Run) else _read(str(config))
-    return override(run, changes)
+    run, decisions = (config, []) if isinstance(config, Run) else _read(str(config))
+    changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
+    changed = [str(change).partition("=")[0] for change in changes]
+    # A decision that is overridden is none.
+    decided = [each.text for each in decisions if not _concerns(each.field, changed)]
+    run, implied = override(run, changes)
+    return run, [*decided, *implied]
 
 
-def _read(config: str) -> Run:
+def _concerns(field: str | None, changed: Iterable[str]) -> bool:
+    return field is not None and any(
+        f"{path}.".startswith(f"{field}.") or f"{field}.".startswith(f"{path}.") for path in changed
+    )
+
+
+def _read(config: str) -> tuple[Run, list[Decision]]:
+    """Return a run, and what was decided for it."""
     path = Path(config)
-    if path.suffix == ".py":
-        return _from_python(path)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
-        return validated(Run, {} if data is None else data, f"{config} does not make a run")
-    if config in recipe_names():
-        run: Run = importlib.import_module(f"{__name__}.{config}").recipe()
-        return run
+        if is_dataset_file(data):
+            return dataset_run(path)
+        return validated(Run, {} if data is None else data, f"{config} does not make a run"), []
+    return _fixed(config, path), []
+
+
+def _fixed(config: str, path: Path) -> Run:
+    """Return a run that is written down as such, or a recipe."""
+    if path.suffix == ".py":
+        return _from_python(path)
+    recipe = next((family[config] for family in recipe_families().values() if config in family), None)
+    if recipe:
+        return recipe()
     if path.exists():
         raise UserError(
-            f"{config} is neither a .py nor a .yaml file, and no recipe; the recipes are {_listed()}"
+            f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
         )
-    raise UserError(f"there is no recipe {config!r}; {nearest(config, recipe_names())}")
-
-
-def _listed() -> str:
-    return ", ".join(recipe_names())
+    hint = nearest(config, recipe_names(), fallback=recipe_families())
+    raise UserError(f"there is no recipe {config!r}; {hint}; `s4former recipes` lists all")
 
 
 def _from_python(path: Path) -> Run:
@@ -99,3 +139,21 @@ def _mistakes_of(path: Path) -> Iterator[None]:
         ]
         where = f"{path}:{lines[-1]}" if lines else str(path)
         raise UserError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
+    """Return which data a config is about; of a ``dataset.yaml`` no image is opened, so all may be bad.
+
+    Args:
+        config: As for `load_run`.
+        changes: As for `load_run`; of a ``dataset.yaml`` those of ``data`` are looked at.
+
+    Raises:
+        UserError: If there is no such config or it does not make a run.
+        DataError: If it is a ``dataset.yaml`` that does not make sense.
+    """
+    path = Path(config)
+    if path.suffix in (".yaml", ".yml") and is_dataset_file(parse_yaml(config_file(path), config)):
+        own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
+        return override(data_config(path), own)[0]
+    return load_run(config, changes)[0].data

@@ -28,4 +28,8 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.scenes import ScenesSource
 
         return ScenesSource(config)
+    if config.source == "dataset":
+        from s4former.data.sources.dataset import DatasetSource
+
+        return DatasetSource(config)
     return FolderSource(config)

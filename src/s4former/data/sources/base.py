@@ -16,7 +16,10 @@ from s4former.types import IGNORE
 
 Part = Literal["labeled", "unlabeled", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
-Image = UInt8[np.ndarray, "h w 3"]
+Color = tuple[int, int, int]
+MaskValue = int | Color
+"""What a pixel of a mask file holds: a number, or an RGB color of 0 to 255 each."""
+Image = UInt8[np.ndarray, "h w c"]  # mostly RGB
 LabelImage = UInt8[np.ndarray, "h w"]
 
 
@@ -28,11 +31,13 @@ class Classes:
         names: One name per class index.
         colors: One RGB color (0 to 255) per class index, for pictures.
         ignore: Values in mask files that mean "unknown"; a reader turns them into `IGNORE`.
+        values: What each class's pixels hold in mask files; none: class ``i`` is the value ``i``.
     """
 
     names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
-    ignore: tuple[int, ...] = (IGNORE,)
+    colors: tuple[Color, ...]
+    ignore: tuple[MaskValue, ...] = (IGNORE,)
+    values: tuple[tuple[MaskValue, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.names) <= IGNORE:
@@ -43,15 +48,43 @@ class Classes:
             raise DataError(
                 f"expected one color per class: {len(self.names)} names, {len(self.colors)} colors"
             )
-        both = [value for value in self.ignore if 0 <= value < len(self.names)]
-        if both:
+        if self.values is not None and len(self.values) != len(self.names):
             raise DataError(
-                f"mask value {both[0]} is both the class {self.names[both[0]]!r} and a value to ignore; "
-                "remove it from the names or from ignore_index"
+                f"expected values for each class: {len(self.names)} names, {len(self.values)} lists of values"
             )
+        self._require_one_meaning()
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def meanings(self) -> dict[MaskValue, int]:
+        """The class index of each value that mask files may hold, `IGNORE` for values to ignore."""
+        values = self.values or tuple((index,) for index in range(len(self.names)))
+        meanings = {value: index for index, own in enumerate(values) for value in own}
+        return meanings | dict.fromkeys(self.ignore, IGNORE)
+
+    def _require_one_meaning(self) -> None:
+        owners: dict[MaskValue, str] = {}
+        for index, own in enumerate(self.values or [(index,) for index in range(len(self.names))]):
+            for value in own:
+                other = owners.setdefault(value, self.names[index])
+                if other != self.names[index]:
+                    raise DataError(
+                        f"mask value {shown(value)} is both the class {other!r} and the class "
+                        f"{self.names[index]!r}; take it out of the values of one of them"
+                    )
+        both = [value for value in self.ignore if value in owners]
+        if both:
+            raise DataError(
+                f"mask value {shown(both[0])} is both the class {owners[both[0]]!r} and a value to ignore; "
+                "take it out of the class's values or out of what is ignored"
+            )
+
+
+def shown(value: MaskValue) -> str:
+    """Return a mask value as a data set's file has it: a number, or ``[r, g, b]``."""
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 class Source(Protocol):
@@ -82,7 +115,7 @@ class Source(Protocol):
         """Ids of the images to test on, possibly none."""
 
     def read_image(self, id: str, part: Part) -> Image:
-        """Return an RGB image.
+        """Return an image with the channels that the config asks for.
 
         Raises:
             DataError: If it cannot be read; the message names the file.
@@ -113,21 +146,31 @@ def write_splits(source: Source, folder: Path) -> None:
             write_split(folder / f"{part}.txt", part_ids(source, part))
 
 
-def evaluation_pairs(source: Source, part: Part) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
+def evaluation_pairs(
+    source: Source, part: Part, rank: int = 0, world_size: int = 1
+) -> Iterator[tuple[str, Image, Int64[np.ndarray, "h w"]]]:
     """Return (id, image, mask) of each image of a part, one after the other, read when asked for.
+
+    Args:
+        source: The images and masks.
+        part: Which of them.
+        rank: Which share of the part; the shares, one after the other, are the part.
+        world_size: Number of shares.
 
     Raises:
         DataError: At once if the part is empty; while reading if a file is bad.
     """
     ids = part_ids(source, part)
     if not ids:
-        raise DataError(f"there are no {part} images; set data.{part}_images to a folder that has some")
-    return _pairs(source, ids, part)
+        raise DataError(
+            f"there are no {part} images; set data.{part}_images to a folder that has some, or add {part} to "
+            "the data set's file"
+        )
+    share = slice(len(ids) * rank // world_size, len(ids) * (rank + 1) // world_size)
+    return _pairs(source, ids[share], part)
 
 
-def require_same_size(
-    image: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, part: Part
-) -> None:
+def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, part: Part) -> None:
     """Check that a mask fits its image.
 
     Raises:

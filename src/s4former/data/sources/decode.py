@@ -7,65 +7,61 @@ applied to the mask. Both must then have the same size.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
 from PIL import Image as PilImage
-from PIL import ImageOps
 
 from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
+from s4former.data.sources.raster import (
+    UNREADABLE,
+    ValueRange,
+    is_plain,
+    load_upright,
+    luma,
+    read_values,
+    scaled,
+)
 
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    PilImage.DecompressionBombError,
-)  # what decoders raise on broken files
-
-
-def decode_image(path: Path) -> Image:
-    """Return the pixels of an image file as 8-bit RGB; gray, palette, CMYK and alpha are converted.
-
-    Raises:
-        DataError: If the file cannot be read or has more than 8 bits a channel.
-    """
-    picture = _load(path, "image")
-    if picture.mode.startswith(("I", "F")):
-        raise DataError(
-            f"{path}: images of mode {picture.mode} (16 or 32 bits) are not read; save it with 8 bits"
-        )
-    return np.array(picture.convert("RGB"))
+# Pillow's guard against small files that unpack to gigabytes would stop at 179 million pixels, which scanners
+# and microscopes exceed. Here the files are one's own: 32,768 x 32,768 pixels take 3 GiB once decoded.
+PilImage.MAX_IMAGE_PIXELS = 2**30
 
 
-def decode_mask(path: Path) -> Integer[np.ndarray, "h w"]:
-    """Return the values of a mask file as they are; those of a palette file are the palette's indices.
+def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None = None) -> Image:
+    """Return the pixels of an image file, 8 bits each; see `raster` for what is not plain 8-bit RGB or gray.
+
+    Args:
+        path: The file. For 3 channels gray, palette, CMYK and alpha are converted to RGB.
+        channels: How many channels there are.
+        value_range: The values that become 0 and 255 where a file holds other numbers than 8 bits.
 
     Raises:
-        DataError: If the file cannot be read or has more than one channel.
+        DataError: If the file cannot be read, has other channels, or needs a range and there is none.
     """
-    picture = _load(path, "mask")
-    values = np.array(picture)  # never convert("L"): it would replace palette indices by gray levels
-    if values.ndim != 2 or values.dtype.kind not in "bui":
-        raise DataError(
-            f"{path}: expected a mask with one channel of class indices, got mode {picture.mode}; "
-            "save it as an 8-bit gray or palette PNG whose values are the class indices"
-        )
-    return values.astype(np.uint8) if values.dtype == bool else values
+    picture = load_picture(path, "image") if is_plain(path, channels) else None
+    if picture is None or picture.mode.startswith(("I", "F")):
+        return scaled(read_values(path, channels), value_range, str(path))
+    pixels = np.array(picture.convert("RGB"))
+    return pixels if channels == 3 else luma(pixels)
 
 
-def _load(path: Path, what: str) -> PilImage.Image:
+def load_picture(path: Path, what: str) -> PilImage.Image:
+    """Open a file and turn it upright; its ``format`` is kept.
+
+    Args:
+        path: The file.
+        what: What the error calls it, ``image`` or ``mask``.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     try:
         with PilImage.open(path) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except _UNREADABLE as error:
+            upright = load_upright(picture)
+            upright.format = picture.format
+            return upright
+    except UNREADABLE as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else error
         raise DataError(f"cannot read the {what} {path}: {reason}") from error

@@ -12,15 +12,17 @@ from s4former.data.config import DataConfig
 from s4former.data.labels import LabelMap
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
 from s4former.data.sources.classes import read_classes
-from s4former.data.sources.decode import decode_image, decode_mask
+from s4former.data.sources.decode import decode_image
+from s4former.data.sources.known import KNOWN
 from s4former.data.sources.listing import Folder, FolderPart, listed_part
+from s4former.data.sources.mask_files import decode_mask
 from s4former.data.splits import first_few, read_split
 
 _logger = logging.getLogger(__name__)
 
 
 class FolderSource:
-    """Images and masks in folders, matched by their path below the folder without the ending.
+    """Images and masks in folders, matched by their path below the folder without suffix and ending.
 
     Only names are looked at when it is built; files are opened when they are read. Labels outside of the
     classes are an error unless the classes file lists them as to be ignored.
@@ -35,13 +37,14 @@ class FolderSource:
 
     def __init__(self, config: DataConfig) -> None:
         self.root = Path(config.root)
+        self._channels, self._value_range = config.channels, config.value_range
         if not self.root.is_dir():
             raise DataError(
                 f"there is no folder {self.root.absolute()}; set data.root to the data set's folder"
             )
-        self._classes = read_classes(self.root / config.classes)
+        self._classes = KNOWN.get(config.classes) or read_classes(self.root / config.classes)
         self._label_map = LabelMap(self._classes)
-        val = self._held_out("val", config.val_images, config.val_masks, config.val_split)
+        val = self._held_out(config, "val", config.val_images, config.val_masks, config.val_split)
         test = self._test(config)
         self._parts: dict[Part, FolderPart] = {**self._training(config, val.files() | test.files())}
         self._parts |= {"val": val, "test": test}
@@ -73,12 +76,12 @@ class FolderSource:
         return self._parts["test"].ids
 
     def read_image(self, id: str, part: Part) -> Image:
-        """Return an image as RGB, rotated as its EXIF tag says.
+        """Return an image with ``data.channels`` channels, mostly RGB, rotated as its EXIF tag says.
 
         Raises:
-            DataError: If it cannot be read.
+            DataError: If it cannot be read, or has other channels.
         """
-        return decode_image(self._parts[part].image_file(id))
+        return decode_image(self._parts[part].image_file(id), self._channels, self._value_range)
 
     def read_mask(self, id: str, part: Part) -> LabelImage:
         """Return an image's class indices, `IGNORE` where the file holds a value to ignore.
@@ -89,10 +92,22 @@ class FolderSource:
         """
         if part == "unlabeled":
             raise ValueError(f"masks of unlabeled images are never opened, asked for that of {id}")
-        file = self._parts[part].mask_file(id)
+        file = self.mask_file(id, part)
         if file is None:
-            raise DataError(f"the {part} image {self._parts[part].image_file(id)} has no mask")
+            raise DataError(f"the {part} image {self.image_file(id, part)} has no mask")
         return self._label_map(decode_mask(file), str(file))
+
+    def image_file(self, id: str, part: Part) -> Path:
+        """Return the path of an image."""
+        return self._parts[part].image_file(id)
+
+    def mask_file(self, id: str, part: Part) -> Path | None:
+        """Return the path of an image's mask, None for an unlabeled one or where there is none."""
+        return None if part == "unlabeled" else self._parts[part].mask_file(id)
+
+    def label_map(self, part: Part) -> LabelMap:
+        """Return what the values in the masks of a part mean."""
+        return self._label_map
 
     def fingerprint(self) -> str:
         """Return a hash of the classes, each part's ids in order, and the sizes in bytes of the files used.
@@ -109,8 +124,8 @@ class FolderSource:
         return digest.hexdigest()[:32]
 
     def _training(self, config: DataConfig, held_out: set[Path]) -> dict[Part, FolderPart]:
-        images = Folder.scan(self.root / config.train_images, "train_images")
-        masks = Folder.scan(self.root / config.train_masks, "train_masks")
+        images = Folder.scan(self.root / config.train_images, "train_images", config.image_suffix)
+        masks = Folder.scan(self.root / config.train_masks, "train_masks", config.mask_suffix)
         free = [id for id in images.endings if images.file(id) not in held_out]
         if config.labeled_split is None:
             labeled = FolderPart(tuple(id for id in free if id in masks.endings), images, masks)
@@ -125,20 +140,21 @@ class FolderSource:
             unlabeled = listed_part(read_split(split), split, images, None)
         return {"labeled": labeled, "unlabeled": unlabeled}
 
-    def _held_out(self, part: Part, images: str | None, masks: str, split: str | None) -> FolderPart:
+    def _held_out(
+        self, config: DataConfig, part: Part, images: str | None, masks: str, split: str | None
+    ) -> FolderPart:
         if images is None:
             return FolderPart((), Folder(self.root, {}, f"{part}_images"))
-        image_folder = Folder.scan(self.root / images, f"{part}_images")
-        mask_folder = Folder.scan(self.root / masks, f"{part}_masks")
+        image_folder = Folder.scan(self.root / images, f"{part}_images", config.image_suffix)
+        mask_folder = Folder.scan(self.root / masks, f"{part}_masks", config.mask_suffix)
         if split is None:
             return FolderPart(tuple(image_folder.endings), image_folder, mask_folder)
         return listed_part(read_split(self.root / split), self.root / split, image_folder, mask_folder)
 
     def _test(self, config: DataConfig) -> FolderPart:
         absent = config.test_images is None or not (self.root / config.test_images).is_dir()
-        return self._held_out(
-            "test", None if absent else config.test_images, config.test_masks, config.test_split
-        )
+        images = None if absent else config.test_images
+        return self._held_out(config, "test", images, config.test_masks, config.test_split)
 
     def _check(self, config: DataConfig) -> None:
         labeled, unlabeled, val, test = (

@@ -19,22 +19,31 @@ class Folder:
         path: The folder.
         endings: The ending of each file's name by id; an id is the path below the folder without the ending.
         option: The config field that named the folder, for messages.
+        suffix: What every name has between id and ending.
     """
 
     path: Path
     endings: Mapping[str, str] = field(repr=False)
     option: str
+    suffix: str = ""
 
     @classmethod
-    def scan(cls, path: Path, option: str) -> Folder:
+    def scan(cls, path: Path, option: str, suffix: str = "") -> Folder:
         """List a folder and its subfolders; nothing is opened, and hidden files are left out.
 
+        Args:
+            path: The folder.
+            option: The config field that named it, for messages.
+            suffix: What names must have before the ending; files without it are left out.
+
         Raises:
-            DataError: If there is no such folder, or two files differ only in their ending.
+            DataError: If there is no such folder, two files differ only in their ending, or there are images
+                but none with the suffix.
         """
         if not path.is_dir():
             raise DataError(f"there is no folder {path}; set data.{option} (it starts from data.root)")
         endings: dict[str, str] = {}
+        other = ""
         for parent, folders, names in os.walk(path):
             folders.sort()
             prefix = Path(parent).relative_to(path).as_posix()
@@ -42,25 +51,35 @@ class Folder:
                 stem, ending = os.path.splitext(name)
                 if ending.lower() not in SUFFIXES or name.startswith("."):
                     continue
+                if not stem.endswith(suffix):
+                    other = name
+                    continue
+                stem = stem.removesuffix(suffix)
                 id = stem if prefix == "." else f"{prefix}/{stem}"
                 if id in endings:
                     raise DataError(
-                        f"{path}: {id}{endings[id]} and {id}{ending} have the same id; "
+                        f"{path}: {id}{suffix}{endings[id]} and {id}{suffix}{ending} have the same id; "
                         "files of one folder must differ in more than the ending"
                     )
                 endings[id] = ending
-        return cls(path, endings, option)
+        if other and not endings:
+            what = "mask_suffix" if option.endswith("masks") else "image_suffix"
+            raise DataError(f"no name in {path} ends in {suffix!r} (there is {other}); change data.{what}")
+        return cls(path, endings, option, suffix)
 
     def file(self, id: str) -> Path:
         """Return the path of a file by its id."""
-        return self.path / f"{id}{self.endings[id]}"
+        return self.path / f"{id}{self.suffix}{self.endings[id]}"
 
     def find(self, name: str) -> str | None:
         """Return the id that a line of a split list means, or None.
 
         Published lists often give paths from a folder further up, as in ``JPEGImages/2007_000032.jpg``:
-        leading folders of the name are dropped, one after the other, until it is known here.
+        leading folders of the name are dropped, one after the other, until it is known here; the suffix may
+        be there or not.
         """
+        if name not in self.endings:
+            name = name.removesuffix(self.suffix)
         while name not in self.endings:
             _, slash, name = name.partition("/")
             if not slash:

@@ -1,0 +1,76 @@
+"""``s4former init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from s4former.cli.bars import bars
+
+if TYPE_CHECKING:
+    from s4former.data.describe import Description
+
+
+def init(
+    images: Annotated[list[Path], typer.Argument(help="Folders of images, with or without masks.")],
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of masks, or annotations: COCO, labelme, CVAT, Label Studio, YOLO.",
+            show_default="looked for among the images",
+        ),
+    ] = None,
+    val: Annotated[
+        str | None,
+        typer.Option(
+            help="Share of the labeled images to validate on, or a folder with images and masks.",
+            show_default="0.2 of 10 labeled images or more",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("dataset.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+) -> None:
+    """Look at your images and masks, and write a dataset.yaml that trains as it is.
+
+    Example: s4former init photos --masks masks --val 0.2
+    """
+    from s4former.config.errors import UserError
+    from s4former.config.record import write_text
+    from s4former.data.dataset_text import dataset_text
+    from s4former.data.describe import describe
+
+    val_list = out.with_name(f"{out.stem}_val.txt")
+    present = [path for path in (out, val_list) if path.exists()]
+    if present and not force:
+        raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
+    with bars() as report:
+        description = describe(images, masks, _val(val), out.parent, val_list.name, report)
+    if description.val_ids:
+        write_text(val_list, "".join(f"{id}\n" for id in description.val_ids))
+    write_text(out, dataset_text(description.file))
+    _say(description, out)
+
+
+def _val(text: str | None) -> Path | float | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return Path(text)
+
+
+def _say(description: Description, out: Path) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for line in description.found:
+        console.print(f"found    {line}")
+    for line in description.decided:
+        console.print(f"decided  {line}")
+    console.print(f"wrote    {out}: have a look, it has comments")
+    if description.val_ids:
+        console.print(f"         {out.stem}_val.txt: the {len(description.val_ids)} images to validate on")
+    console.print(f"next:    s4former check {out}")
+    console.print(f"         s4former train {out}")

@@ -1,0 +1,125 @@
+"""What ``tools/dist_*.sh`` run: torchrun, with as many processes as suit, and the workers' exit code.
+
+torchrun itself always ends with 1 and a traceback of its own; a batch system wants to see 75 (interrupted,
+can be resumed) or 3 (a problem in the data), and people the workers' message alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from s4former.cli.main import guarded
+from s4former.config.errors import Interrupted, UserError
+
+
+def main() -> None:
+    """Run ``python -m s4former.cli.launch PROCESSES SCRIPT [ARGUMENTS]``."""
+    guarded(lambda: sys.exit(launch(sys.argv[1:])))
+
+
+def launch(arguments: Sequence[str]) -> int:
+    """Start a script in several processes and return the exit code of the first one that fails, or 0.
+
+    Args:
+        arguments: How many processes, the script, and its arguments.
+
+    Raises:
+        UserError: If the number is none, or several machines cannot all have as many.
+        Interrupted: If this process was asked to stop, and so asked the others.
+    """
+    asked, script, *rest = arguments
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"expected the number of GPUs after the config, as in 2; got {asked!r}")
+    import torch
+
+    nodes = int(os.environ.get("NNODES", "1"))
+    gpus = torch.cuda.device_count()
+    count = int(asked)
+    if gpus < count and nodes == 1:
+        batches = _batch_sizes(rest, count) if os.path.basename(script) == "train.py" else ()
+        count = affordable(count, gpus, batches)
+        print(_why(int(asked), count, gpus, batches), file=sys.stderr)
+    elif 0 < gpus < count:
+        raise UserError(f"{count} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
+    if gpus == 0:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if os.path.basename(script) == "train.py":
+        rest = [*rest, "--gpus", str(int(asked) * nodes)]
+    return _torchrun([*meeting_point(os.environ), f"--nproc-per-node={count}", script, *rest])
+
+
+def affordable(asked: int, gpus: int, batches: Iterable[int]) -> int:
+    """Return how many processes to start on one machine that has fewer GPUs than were asked for.
+
+    Args:
+        asked: Processes that were asked for.
+        gpus: GPUs that there are; with none, processes share the CPU.
+        batches: Global batch sizes, which have to divide by the number of processes.
+    """
+    most = min(asked, gpus) if gpus else asked
+    sizes = list(batches)
+    return next(count for count in range(most, 0, -1) if all(size % count == 0 for size in sizes))
+
+
+def meeting_point(environment: Mapping[str, str]) -> list[str]:
+    """Return torchrun's options for where processes meet: by default on this machine, on any free port."""
+    nodes, port = environment.get("NNODES", "1"), environment.get("PORT", "")
+    if nodes == "1" and port in ("", "0"):
+        return ["--standalone"]
+    return [
+        f"--nnodes={nodes}",
+        f"--node-rank={environment.get('NODE_RANK', '0')}",
+        f"--master-addr={environment.get('MASTER_ADDR', '127.0.0.1')}",
+        f"--master-port={port or '29500'}",
+    ]
+
+
+def _why(asked: int, count: int, gpus: int, batches: Sequence[int]) -> str:
+    have = f"{gpus} GPUs are" if gpus > 1 else "one GPU is" if gpus else "no GPU is"
+    where = "" if gpus else " on the CPU (gloo)"
+    processes = "process" if count == 1 else "processes"
+    most = min(asked, gpus) if gpus else asked
+    divide = f", as {' and '.join(map(str, batches))} images do not divide by {most}" if count < most else ""
+    return (
+        f"{asked} GPUs were asked for and {have} here: running {count} {processes}{where}{divide}. Batch "
+        "sizes are global, so the results are the same to rounding; only the time is not."
+    )
+
+
+def _batch_sizes(arguments: Sequence[str], asked: int) -> tuple[int, ...]:
+    """Return the global batch sizes of a training command."""
+    from s4former.cli.mmseg_train import parser, read_command
+
+    data = read_command(parser().parse_args([*arguments, "--gpus", str(asked)])).run.data
+    return data.labeled_batch_size, data.unlabeled_batch_size
+
+
+def _torchrun(arguments: Sequence[str]) -> int:
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    # A step and a save may take a while on a CPU; by default workers that were asked to stop get 30 seconds.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "300")
+    # Its own account of a failed worker; ours say what happened.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    try:
+        run(parse_args(list(arguments)))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            return int(failure.exitcode)
+        name = signal.Signals(-failure.exitcode).name
+        print(f"process {rank} was ended by {name}; SIGKILL often means out of memory", file=sys.stderr)
+        return 128 - int(failure.exitcode)
+    except SignalException as error:
+        raise Interrupted(f"{error.sigval.name}: all processes were asked to save and stop") from None
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Finds the image that an annotation means by a name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path, PurePath, PurePosixPath
+
+from s4former.config.errors import DataError
+
+_PART = re.compile(r"(train|val|test)(?:ing|id|idation)?[-_\d]*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Match:
+    """An image, and how many of the folders above its file the annotation names as well."""
+
+    id: str
+    folders: int
+
+
+class Images:
+    """The images of a data set, to be found by what annotations call them.
+
+    A name matches by the file's name, then by its name without the ending, then by that with everything
+    removed that upload forms remove (spaces, brackets). Among several such images that one is meant whose
+    folders agree with the name the furthest from their end. Where names tell the parts of a data set apart,
+    as ``train`` and ``val``, an image of one is never meant by a name in another. Nothing of a name is ever
+    used as a path.
+
+    Args:
+        images: The file of each image by its id.
+        names: All names that will be looked for.
+    """
+
+    def __init__(self, images: Mapping[str, Path], names: Iterable[str]) -> None:
+        self.files = images
+        self._parts = {_part(_path(name)) for name in names} - {None}
+        self._by_name, self._by_stem, self._by_plain = (defaultdict[str, list[str]](list) for _ in range(3))
+        for id, file in images.items():
+            name = PurePosixPath(_normal(file.name))
+            self._by_name[name.name].append(id)
+            self._by_stem[name.stem].append(id)
+            self._by_plain[_plain(name.stem)].append(id)
+
+    def find(self, names: Sequence[str], where: str) -> Match | None:
+        """Return the image that the first name that is known means, or None.
+
+        Raises:
+            DataError: If several images fit equally well.
+        """
+        for name in names:
+            path = _path(name)
+            ids = (
+                self._by_name.get(path.name)
+                or self._by_stem.get(path.name)
+                or self._by_stem.get(path.stem)
+                or self._by_plain.get(_plain(path.stem))
+            )
+            ids = [id for id in ids or () if not self._of_other_part(self.files[id], path)]
+            if ids:
+                return self._nearest(ids, path, where)
+        return None
+
+    def _of_other_part(self, file: Path, path: PurePosixPath) -> bool:
+        """Say whether a name means another part than a file's; parts that no name knows tell nothing."""
+        own = _part(file)
+        return own in self._parts and _part(path) not in (own, None)
+
+    def _nearest(self, ids: list[str], path: PurePosixPath, where: str) -> Match:
+        shared = {id: _agreement(self.files[id], path) for id in ids}
+        most = max(shared.values())
+        best = [id for id in ids if shared[id] == most]
+        if len(best) > 1:
+            files = " and ".join(str(self.files[id]) for id in best[:2])
+            raise DataError(
+                f"{where}: {path} may mean {files}; give the folder in the annotation, or give the files "
+                "different names"
+            )
+        return Match(best[0], most)
+
+
+def _agreement(file: Path, path: PurePosixPath) -> int:
+    """Count the folders on which two paths agree, from their end; the same part of a data set is one more."""
+    pairs = zip(reversed(file.parts[:-1]), reversed(path.parts[:-1]), strict=False)
+    folders = takewhile(lambda pair: _normal(pair[0]) == pair[1], pairs)
+    return sum(1 for _ in folders) + (_part(path) is not None and _part(file) == _part(path))
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(_normal(name).replace("\\", "/"))
+
+
+def _part(path: PurePath) -> str | None:
+    """Return the part of a data set that the folders of a path name, ``val`` for ``val2017``, or None."""
+    found = [match[1].lower() for folder in path.parts[:-1] if (match := _PART.match(folder))]
+    return found[-1] if found else None
+
+
+def _normal(name: str) -> str:
+    """Return a name in one Unicode form: systems write accents in two ways that look alike."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))

@@ -1,0 +1,159 @@
+"""Reads the content of annotation files and checks what is in them, with errors that name file and entry."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from s4former.config.errors import DataError
+from s4former.data.annotations.shapes import Points
+
+_FARTHEST = (
+    1e7  # no image is that wide; larger numbers are no pixel coordinates, and sums of them lose pixels
+)
+
+
+def load_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path} is not complete JSON: {error.msg} in line {error.lineno}; "
+            "was it cut off while it was copied? Export it again"
+        ) from error
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"cannot read the annotation file {path}: {error}") from error
+
+
+def files_below(path: Path, *endings: str) -> list[Path]:
+    """Return a file itself, or the files with these endings below a folder, but no hidden ones."""
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in endings
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.is_file()
+    )
+
+
+def only_file(path: Path, ending: str) -> Path:
+    """Return a file itself, or the only one with this ending in a folder.
+
+    Raises:
+        DataError: If the folder holds none or several.
+    """
+    files = files_below(path, ending)
+    if len(files) != 1:
+        found = ", ".join(str(file.relative_to(path)) for file in files[:3]) or "none"
+        raise DataError(
+            f"{path}: expected one annotation file that ends in {ending}, found {found}"
+            f"{' and more' if len(files) > 3 else ''}; give the path of the file"
+        )
+    return files[0]
+
+
+def entries(value: Any, where: str) -> list[dict[str, Any]]:
+    """Return a list of records.
+
+    Raises:
+        DataError: If it is something else.
+    """
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f"{where}: expected a list of records {{...}}, got {_short(value)}")
+    return value
+
+
+def text(value: Any, where: str, what: str) -> str:
+    """Return a text that is not empty, without white space around it; a whole number is one, too.
+
+    Raises:
+        DataError: If it is something else; ``what`` says what was expected.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: expected {what}, got {_short(value)}")
+    return value.strip()
+
+
+def number(value: Any, where: str, what: str) -> float:
+    """Return a coordinate, length or angle, which texts may hold.
+
+    Raises:
+        DataError: If it is no finite number or too large; ``what`` says what it should be.
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if isinstance(value, bool) or not abs(found) <= _FARTHEST:
+        raise DataError(f"{where}: expected a number for {what}, got {_short(value)}")
+    return found
+
+
+def size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
+    """Return an image's height and width as an entry gives them; None if it doesn't.
+
+    Raises:
+        DataError: If they are no sizes.
+    """
+    if height is None or width is None:
+        return None
+    found = number(height, where, "the image's height"), number(width, where, "the image's width")
+    if not all(value >= 1 and value == int(value) for value in found):
+        raise DataError(f"{where}: expected the image's height and width in pixels, got {height} and {width}")
+    return int(found[0]), int(found[1])
+
+
+def points(value: Any, where: str) -> Points:
+    """Return a list of [x, y] as an array.
+
+    Raises:
+        DataError: If it is something else, or a coordinate is no finite number.
+    """
+    try:
+        found = np.array(value, dtype=float).reshape(-1, 2) if not value else np.array(value, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        found = np.zeros(0)
+    if found.ndim != 2 or found.shape[1] != 2:
+        raise DataError(f"{where}: expected points as [x, y], got {_short(value)}")
+    wrong = ~(np.abs(found) <= _FARTHEST)  # also true for NaN
+    if wrong.any():
+        raise DataError(f"{where}: {found[wrong][0]} is no coordinate of a point; draw the shape again")
+    return found
+
+
+def runs(counts: Iterable[Any], total: int, where: str) -> Bool[np.ndarray, " n"]:
+    """Return pixels from lengths of runs that are off and on in turn, off first.
+
+    Raises:
+        DataError: If the lengths don't add up to ``total``.
+    """
+    try:
+        lengths = np.array([int(count) for count in counts], dtype=np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where}: run lengths are whole numbers: {error}") from error
+    if (lengths < 0).any() or (lengths > total).any() or lengths.sum() != total:
+        raise DataError(
+            f"{where}: the run lengths add up to {lengths.sum()} pixels, the mask has {total}; "
+            "export it again"
+        )
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

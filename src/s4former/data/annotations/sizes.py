@@ -1,0 +1,36 @@
+"""The size of an image as viewers show it, without decoding it where that can be helped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import ExifTags
+from PIL import Image as PilImage
+
+from s4former.config.errors import DataError
+from s4former.data.sources.raster import UNREADABLE, is_plain, load_upright, read_values
+
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+
+
+def displayed_size(path: Path, channels: int) -> tuple[int, int]:
+    """Return an image's height and width after its EXIF rotation.
+
+    Args:
+        path: The file.
+        channels: How many channels it has, which tells what is an axis of channels in arrays and TIFF files.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    if not is_plain(path, channels):
+        height, width = read_values(path, channels).shape[:2]
+        return height, width
+    try:
+        with PilImage.open(path) as picture:
+            turned = picture.getexif().get(ExifTags.Base.Orientation) in _TURNED
+            upright = load_upright(picture) if turned else picture
+            return upright.height, upright.width
+    except UNREADABLE as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error
+        raise DataError(f"cannot read the image {path}: {reason}") from error

@@ -1,0 +1,231 @@
+"""Several processes that train one run together: joining them, and making them agree.
+
+Whoever starts them says so in the environment, as torchrun does: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR
+and MASTER_PORT. Process 0 alone writes and speaks. All of them stop together: what goes wrong in one is
+raised in all, at the same place.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from timm.layers.drop import DropPath
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from s4former.config.errors import UserError
+from s4former.methods import Method
+from s4former.ops import across
+
+T = TypeVar("T")
+_PATIENCE = timedelta(minutes=30)
+
+
+def join() -> None:
+    """Join the processes that this one was started with, if any and if that was not done before.
+
+    Raises:
+        UserError: If the environment names other processes but not how to meet them.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        return
+    unsaid = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if unsaid:
+        raise UserError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']} asks for several processes, but {', '.join(unsaid)} is "
+            "not set; start them with torchrun or tools/dist_train.sh, or unset WORLD_SIZE"
+        )
+    with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpus else "gloo", timeout=_PATIENCE)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Return the device of this process: alone the one asked for, else a GPU of its own, or the CPU.
+
+    Raises:
+        UserError: If there are more processes on this machine than GPUs, or one device is asked for by all.
+    """
+    if across.world_size() == 1 or device.type == "cpu":
+        return device
+    index = int(os.environ.get("LOCAL_RANK", across.rank()))
+    if device.type != "cuda" or device.index is not None:
+        raise UserError(f"device={device} is one device for all processes; type device=cuda or device=cpu")
+    if index >= torch.cuda.device_count():
+        raise UserError(
+            f"process {index} of this machine needs a GPU of its own, but there are "
+            f"{torch.cuda.device_count()}; start fewer processes, which changes nothing else as batch sizes "
+            "are global, or type device=cpu"
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def synchronize_layers(network: nn.Module, device: torch.device) -> None:
+    """Let the layers of a network that depend on the batch know the global one, in place; alone, they do.
+
+    These are batch norms, and layers that leave out what torch's generator draws.
+    """
+    if across.world_size() == 1:
+        return
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            shared = _synchronized(child, device)
+            if shared is not child:
+                setattr(parent, name, shared)
+
+
+def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
+    if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call,no-any-return]
+    if isinstance(layer, nn.BatchNorm2d):
+        return GlobalBatchNorm2d.of(layer)
+    if isinstance(layer, nn.Dropout2d):
+        return GlobalDropout2d(layer.p).train(layer.training)
+    if isinstance(layer, DropPath):
+        return GlobalDropPath(layer.drop_prob, layer.scale_by_keep).train(layer.training)
+    return layer
+
+
+class GlobalDropout2d(nn.Dropout2d):
+    """Leaves out the channels that it would leave out of the global batch."""
+
+    def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """Leave out whole channels, in training."""
+        return across.drop(x, self.p, (x.shape[1], 1, 1)) if self.training and self.p else x
+
+
+class GlobalDropPath(DropPath):
+    """Skips the branches that it would skip for the global batch."""
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """Skip a branch of some images, in training."""
+        if not self.training or not self.drop_prob:
+            return x
+        return across.drop(x, self.drop_prob, (1,) * (x.ndim - 1), self.scale_by_keep)
+
+
+class GlobalBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm over the images of all processes, where torch's own has no kernel."""
+
+    @classmethod
+    def of(cls, norm: nn.BatchNorm2d) -> GlobalBatchNorm2d:
+        """Return one with the weights, statistics and settings of ``norm``."""
+        if norm.momentum is None or not (norm.affine and norm.track_running_stats):
+            raise UserError(f"{norm} cannot be shared by several processes; it needs weights and a momentum")
+        new = cls(norm.num_features, norm.eps, norm.momentum)
+        new.load_state_dict(norm.state_dict())
+        return new.train(norm.training)
+
+    def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """Normalize: in training with the statistics of the global batch, else with the running ones."""
+        if not self.training:
+            return super().forward(x)
+        cast(Tensor, self.num_batches_tracked).add_(1)
+        running = cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
+        return across.batch_norm(x, self.weight, self.bias, *running, cast(float, self.momentum), self.eps)
+
+
+def wrap(method: Method) -> nn.Module:
+    """Return what to call for a step: the method, whose gradients become the mean over processes."""
+    if across.world_size() == 1:
+        return method
+    with warnings.catch_warnings():
+        # From torch 2.14 on the first option is to have another name, which earlier ones don't know.
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(method, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def averaged(scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean over processes of each scalar, without gradients: its value for the global batch."""
+    if across.world_size() == 1:
+        return dict(scalars)
+    mine = torch.stack([value.detach().float() for value in scalars.values()])
+    return dict(zip(scalars, across.total(mine) / across.world_size(), strict=True))
+
+
+def any_process(mine: bool) -> bool:
+    """Return whether it is so in any process."""
+    if across.world_size() == 1:
+        return mine
+    return bool(across.total(torch.tensor(int(mine))))
+
+
+def gathered(mine: T) -> list[T]:
+    """Return what each process gave, in their order."""
+    if across.world_size() == 1:
+        return [mine]
+    given: list[Any] = [None] * across.world_size()
+    dist.all_gather_object(given, mine)
+    return given
+
+
+def require_same(what: str, mine: str) -> None:
+    """Make sure that all processes have the same ``mine``.
+
+    Raises:
+        UserError: If not.
+    """
+    if len(set(gathered(mine))) > 1:
+        raise UserError(f"{what} differs between the processes; give every machine the same files")
+
+
+@contextmanager
+def agreed() -> Iterator[None]:
+    """Raise at the end of the block, in every process, what was raised inside it in any.
+
+    Nothing in the block may wait for other processes.
+    """
+    if across.world_size() == 1:
+        yield
+        return
+    own: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        own = error
+    if any_process(own is not None):
+        errors = gathered(_portable(own))
+        raise own or next(error for error in errors if error is not None)
+
+
+def _portable(error: Exception | None) -> Exception | None:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception may hold anything
+        return RuntimeError(f"in process {across.rank()}: {type(error).__name__}: {error}")
+    return error
+
+
+def from_main(function: Callable[[], T]) -> T:
+    """Return what ``function`` returns in process 0, which alone calls it, or raise what it raises."""
+    result: T | None = None
+    with agreed():
+        if across.rank() == 0:
+            result = function()
+    return cast(T, gathered(result)[0])
+
+
+def together(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items that each process has, as many in each; failing to get one fails in all."""
+    while True:
+        with agreed():
+            item = next(items, None)
+        if item is None:
+            return
+        yield item

@@ -1,0 +1,93 @@
+"""Whole trained networks, from our folders or from checkpoints in the S4Former authors' layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from torch import Tensor
+
+from s4former.config.errors import UserError
+from s4former.engine.predict import CARD, WEIGHTS, Model, model_folder
+from s4former.models.config import ModelConfig
+from s4former.models.keys import Network, convert_authors_checkpoint
+from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.models.weight_files import read_state
+
+_AUXILIARY = "auxiliary_heads."
+
+
+def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str, ViTSegmenter]:
+    """Return the networks that a path holds, by name, without auxiliary heads: the deployed one comes last.
+
+    Args:
+        path: A run folder, a model folder or a model file; or the authors' checkpoint, whose student and
+            teacher are both returned.
+        model: The architecture of a checkpoint, which does not know its own; our models bring theirs.
+        num_classes: Number of classes of a checkpoint.
+
+    Raises:
+        UserError: If nothing is there, or not what the config says.
+    """
+    if is_own(path):
+        own = Model.load(path, "cpu")
+        assert isinstance(own.network, ViTSegmenter)
+        return {own.card.network: own.network}
+    networks = {}
+    for name, state in _checkpoint_states(path).items():
+        with_auxiliary = any(key.startswith(_AUXILIARY) for key in state)
+        config = model if with_auxiliary else model.model_copy(update={"auxiliary_taps": ()})
+        network = rebuild_segmenter(config, num_classes, state)
+        network.drop_auxiliary_heads()
+        networks[name] = network.eval()
+    return networks
+
+
+def start_from(student: ViTSegmenter, path: Path) -> None:
+    """Load a trained network into a student, heads included; auxiliary heads only if they are there.
+
+    Of the authors' checkpoints it is the student, which is what goes on learning.
+
+    Raises:
+        UserError: If nothing is there, or it is another network than the student.
+    """
+    if is_own(path):
+        state = Model.load(path, "cpu").network.state_dict()
+    else:
+        state = next(iter(_checkpoint_states(path).values()))
+    wanted = student.state_dict()
+    missing = [key for key in wanted if key not in state and not key.startswith(_AUXILIARY)]
+    wrong = [key for key, value in state.items() if key not in wanted or wanted[key].shape != value.shape]
+    if missing or wrong:
+        raise UserError(
+            f"{path} is not a network like the one in the config: {len(missing)} tensors are missing "
+            f"({', '.join(missing[:3]) or 'none'}) and {len(wrong)} have no place or another shape "
+            f"({', '.join(wrong[:3]) or 'none'}). Its backbone alone is model.pretrained={path}"
+        )
+    student.load_state_dict(dict(state), strict=False)
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a path is a run or model of this package, complete or not."""
+    return path.is_dir() or (path.name == WEIGHTS and (path.parent / CARD).is_file())
+
+
+def _checkpoint_states(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Return the networks of a checkpoint in the authors' layout, in our names."""
+    if not path.is_file():
+        here = [
+            str(folder) for folder in (path.parent, path.parent.parent) if (folder / "run.json").is_file()
+        ]
+        hint = f"; a run is given by its folder, {here[0]}" if here else ""
+        raise UserError(f"there is no {path}; expected a run folder, a model folder or a checkpoint{hint}")
+    if path.parent.name == "checkpoint" and (path.parent / "index.json").is_file():
+        model_folder(path.parent.parent)  # says so if the run has no model yet
+        raise UserError(f"{path} is a state to resume from; give the run's folder, {path.parent.parent}")
+    state = read_state(path)
+    found = {}
+    for name in get_args(Network):
+        try:
+            found[name] = convert_authors_checkpoint(state, name)
+        except UserError:  # it holds no such network
+            continue
+    return found or {"student": convert_authors_checkpoint(state)}

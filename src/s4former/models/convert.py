@@ -1,0 +1,106 @@
+"""Rewriting weight files of any known key style as safetensors under timm's names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from s4former.config.errors import UserError
+from s4former.config.override import validated
+from s4former.config.record import write_atomically
+from s4former.models.backbones import ViTBackbone
+from s4former.models.config import ModelConfig
+from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
+from s4former.models.mit import MiTBackbone
+from s4former.models.segmenter import create_backbone
+from s4former.models.weight_files import read_state
+from s4former.models.weights import NamedWeights, load_backbone_weights, name_weights
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written.
+
+    Attributes:
+        style: Whose names the tensors carried.
+        tensors: Number of tensors written.
+        parameters: Number of values in them.
+        left_out: Number of tensors that belong to no backbone: heads, classifiers, mask tokens.
+        fits: Names for model.backbone that the new file fits, the likeliest first.
+    """
+
+    style: str
+    tensors: int
+    parameters: int
+    left_out: int
+    fits: tuple[str, ...]
+
+
+def convert_weights(
+    source: Path, out: Path, backbone: str | None = None, *, force: bool = False
+) -> Conversion:
+    """Write the backbone in a weight file as safetensors, by timm's names or, for a MiT, the official.
+
+    Values, their precision and the patch grid of the positions stay as they are.
+
+    Args:
+        source: A file in any known key style; it is never changed.
+        out: A ``.safetensors`` file.
+        backbone: A name for model.backbone that the weights have to fit; none: whichever they do fit.
+        force: Replace ``out`` if it exists.
+
+    Raises:
+        UserError: If ``source`` can't be read or does not fit, or ``out`` is not to be written.
+    """
+    _require_new(source, out, force)
+    state = read_state(source)
+    named = name_weights(state, str(source))
+    tensors = {key: value for key, value in named.tensors.items() if not outside_of_vit(key)}
+    fits = named.fitting()
+    if backbone is not None:
+        network = _build(backbone, named)
+        load_backbone_weights(network, source)
+        fits = (backbone, *(name for name in fits if name != backbone))
+    elif fits:
+        network = _build(fits[0], named)
+    else:
+        network = None
+    if isinstance(network, ViTBackbone):
+        given = tensors["pos_embed"].dtype
+        fit_positions(tensors, network, "bilinear", str(source))
+        tensors = {key: value.to(given) if key == "pos_embed" else value for key, value in tensors.items()}
+    written = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+    write_atomically(out, lambda temporary: temporary.write_bytes(save(written)))
+    return Conversion(
+        style=named.style,
+        tensors=len(written),
+        parameters=sum(value.numel() for value in written.values()),
+        left_out=named.outside + len(named.tensors) - len(tensors),
+        fits=fits,
+    )
+
+
+def _require_new(source: Path, out: Path, force: bool) -> None:
+    if out.suffix != ".safetensors":
+        raise UserError(f"the new file is safetensors: give it a name like {out.with_suffix('.safetensors')}")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"{out} is the file to convert, and that stays as it is; choose another name")
+    if out.exists() and not force:
+        raise UserError(f"{out} exists; choose another name, or replace it with --force")
+
+
+def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:
+    """Return the backbone with the patch grid of the file, so that converting interpolates nothing."""
+    data: dict[str, Any] = {"backbone": backbone}
+    sizes, grid = vit_sizes(named.tensors), native_grid(named.tensors)
+    if backbone.startswith("mit"):
+        data |= {"head": "segformer"}
+    elif sizes and grid:
+        image_size = [side * sizes.patch for side in grid]
+        data |= {"image_size": image_size, "norm_taps": "norm.weight" in named.tensors}
+    with torch.random.fork_rng(devices=[]):
+        return create_backbone(validated(ModelConfig, data, "--backbone"))

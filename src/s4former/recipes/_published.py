@@ -1,0 +1,78 @@
+"""What the recipes of published data sets share: two networks with their optimizers, and three methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Literal, get_args
+
+from s4former.data.config import DataConfig
+from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.optim import OptimizerConfig
+from s4former.engine.run import Run
+from s4former.methods.base import MethodConfig
+from s4former.methods.mean_teacher import MeanTeacherConfig
+from s4former.methods.s4former import S4FormerConfig
+from s4former.methods.supervised import SupervisedConfig
+from s4former.models.config import ModelConfig
+from s4former.models.presets import segformer, setr
+
+Network = Literal["setr", "segformer"]
+MethodName = Literal["supervised", "mean_teacher", "s4former"]
+Recipe = Callable[[], Run]
+
+_SHUFFLED_PIXELS = 128
+"""Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
+
+
+def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
+    """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
+    return {
+        ".".join(part for part in (split, "" if network == "setr" else network, method) if part): partial(
+            make, split, network, method
+        )
+        for split in splits
+        for network in get_args(Network)
+        for method in get_args(MethodName)
+    }
+
+
+def published_run(
+    data: DataConfig, evaluate: EvaluateConfig, network: Network, method: MethodName, steps: int
+) -> Run:
+    """Return a run with the published network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
+
+    Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
+    **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
+    """
+    return Run(
+        steps=steps,
+        evaluate_every=1150,
+        save_every=1150,
+        log_every=50,
+        data=data,
+        model=_model(network, data.crop[0]),
+        method=_method(network, method),
+        optimizer=_optimizer(network),
+        evaluate=evaluate,
+    )
+
+
+def _model(network: Network, crop: int) -> ModelConfig:
+    return setr("deit_base_patch16_224", crop) if network == "setr" else segformer(4)
+
+
+def _method(network: Network, method: MethodName) -> MethodConfig:
+    if method == "supervised":
+        return SupervisedConfig()
+    if method == "mean_teacher":
+        return MeanTeacherConfig()
+    return S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32))
+
+
+def _optimizer(network: Network) -> OptimizerConfig:
+    if network == "setr":
+        return OptimizerConfig(name="sgd", lr=1e-3, head_lr_factor=10, floor_lr=1e-4)
+    return OptimizerConfig(
+        name="adamw", lr=6e-5, head_lr_factor=10, weight_decay=0.01, power=1.0, warmup_steps=1500
+    )

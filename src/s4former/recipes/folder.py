@@ -1,0 +1,192 @@
+"""Your own data set: a run made for what a ``dataset.yaml`` holds, with every choice written out.
+
+Run      s4former init IMAGES --masks MASKS     looks at the files and writes dataset.yaml
+         s4former train dataset.yaml            trains; any field can be changed, as in steps=4000
+Expect   what your data give; the run prints its speed, the time that is left and scores on val
+Data     a dataset.yaml, see docs/your_own_data.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from s4former.data.annotations.sizes import displayed_size
+from s4former.data.config import DataConfig
+from s4former.data.dataset_file import read_dataset_file
+from s4former.data.sources.dataset import DatasetSource
+from s4former.data.statistics import spread
+from s4former.engine.device import resolve_device
+from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.optim import OptimizerConfig
+from s4former.engine.run import Run
+from s4former.methods import MethodConfig
+from s4former.methods.s4former import S4FormerConfig
+from s4former.methods.supervised import SupervisedConfig
+from s4former.models.config import ModelConfig
+
+_BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
+_SHUFFLE_BLOCK = 4
+_SIDE = _PATCH * _SHUFFLE_BLOCK
+_SMALLEST, _LARGEST_ON_CPU, _LARGEST = 2 * _SIDE, 4 * _SIDE, 8 * _SIDE
+_WHOLE = 1024
+_SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided and why, in a sentence, and the field that it is about; none: it is a fact."""
+
+    text: str
+    field: str | None = None
+
+
+def data_config(path: Path) -> DataConfig:
+    """Return the source that a ``dataset.yaml`` describes; no image is looked at.
+
+    Raises:
+        DataError: If the file cannot be read or does not make sense.
+    """
+    file = read_dataset_file(path)
+    return DataConfig(
+        source="dataset",
+        root=str(path.parent),
+        dataset=path.name,
+        channels=file.channels,
+        value_range=file.value_range,
+        **({"display_channels": file.display} if file.display else {}),
+    )
+
+
+def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
+    """Return the run for a ``dataset.yaml``, and what was decided.
+
+    Crop and protocol follow from the sizes of the images and from the device, batches and steps from how many
+    images there are, the method from whether any is unlabeled.
+
+    Raises:
+        DataError: If the data set lacks something.
+    """
+    config = data_config(path)
+    source = DatasetSource(config)
+    file = source.file
+    sizes = _sizes(source)
+    on_cpu = resolve_device("auto") == "cpu"
+    crop = _crop(sizes, _LARGEST_ON_CPU if on_cpu else _LARGEST)
+    enlarged = crop if _typical_short_side(sizes) < _SMALLEST else None
+    labeled, unlabeled, val = len(source.labeled), len(source.unlabeled), len(source.val)
+    batch = 4 if on_cpu else 8
+    steps = steps_for(labeled, batch)
+    method: MethodConfig = _s4former(steps) if unlabeled else SupervisedConfig()
+    longest = max(max(size) for size in sizes)
+    mode = "slide" if longest > _WHOLE else "whole"
+    run = Run(
+        steps=steps,
+        evaluate_every=max(1, steps // 5) if val else 0,
+        save_every=max(1, steps // 10),
+        data=config.model_copy(
+            update={
+                "crop_size": crop,
+                "short_side": enlarged,
+                "labeled_batch_size": batch,
+                "unlabeled_batch_size": batch,
+            }
+        ),
+        model=_model(file.channels, file.mean, file.std),
+        method=method,
+        optimizer=OptimizerConfig(
+            name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
+        ),
+        evaluate=EvaluateConfig(part="val", mode=mode, short_side=enlarged),
+    )
+    counts = f"{labeled} labeled, {unlabeled} unlabeled, {val} val and {len(source.test)} test images"
+    device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
+    decisions = [
+        *map(Decision, source.notes),
+        Decision(f"data: {counts}, {len(source.classes)} classes ({_few(source.classes.names)})"),
+        Decision(
+            f"data.crop_size={crop}: shorter sides are {_typical_short_side(sizes)} pixels as a rule, and "
+            f"the largest crop on {device} is {largest}",
+            "data.crop_size",
+        ),
+        Decision(f"data.labeled_batch_size={batch}: as on {device}", "data.labeled_batch_size"),
+        Decision(f"steps={steps}: for {labeled} labeled images", "steps"),
+        _about_method(unlabeled),
+        Decision(
+            f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
+            "a network type model.pretrained=FILE, or none to start from random weights",
+            "model.pretrained",
+        ),
+    ]
+    if enlarged:
+        decisions.append(
+            Decision(f"data.short_side={enlarged}: images are small, so they are enlarged", "data.short_side")
+        )
+    if mode == "slide":
+        decisions.append(
+            Decision(f"evaluate.mode=slide: the longest side is {longest} pixels", "evaluate.mode")
+        )
+    if not val:
+        decisions.append(
+            Decision(f"no val: nothing will tell how good the model is; add val to {path} to know")
+        )
+    return run, decisions
+
+
+def steps_for(labeled: int, batch: int) -> int:
+    """Return 40 rounds over the labeled images in steps, rounded to 500, at least 1000 and at most 20,000."""
+    return min(20_000, max(1000, 500 * round(40 * labeled / batch / 500)))
+
+
+def _sizes(source: DatasetSource) -> list[tuple[int, int]]:
+    """Return height and width of some labeled images; only their headers are read."""
+    chosen = [source.image_file(id, "labeled") for id in spread(source.labeled, _SAMPLE)]
+    return [displayed_size(file, source.file.channels) for file in chosen]
+
+
+def _typical_short_side(sizes: Sequence[tuple[int, int]]) -> int:
+    return int(median(min(size) for size in sizes))
+
+
+def _crop(sizes: Sequence[tuple[int, int]], largest: int) -> int:
+    """Return the side of the training crop: as much of an image as fits, in whole blocks of patches."""
+    return min(largest, max(_SMALLEST, _typical_short_side(sizes) // _SIDE * _SIDE))
+
+
+def _s4former(steps: int) -> S4FormerConfig:
+    return S4FormerConfig(
+        ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
+        ema_warmup_steps=99,
+        unlabeled_ramp_steps=steps // 4,
+        shuffle_block=_SHUFFLE_BLOCK,
+    )
+
+
+def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> ModelConfig:
+    given: dict[str, Any] = {name: value for name, value in (("mean", mean), ("std", std)) if value}
+    return ModelConfig(
+        backbone=_BACKBONE,
+        pretrained="hub",
+        taps=(10,),
+        head="linear",
+        frozen_blocks=6 if channels == 3 else 0,
+        channels=channels,
+        **given,
+    )
+
+
+def _about_method(unlabeled: int) -> Decision:
+    if unlabeled:
+        return Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method")
+    return Decision(
+        "method=supervised: there is no unlabeled image; add a folder of images without masks as "
+        "`unlabeled: {images: DIR}` to learn from them too",
+        "method",
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:8])} and {len(names) - 8} more"

@@ -1,0 +1,163 @@
+"""One process and two give the same losses and weights, for every method and every way to count pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from test_methods import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
+from torch import Tensor
+
+from processes import run_processes
+from s4former.engine import distributed
+from s4former.engine.device import seed_layers
+from s4former.methods import config_class, method_names
+from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
+from s4former.ops import across
+from s4former.types import Batch, LabeledBatch, Segmenter, UnlabeledBatch
+
+STEPS = 3
+COUNT = 4
+
+
+def variants() -> dict[str, dict[str, Any]]:
+    """Settings in which images of a batch meet, or pixels of a batch are counted."""
+    return {
+        "default": {},
+        "counted": {"labeled_divisor": "valid", "unlabeled_divisor": "valid", "pasa_pass": "mixed"},
+        "kl": {"ncr_mode": "kl", "cutmix_per": "batch", "cutmix_probability": 1.0},
+        "as_released": {"as_released": True},
+        "supervised_batch": {},
+        "segformer": {},  # with layers that draw from torch's generator
+    }
+
+
+def cases() -> list[tuple[str, str]]:
+    """Return every method with every variant that it has a knob for."""
+    return [
+        (name, variant)
+        for name in method_names()
+        for variant, changes in variants().items()
+        if not changes or changes.keys() & config_class(name).model_fields.keys()
+    ]
+
+
+def tiny_segformer() -> Segmenter:
+    """Return a SegFormer whose every step skips branches and leaves out channels."""
+    sizes = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 2, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
+    config = ModelConfig(
+        backbone="mit",
+        custom_mit=sizes,
+        taps=(0, 1, 2, 3),
+        head="segformer",
+        head_channels=8,
+        drop_path=0.3,
+    )
+    network = build_segmenter(config, NUM_CLASSES, seed=0)
+    assert any(isinstance(part, torch.nn.Dropout2d) and part.p > 0 for part in network.modules())
+    return network
+
+
+def share(batch: Batch, rank: int, world_size: int) -> Batch:
+    """Return one process's part of a batch."""
+    part = slice(COUNT * rank // world_size, COUNT * (rank + 1) // world_size)
+    labeled = LabeledBatch(batch.labeled.images[part], batch.labeled.labels[part], batch.labeled.valid[part])
+    if batch.unlabeled is None:
+        return Batch(labeled, None, batch.key)
+    unlabeled = UnlabeledBatch(
+        batch.unlabeled.weak[part],
+        tuple(view[part] for view in batch.unlabeled.strong),
+        batch.unlabeled.valid[part],
+    )
+    return Batch(labeled, unlabeled, batch.key)
+
+
+def uneven(batch: Batch) -> Batch:
+    """Give the first images more unknown pixels and more padding than the last, so that shares differ."""
+    assert batch.unlabeled is not None
+    batch.labeled.labels[0, :20] = 255
+    batch.unlabeled.valid[0, :, :10] = False
+    return batch
+
+
+def train(name: str, variant: str) -> dict[str, Tensor]:
+    """Train a method for a few steps with what process this is; return scalars, norms and all tensors."""
+    fields = config_class(name).model_fields
+    config = awake(name, **{key: value for key, value in variants()[variant].items() if key in fields})
+    student = tiny_segformer() if variant == "segformer" else tiny_student()
+    distributed.synchronize_layers(student, torch.device("cpu"))
+    method = config.build(student).train()
+    step_of = distributed.wrap(method)
+    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.05)
+    record: dict[str, Tensor] = {}
+    for step in range(STEPS):
+        seed_layers(3, step)
+        batch = uneven(random_batch(step, COUNT, size=64 if variant == "segformer" else SIZE))
+        if variant == "supervised_batch":
+            batch = Batch(batch.labeled, None, batch.key)
+        out = step_of(share(batch, across.rank(), across.world_size()))
+        optimizer.zero_grad()
+        out.loss.backward()
+        gradients = [p.grad for p in method.parameters() if p.grad is not None]
+        record[f"{step}/norm"] = torch.nn.utils.get_total_norm(gradients)
+        scalars = distributed.averaged({"loss": out.loss.detach(), **out.scalars})
+        record |= {f"{step}/{key}": value for key, value in scalars.items()}
+        optimizer.step()
+        method.after_update(step)
+    return record | {f"state/{key}": value.clone() for key, value in method.state_dict().items()}
+
+
+_SCRIPT = """
+import torch
+from test_processes import cases, train
+from s4former.engine import distributed
+from s4former.ops import across
+torch.set_num_threads(1)
+distributed.join()
+records = {case: train(*case) for case in cases()}
+order = across.next_images(torch.tensor([10 * RANK, 10 * RANK + 1]))
+try:
+    across.next_images(torch.ones(1, requires_grad=True))
+    refused = False
+except ValueError:
+    refused = True
+records["exchange", ""] = {"order": order, "refused": torch.tensor(refused)}
+torch.save(records, Path(sys.argv[1]) / f"{RANK}.pt")
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], dict[str, Tensor]]]:
+    """What each of two processes got."""
+    folder = tmp_path_factory.mktemp("two")
+    run_processes(_SCRIPT, folder)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize(("name", "variant"), cases())
+def test_two_processes_train_as_one_does(
+    two: list[dict[tuple[str, str], dict[str, Tensor]]], name: str, variant: str
+) -> None:
+    with torch.random.fork_rng(devices=[]):
+        one = train(name, variant)
+    for record in (process[name, variant] for process in two):
+        assert record.keys() == one.keys()
+        for key, value in one.items():
+            assert torch.allclose(record[key].to(value.dtype), value, rtol=1e-5, atol=1e-5), key
+
+
+@pytest.mark.parametrize(("name", "variant"), cases())
+def test_networks_are_the_same_bits_in_both_processes(
+    two: list[dict[tuple[str, str], dict[str, Tensor]]], name: str, variant: str
+) -> None:
+    ours, theirs = (process[name, variant] for process in two)
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+def test_the_next_image_is_that_of_the_global_batch_and_takes_no_gradient(
+    two: list[dict[tuple[str, str], dict[str, Tensor]]],
+) -> None:
+    orders = [record["exchange", ""]["order"].tolist() for record in two]
+    assert orders == [[1, 10], [11, 0]]
+    assert all(record["exchange", ""]["refused"] for record in two)

@@ -1,0 +1,160 @@
+"""Trained networks from files of weights alone, in our layout and in the authors'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
+from torch import Tensor
+
+from s4former.config.errors import UserError
+from s4former.models.checkpoints import load_authors_checkpoint, segmenter_from_checkpoint
+from s4former.models.config import CustomMiT, ModelConfig
+from s4former.models.segmenter import ViTSegmenter, build_segmenter
+
+AUXILIARY: Any = {"auxiliary_taps": (0, 2)}
+IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def authors(network: ViTSegmenter, ending: str = "") -> dict[str, Tensor]:
+    """Its tensors by the names that the authors' code gives them."""
+    named = {}
+    for name, value in network.state_dict().items():
+        part, _, rest = name.partition(".")
+        if part == "backbone":
+            rest = rest.replace("blocks.", "layers.").replace("patch_embed.proj", "patch_embed.projection")
+            rest = rest.replace("norm1", "ln1").replace("norm2", "ln2").replace("mlp.fc1", "ffn.layers.0.0")
+            rest = rest.replace("mlp.fc2", "ffn.layers.1").replace("attn.proj", "attn.attn.out_proj")
+            rest = rest.replace("attn.qkv.", "attn.attn.in_proj_")
+        else:
+            part = {"head": "decode_head", "auxiliary_heads": "auxiliary_head"}[part]
+            number, _, tail = rest.partition(".")
+            if part == "auxiliary_head":
+                part, rest = f"{part}.{number}", tail
+            rest = rest.replace("classifier.", "conv_seg.")
+            if rest.startswith("stages."):
+                _, index, layer, leaf = rest.split(".")
+                rest = f"up_convs.{index}.0.{ {'conv': 'conv', 'norm': 'bn'}[layer] }.{leaf}"
+        named[f"{part}{ending}.{rest}"] = value
+    return named
+
+
+def save_as_released(path: Path, state: dict[str, Tensor]) -> Path:
+    torch.save({"meta": {"CLASSES": ("a", "b"), "iter": 7}, "state_dict": state, "optimizer": {}}, path)
+    return path
+
+
+@pytest.fixture
+def student() -> ViTSegmenter:
+    return tiny(1, **AUXILIARY).eval()
+
+
+@pytest.fixture
+def released(student: ViTSegmenter, tmp_path: Path) -> Path:
+    """A checkpoint of a semi-supervised run: a student, and a teacher without auxiliary heads."""
+    return save_as_released(tmp_path / "iter.pth", authors(student) | authors(tiny(2), "_ema"))
+
+
+def assert_same(network: ViTSegmenter, expected: ViTSegmenter) -> None:
+    assert not network.training
+    with torch.no_grad():
+        torch.testing.assert_close(network(IMAGES), expected.eval()(IMAGES), rtol=0, atol=0)
+
+
+def test_student_and_teacher_of_the_authors(released: Path, student: ViTSegmenter) -> None:
+    config = tiny_config(**AUXILIARY, pretrained="nowhere.pth", frozen_blocks=3)
+    loaded = segmenter_from_checkpoint(config, NUM_CLASSES, released)
+    assert_same(loaded, student)
+    assert len(loaded.auxiliary_heads) == 2
+    teacher = segmenter_from_checkpoint(config, NUM_CLASSES, released, "teacher")
+    assert_same(teacher, tiny(2))
+    assert len(teacher.auxiliary_heads) == 0
+
+
+def test_a_config_without_auxiliary_heads(released: Path, student: ViTSegmenter) -> None:
+    loaded = segmenter_from_checkpoint(tiny_config(), NUM_CLASSES, released)
+    assert_same(loaded, student)
+    assert len(loaded.auxiliary_heads) == 0
+
+
+def test_the_state_dict_alone(released: Path, student: ViTSegmenter) -> None:
+    state = load_authors_checkpoint(released)
+    assert state.keys() == student.state_dict().keys()
+    tiny(0, **AUXILIARY).load_state_dict(state)
+    assert load_authors_checkpoint(released, "teacher").keys() == tiny(2).state_dict().keys()
+
+
+def test_a_supervised_run_has_no_teacher(student: ViTSegmenter, tmp_path: Path) -> None:
+    path = save_as_released(tmp_path / "sup.pth", authors(student))
+    with pytest.raises(UserError, match="holds no teacher in the authors' layout"):
+        load_authors_checkpoint(path, "teacher")
+
+
+def test_our_own_layout(tmp_path: Path) -> None:
+    network = tiny(3)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    config = tiny_config(**AUXILIARY)
+    assert_same(segmenter_from_checkpoint(config, NUM_CLASSES, tmp_path / "model.safetensors"), network)
+
+
+def test_positions_of_another_grid(released: Path) -> None:
+    wide = tiny_config(custom=SIZES.model_copy(update={"image_size": (16, 32)}))
+    loaded = segmenter_from_checkpoint(wide, NUM_CLASSES, released)
+    assert loaded.backbone.grid == (4, 8)
+    own = segmenter_from_checkpoint(tiny_config(), NUM_CLASSES, released)
+    images = torch.rand(1, 3, 16, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(images), own(images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_classes", "why"),
+    [
+        ({}, NUM_CLASSES + 1, r"2 of another shape: head.classifier.weight is \(3, 8, 1, 1\), the network's"),
+        ({"head_convs": 1}, NUM_CLASSES, r"unexpected: head.stages.1.conv.weight"),
+        ({"custom": SIZES.model_copy(update={"depth": 4}), "taps": (3,)}, NUM_CLASSES, r"12 missing: backb"),
+        (
+            {"custom": SIZES.model_copy(update={"embed_dim": 32})},
+            NUM_CLASSES,
+            r"of another shape: backbone.cls",
+        ),
+    ],
+)
+def test_another_network(released: Path, changes: Any, num_classes: int, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        segmenter_from_checkpoint(tiny_config(**changes), num_classes, released)
+
+
+@pytest.mark.parametrize("network", ["student", "teacher"])
+def test_a_segformer_of_the_authors(tmp_path: Path, network: Any) -> None:
+    config = ModelConfig(
+        backbone="mit",
+        custom_mit=CustomMiT(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)),
+        head="segformer",
+        head_channels=8,
+    )
+    own = build_segmenter(config, NUM_CLASSES, seed=0)
+    ending = {"student": "", "teacher": "_ema"}[network]
+    state = {}
+    for name, value in own.state_dict().items():
+        part, _, rest = name.partition(".")
+        if part == "head":
+            stem, _, last = rest.rpartition(".")
+            stem = stem.replace("projections.", "linear_c.").replace("classifier", "linear_pred")
+            stem = {"fuse": "linear_fuse.conv", "norm": "linear_fuse.bn"}.get(stem, stem)
+            rest = f"{stem}.proj.{last}" if stem.startswith("linear_c.") else f"{stem}.{last}"
+            rest = (
+                rest
+                if not rest.startswith("linear_c.")
+                else rest.replace(f"linear_c.{rest[9]}", f"linear_c{int(rest[9]) + 1}")
+            )
+        state[f"{ {'backbone': 'backbone', 'head': 'decode_head'}[part] }{ending}.{rest}"] = value
+    path = save_as_released(tmp_path / "segformer.pth", state)
+    loaded = segmenter_from_checkpoint(config, NUM_CLASSES, path, network)
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(images), own.eval()(images), rtol=0, atol=0)
