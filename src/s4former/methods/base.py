@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from s4former.config.base import Config
+from s4former.ops import across
 from s4former.ops.ema import update_teacher, warmed_decay
 from s4former.ops.losses import class_weights, cross_entropy
 from s4former.ops.pseudo import pseudo_labels
@@ -73,7 +74,8 @@ class Method(nn.Module, ABC):
         config = self.config
         if config.class_balance:
             known = labeled.labels[labeled.labels != IGNORE]
-            self.label_counts += torch.bincount(known, minlength=self.student.num_classes)
+            counts = torch.bincount(known, minlength=self.student.num_classes)
+            self.label_counts += across.total(counts)
         size = (labeled.images.shape[-2], labeled.images.shape[-1])
         features = self.student.encode(labeled.images)
         weights = self.class_weights
