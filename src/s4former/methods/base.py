@@ -46,6 +46,11 @@ class MethodConfig(Config, ABC):
     labeled_divisor: Literal["all", "valid"] = "all"
     """What the labeled loss is divided by: ``all`` pixels, as published, or only those with a label."""
 
+    @property
+    def least_steps(self) -> int:
+        """The steps that a run needs for every part of the method to take part."""
+        return 1
+
     @abstractmethod
     def build(self, student: Segmenter) -> Method:
         """Return the method that trains ``student``."""
@@ -144,6 +149,11 @@ class TeacherConfig(MethodConfig, ABC):
 
     unlabeled_divisor: Literal["all", "valid"] = "all"
     """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+
+    @property
+    def least_steps(self) -> int:
+        """One more than those that learn from the labeled images alone."""
+        return self.unlabeled_start_step + 1
 
 
 class TeacherMethod(Method, ABC):
