@@ -4,6 +4,9 @@
         --split 1_16 --seeds 0,1,2 --steps 600 --eval-split val --out benchmarks/results/camvid_1_16.json
     python benchmarks/camvid.py --data DIR --weights FILE --split 1_64 --ablation --out ...
 
+Fields that two methods share keep the recipe's values: ``mean_teacher`` has S4Former's CutMix here, and so is
+the ablation's row "mean teacher + CutMix".
+
 Each run lives in its own folder under --runs: a benchmark that was stopped goes on where it was, and finished
 runs are read, not repeated. ``last`` is the score after the last step; ``best`` is the highest score of the
 curve, chosen on the very images that are scored, and is printed to show how much such a choice flatters.
