@@ -195,6 +195,12 @@ def main() -> None:
     found = tables(summaries, title)
     for table in found:
         console.print(table)
+    evaluation = next(iter(configs.values()))["evaluate"]
+    protocol = (
+        "mIoU in percent from one confusion matrix over all images at their own size, "
+        + (f"windows of {evaluation['crop_size']}" if evaluation["mode"] == "slide" else "in one piece")
+        + f"; 'best' is the highest point of the curve, chosen on {chosen.eval_split} itself"
+    )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         chosen.out,
@@ -202,8 +208,7 @@ def main() -> None:
             "title": title,
             "date": time.strftime("%Y-%m-%d"),
             "torch": torch.__version__,
-            "protocol": "mIoU in percent from one confusion matrix over all images at their own size; "
-            f"'best' is the highest point of the curve, chosen on {chosen.eval_split} itself",
+            "protocol": protocol,
             "summary": summaries,
             "runs": collected,
             "configs": configs,
@@ -211,7 +216,7 @@ def main() -> None:
     )
     learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
     text = "\n\n".join(f"{table.title}\n\n{markdown(table)}" for table in found)
-    chosen.out.with_suffix(".md").write_text(text + "\n")
+    chosen.out.with_suffix(".md").write_text(f"{text}\n\nScores: {protocol}.\n")
 
 
 if __name__ == "__main__":
