@@ -44,7 +44,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--weights", required=True, help="the backbone's weights")
     parser.add_argument("--methods", default="supervised,mean_teacher,s4former")
     parser.add_argument("--ablation", action="store_true", help="compare S4Former's parts instead of methods")
-    parser.add_argument("--rows", help="only these rows of the ablation, comma-separated")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the ablation")
     parser.add_argument("--split", default="1_16", help="1_64, 1_32, 1_16, 1_8 or 1_4")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int)
@@ -59,8 +59,7 @@ def rows(chosen: argparse.Namespace) -> dict[str, list[str]]:
     """Return the overrides of each row of the table."""
     if not chosen.ablation:
         return {name: [f"method.name={name}"] for name in chosen.methods.split(",")}
-    wanted = chosen.rows.split(",") if chosen.rows else list(ABLATION)
-    return {name: ABLATION[name] for name in wanted}
+    return {name: ABLATION[name] for name in chosen.rows or ABLATION}
 
 
 def configured(chosen: argparse.Namespace, overrides: list[str], seed: int) -> Run:
