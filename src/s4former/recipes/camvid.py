@@ -3,9 +3,9 @@
 Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs/camvid
          method.name=supervised or mean_teacher for the baselines;
          data.labeled_split=splits/1_64/labeled.txt data.unlabeled_split=splits/1_64/unlabeled.txt: 6 labels
-Expect   in 600 steps on a CPU (short) mean teacher and S4Former equal supervised-only, about 60 mIoU at
-         1/16, and do not beat it: benchmarks/results/camvid_*.md; longer schedules on a GPU are not yet
-         measured
+Expect   in 600 steps on a CPU (short) mean teacher and S4Former only equal supervised-only at 1/16 (59
+         mIoU) and fall a little short of it at 1/64 (47 to 48): benchmarks/results/camvid_*.md; longer
+         schedules on a GPU are not yet measured
 Time     600 steps on one CPU core, precision=bfloat16: 4 minutes supervised, 6 S4Former, scoring apart
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
