@@ -4,6 +4,9 @@
         --split 1_16 --seeds 0,1,2 --steps 600 --eval-split val --out benchmarks/results/camvid_1_16.json
     python benchmarks/camvid.py --data DIR --weights FILE --split 1_64 --ablation --out ...
 
+Fields that two methods share keep the recipe's values: ``mean_teacher`` has S4Former's CutMix here, and so is
+the ablation's row "mean teacher + CutMix".
+
 Each run lives in its own folder under --runs: a benchmark that was stopped goes on where it was, and finished
 runs are read, not repeated. ``last`` is the score after the last step; ``best`` is the highest score of the
 curve, chosen on the very images that are scored, and is printed to show how much such a choice flatters.
@@ -41,7 +44,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--weights", required=True, help="the backbone's weights")
     parser.add_argument("--methods", default="supervised,mean_teacher,s4former")
     parser.add_argument("--ablation", action="store_true", help="compare S4Former's parts instead of methods")
-    parser.add_argument("--rows", help="only these rows of the ablation, comma-separated")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the ablation")
     parser.add_argument("--split", default="1_16", help="1_64, 1_32, 1_16, 1_8 or 1_4")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int)
@@ -56,8 +59,7 @@ def rows(chosen: argparse.Namespace) -> dict[str, list[str]]:
     """Return the overrides of each row of the table."""
     if not chosen.ablation:
         return {name: [f"method.name={name}"] for name in chosen.methods.split(",")}
-    wanted = chosen.rows.split(",") if chosen.rows else list(ABLATION)
-    return {name: ABLATION[name] for name in wanted}
+    return {name: ABLATION[name] for name in chosen.rows or ABLATION}
 
 
 def configured(chosen: argparse.Namespace, overrides: list[str], seed: int) -> Run:
@@ -192,6 +194,12 @@ def main() -> None:
     found = tables(summaries, title)
     for table in found:
         console.print(table)
+    evaluation = next(iter(configs.values()))["evaluate"]
+    protocol = (
+        "mIoU in percent from one confusion matrix over all images at their own size, "
+        + (f"windows of {evaluation['crop_size']}" if evaluation["mode"] == "slide" else "in one piece")
+        + f"; 'best' is the highest point of the curve, chosen on {chosen.eval_split} itself"
+    )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         chosen.out,
@@ -199,8 +207,7 @@ def main() -> None:
             "title": title,
             "date": time.strftime("%Y-%m-%d"),
             "torch": torch.__version__,
-            "protocol": "mIoU in percent from one confusion matrix over all images at their own size; "
-            f"'best' is the highest point of the curve, chosen on {chosen.eval_split} itself",
+            "protocol": protocol,
             "summary": summaries,
             "runs": collected,
             "configs": configs,
@@ -208,7 +215,7 @@ def main() -> None:
     )
     learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
     text = "\n\n".join(f"{table.title}\n\n{markdown(table)}" for table in found)
-    chosen.out.with_suffix(".md").write_text(text + "\n")
+    chosen.out.with_suffix(".md").write_text(f"{text}\n\nScores: {protocol}.\n")
 
 
 if __name__ == "__main__":

@@ -206,6 +206,11 @@ def test_two_runs_do_not_mix_in_a_folder(data: Path, tmp_path: Path) -> None:
         train(tiny_run(data, {"method.name": "supervised"}), tmp_path / "run", resume=True)
 
 
+def test_a_run_too_short_for_unlabeled_images_is_refused(data: Path) -> None:
+    with pytest.raises(UserError, match=r"takes at least 31; .* smaller method\.unlabeled_start_step"):
+        tiny_run(data, {"method.unlabeled_start_step": 30, "steps": 30})
+
+
 def test_a_folder_of_other_things_is_left_alone(data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for resume in (False, True):
@@ -235,16 +240,15 @@ class PoisonedConfig(MethodConfig):
     name: Literal["poisoned"] = "poisoned"
 
     def build(self, student: Segmenter) -> Method:
-        return Poisoned(student)
+        return Poisoned(self, student)
 
 
 class Poisoned(Method):
     views: ClassVar[Views] = Views()
     built: ClassVar[list[Method]] = []
 
-    def __init__(self, student: Segmenter) -> None:
-        super().__init__()
-        self.student = student
+    def __init__(self, config: PoisonedConfig, student: Segmenter) -> None:
+        super().__init__(config, student)
         self.weights: list[dict[str, torch.Tensor]] = []
         self.built.append(self)
 

@@ -216,3 +216,16 @@ def test_a_batch_without_unlabeled_images_is_supervised(name: str) -> None:
     method.train()
     supervised.train()
     assert torch.equal(method(alone).loss, supervised(alone).loss)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if "unlabeled_start_step" in config_class(name).model_fields]
+)
+def test_before_their_start_unlabeled_images_change_nothing(name: str) -> None:
+    """Nor do they cost a pass: the steps are supervised ones, class weights included."""
+    config = awake(name, unlabeled_start_step=2, class_balance=0.5)
+    supervised = config_class("supervised")(class_balance=0.5)
+    early, late = run(config), run(supervised)
+    assert equal(early[:2], late[:2])
+    assert not torch.equal(early[2], late[2])
+    assert config.least_steps == 3

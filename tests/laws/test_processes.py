@@ -26,6 +26,7 @@ def variants() -> dict[str, dict[str, Any]]:
     return {
         "default": {},
         "counted": {"labeled_divisor": "valid", "unlabeled_divisor": "valid", "pasa_pass": "mixed"},
+        "balanced": {"class_balance": 0.5, "unlabeled_start_step": 1},
         "kl": {"ncr_mode": "kl", "cutmix_per": "batch", "cutmix_probability": 1.0},
         "as_released": {"as_released": True},
         "supervised_batch": {},

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s4former.ops.losses import cross_entropy, negative_class_ranking
+from s4former.ops.losses import class_weights, cross_entropy, negative_class_ranking
 from s4former.types import IGNORE
 
 
@@ -130,3 +130,29 @@ def test_one_class_has_nothing_to_rank():
     student, teacher, labels = pixels(5, 1)
     with pytest.raises(ValueError, match="at least 2 classes"):
         negative_class_ranking(student, teacher, labels)
+
+
+def test_class_weights_of_a_small_case_by_hand():
+    counts = torch.tensor([900, 100, 0])
+    assert torch.equal(class_weights(counts, 0.0), torch.ones(3))
+    torch.testing.assert_close(class_weights(counts, 1.0)[:2], torch.tensor([1 / 1.8, 5.0]))
+    torch.testing.assert_close(class_weights(counts, 0.5)[:2], torch.tensor([1.0, 3.0]) / 1.2)
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=9).filter(any), st.floats(0, 1))
+def test_class_weights_are_finite_grow_with_rarity_and_are_1_for_the_mean_pixel(counts, power):
+    weights = class_weights(torch.tensor(counts), power)
+    shares = torch.tensor(counts) / sum(counts)
+    assert weights.isfinite().all()
+    torch.testing.assert_close((shares * weights).sum(), torch.tensor(1.0))
+    order = shares.argsort(descending=True)
+    assert (weights[order].diff() >= 0).all()
+
+
+def test_weighted_cross_entropy_is_a_weighted_sum_over_a_number_of_pixels():
+    student, _, labels = pixels(3, 4)
+    weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    expected = sum(
+        weights[c] * cross_entropy(student, labels.where(labels == c, IGNORE), "all") for c in range(4)
+    )
+    torch.testing.assert_close(cross_entropy(student, labels, "all", weights), expected)

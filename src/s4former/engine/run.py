@@ -75,6 +75,16 @@ class Run(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _unlabeled_images_take_part(self) -> Self:
+        if self.steps < self.method.least_steps:
+            raise ValueError(
+                f"steps={self.steps} end before method {self.method.name} learns from unlabeled images, "
+                f"which takes at least {self.method.least_steps}; give more steps or a smaller "
+                "method.unlabeled_start_step"
+            )
+        return self
+
     def resolved(self, before: Mapping[str, Any] | None = None) -> Run:
         """Return the run with each ``auto`` replaced by what it means on this machine.
 

@@ -7,16 +7,27 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from s4former.config.base import Config
+from s4former.ops import across
 from s4former.ops.ema import update_teacher, warmed_decay
-from s4former.ops.losses import cross_entropy
+from s4former.ops.losses import class_weights, cross_entropy
 from s4former.ops.pseudo import pseudo_labels
 from s4former.ops.schedules import ramp
-from s4former.types import Batch, Images, LabeledBatch, Mask, PseudoLabel, Segmenter, StepOutput, Views
+from s4former.types import (
+    IGNORE,
+    Batch,
+    Images,
+    LabeledBatch,
+    Mask,
+    PseudoLabel,
+    Segmenter,
+    StepOutput,
+    Views,
+)
 
 
 class MethodConfig(Config, ABC):
@@ -28,8 +39,17 @@ class MethodConfig(Config, ABC):
     auxiliary_weight: float = Field(0.4, ge=0)
     """Weight of each auxiliary head's loss on labeled images."""
 
+    class_balance: float = Field(0.0, ge=0, le=1)
+    """Power of a class's rarity among all labels seen so far in the weight of its pixels in cross entropies:
+    0 weighs all pixels alike, 0.5 by the inverse square root of the frequency, 1 all classes alike."""
+
     labeled_divisor: Literal["all", "valid"] = "all"
     """What the labeled loss is divided by: ``all`` pixels, as published, or only those with a label."""
+
+    @property
+    def least_steps(self) -> int:
+        """The steps that a run needs for every part of the method to take part."""
+        return 1
 
     @abstractmethod
     def build(self, student: Segmenter) -> Method:
@@ -44,7 +64,40 @@ class Method(nn.Module, ABC):
     """
 
     views: ClassVar[Views]
+    config: MethodConfig
     student: Segmenter
+    label_counts: Int[Tensor, " k"]
+
+    def __init__(self, config: MethodConfig, student: Segmenter) -> None:
+        super().__init__()
+        self.config = config
+        self.student = student
+        self.register_buffer("label_counts", torch.zeros(student.num_classes, dtype=torch.int64))
+
+    def labeled_loss(self, labeled: LabeledBatch) -> Float[Tensor, ""]:
+        """Cross entropy of the head and, weighted, of auxiliary heads: the term that all methods share."""
+        config = self.config
+        if config.class_balance:
+            known = labeled.labels[labeled.labels != IGNORE]
+            counts = torch.bincount(known, minlength=self.student.num_classes)
+            self.label_counts += across.total(counts)
+        size = (labeled.images.shape[-2], labeled.images.shape[-1])
+        features = self.student.encode(labeled.images)
+        weights = self.class_weights
+        loss = cross_entropy(
+            self.student.decode(features, size), labeled.labels, config.labeled_divisor, weights
+        )
+        for logits in self.student.decode_auxiliary(features, size):
+            auxiliary = cross_entropy(logits, labeled.labels, config.labeled_divisor, weights)
+            loss = loss + config.auxiliary_weight * auxiliary
+        return loss
+
+    @property
+    def class_weights(self) -> Float[Tensor, " k"] | None:
+        """What a pixel of each class weighs, by the labels seen so far; None if all weigh alike."""
+        if not self.config.class_balance or not self.label_counts.any():
+            return None
+        return class_weights(self.label_counts, self.config.class_balance)
 
     @abstractmethod
     def forward(self, batch: Batch) -> StepOutput:
@@ -88,11 +141,19 @@ class TeacherConfig(MethodConfig, ABC):
     unlabeled_weight: float = Field(1.0, ge=0)
     """Weight of all unlabeled losses together."""
 
+    unlabeled_start_step: int = Field(0, ge=0)
+    """Steps that learn from the labeled images alone before; they cost what supervised steps cost."""
+
     unlabeled_ramp_steps: int = Field(0, ge=0)
-    """Steps over which that weight rises linearly from 0."""
+    """Steps over which that weight then rises linearly from 0."""
 
     unlabeled_divisor: Literal["all", "valid"] = "all"
     """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+
+    @property
+    def least_steps(self) -> int:
+        """One more than those that learn from the labeled images alone."""
+        return self.unlabeled_start_step + 1
 
 
 class TeacherMethod(Method, ABC):
@@ -102,9 +163,7 @@ class TeacherMethod(Method, ABC):
     config: TeacherConfig
 
     def __init__(self, config: TeacherConfig, student: Segmenter) -> None:
-        super().__init__()
-        self.config = config
-        self.student = student
+        super().__init__(config, student)
         self.teacher = frozen_copy(student)
 
     def teach(self, weak: Images, valid: Mask) -> PseudoLabel:
@@ -114,7 +173,12 @@ class TeacherMethod(Method, ABC):
 
     def unlabeled_weight(self, step: int) -> float:
         """Return the weight of the unlabeled losses in a step."""
-        return self.config.unlabeled_weight * ramp(step, self.config.unlabeled_ramp_steps)
+        config = self.config
+        return config.unlabeled_weight * ramp(step - config.unlabeled_start_step, config.unlabeled_ramp_steps)
+
+    def too_early(self, step: int) -> bool:
+        """Whether a step still learns from labeled images alone."""
+        return step < self.config.unlabeled_start_step
 
     def after_update(self, step: int) -> None:
         """Move the teacher toward the student.
@@ -133,16 +197,6 @@ class TeacherMethod(Method, ABC):
     def deployed(self) -> Segmenter:
         """The teacher: an average is steadier than the last step."""
         return self.teacher
-
-
-def labeled_loss(student: Segmenter, labeled: LabeledBatch, config: MethodConfig) -> Float[Tensor, ""]:
-    """Cross entropy of the head and, weighted, of the auxiliary heads: the term that all methods share."""
-    size = (labeled.images.shape[-2], labeled.images.shape[-1])
-    features = student.encode(labeled.images)
-    loss = cross_entropy(student.decode(features, size), labeled.labels, config.labeled_divisor)
-    for logits in student.decode_auxiliary(features, size):
-        loss = loss + config.auxiliary_weight * cross_entropy(logits, labeled.labels, config.labeled_divisor)
-    return loss
 
 
 def frozen_copy(student: Segmenter) -> Segmenter:

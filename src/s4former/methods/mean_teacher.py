@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from s4former.methods.base import TeacherConfig, TeacherMethod, labeled_loss
+from s4former.methods.base import TeacherConfig, TeacherMethod
 from s4former.ops.losses import cross_entropy
 from s4former.ops.mixing import cutmix_masks, mix
 from s4former.ops.pseudo import confident_share
@@ -39,8 +39,8 @@ class MeanTeacher(TeacherMethod):
     def forward(self, batch: Batch) -> StepOutput:
         """Return the labeled loss plus the student's disagreement, on the strong view, with the teacher."""
         config = self.config
-        supervised = labeled_loss(self.student, batch.labeled, config)
-        if batch.unlabeled is None:
+        supervised = self.labeled_loss(batch.labeled)
+        if batch.unlabeled is None or self.too_early(batch.key.step):
             return StepOutput(supervised, {"loss/supervised": supervised.detach()})
 
         (strong,) = batch.unlabeled.strong
@@ -50,7 +50,10 @@ class MeanTeacher(TeacherMethod):
             batch.key, "cutmix", count, height, width, config.cutmix_probability, per_batch=False
         ).to(strong.device)
         consistency = cross_entropy(
-            self.student(mix(strong, keep)), mix(pseudo.labels, keep), config.unlabeled_divisor
+            self.student(mix(strong, keep)),
+            mix(pseudo.labels, keep),
+            config.unlabeled_divisor,
+            self.class_weights,
         )
         scalars = {
             "loss/supervised": supervised.detach(),

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from s4former.methods.base import TeacherConfig, TeacherMethod, labeled_loss
+from s4former.methods.base import TeacherConfig, TeacherMethod
 from s4former.ops.attention import adaptive_bias, unconfidence
 from s4former.ops.losses import cross_entropy, negative_class_ranking
 from s4former.ops.mixing import cutmix_masks, mix
@@ -103,8 +103,8 @@ class S4Former(TeacherMethod):
 
     def forward(self, batch: Batch) -> StepOutput:
         """Draw this step's CutMix boxes and permutations, and return its loss."""
-        if batch.unlabeled is None:
-            supervised = labeled_loss(self.student, batch.labeled, self.config)
+        if batch.unlabeled is None or self.too_early(batch.key.step):
+            supervised = self.labeled_loss(batch.labeled)
             return StepOutput(supervised, {"loss/supervised": supervised.detach()})
         return self.step(
             batch, self.draw_mask(batch.unlabeled, batch.key), self.draw_shuffle(batch.unlabeled, batch.key)
@@ -123,7 +123,8 @@ class S4Former(TeacherMethod):
         (strong,) = unlabeled.strong
         valid = torch.ones_like(unlabeled.valid) if config.as_released else unlabeled.valid
 
-        supervised = labeled_loss(self.student, batch.labeled, config)
+        supervised = self.labeled_loss(batch.labeled)
+        weights = self.class_weights
         pseudo = self.teach(unlabeled.weak, valid)
         losses = {}
 
@@ -131,7 +132,7 @@ class S4Former(TeacherMethod):
         if config.pasa and config.pasa_pass == "own":
             attention = unconfidence(sure, self.student.patch_size)
             logits = self.see(strong, bias=self.attention_bias(attention))
-            losses["pasa"] = 0.5 * cross_entropy(logits, pseudo.labels, config.unlabeled_divisor)
+            losses["pasa"] = 0.5 * cross_entropy(logits, pseudo.labels, config.unlabeled_divisor, weights)
 
         labels = mix(pseudo.labels, keep)
         bias = None
@@ -141,7 +142,7 @@ class S4Former(TeacherMethod):
         logits = self.see(mix(strong, keep), shuffle, bias)
         # Two student passes share the weight of one, so switching PASA on or off keeps the sum.
         share = 0.5 if "pasa" in losses else 1.0
-        losses["mixed"] = share * cross_entropy(logits, labels, config.unlabeled_divisor)
+        losses["mixed"] = share * cross_entropy(logits, labels, config.unlabeled_divisor, weights)
 
         if config.ncr:
             aligned = config.mix_teacher_logits and not config.as_released

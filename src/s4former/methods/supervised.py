@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from s4former.methods.base import Method, MethodConfig, labeled_loss
+from s4former.methods.base import Method, MethodConfig
 from s4former.types import Batch, Segmenter, StepOutput, Views
 
 
@@ -23,14 +23,9 @@ class Supervised(Method):
 
     views: ClassVar[Views] = Views()
 
-    def __init__(self, config: SupervisedConfig, student: Segmenter) -> None:
-        super().__init__()
-        self.config = config
-        self.student = student
-
     def forward(self, batch: Batch) -> StepOutput:
         """Return the labeled loss."""
-        supervised = labeled_loss(self.student, batch.labeled, self.config)
+        supervised = self.labeled_loss(batch.labeled)
         return StepOutput(supervised, {"loss/supervised": supervised.detach()})
 
     def after_update(self, step: int) -> None:

@@ -23,16 +23,43 @@ _KL_LIMIT = 1e6  # a class whose divergences sum to more is compared by distance
 
 
 def cross_entropy(
-    logits: Float[Tensor, "b k h w"], labels: Int[Tensor, "b h w"], divisor: Divisor
+    logits: Float[Tensor, "b k h w"],
+    labels: Int[Tensor, "b h w"],
+    divisor: Divisor,
+    weights: Float[Tensor, " k"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the known pixels, summed and divided; 0 where there is none.
+
+    Args:
+        logits: What is learned.
+        labels: Class index or IGNORE.
+        divisor: What the sum is divided by: a number of pixels, whatever they weigh.
+        weights: Weight of a pixel by its label's class; none: every pixel counts 1.
 
     Source:
         Golden ``ncr`` (``ce``) with ``divisor="all"``: the released code divides by the number of all pixels,
         so few confident pixels make a small loss.
     """
-    total = F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORE, reduction="sum")
+    total = F.cross_entropy(
+        logits.float(), labels.long(), weight=weights, ignore_index=IGNORE, reduction="sum"
+    )
     return total / _count(labels, divisor)
+
+
+def class_weights(counts: Int[Tensor, " k"], power: float) -> Float[Tensor, " k"]:
+    """Weigh classes by a power of their rarity, so that the pixels that were counted weigh 1 on average.
+
+    Args:
+        counts: Pixels of each class, at least one in all. A class below 1 in 1,000 counts as one of these:
+            weights stay finite.
+        power: 0 weighs all pixels alike; 1 gives every class the same sum of weights.
+
+    Source:
+        The usual inverse-frequency weights of segmentation, whose square root is ``power=0.5``.
+    """
+    shares = counts / counts.sum()
+    weights = shares.clamp_min(1e-3) ** -power
+    return weights / (shares * weights).sum()
 
 
 def negative_class_ranking(
