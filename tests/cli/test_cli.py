@@ -18,7 +18,7 @@ from PIL import Image
 
 import s4former
 from s4former.cli import demo as demo_module
-from s4former.cli.main import main
+from s4former.cli.main import guarded, main
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 
@@ -222,3 +222,15 @@ def test_a_signal_leaves_a_run_that_resumes_with_exit_code_75(config: Path, tmp_
     assert "Traceback" not in err
     index = json.loads((tmp_path / "run" / "checkpoint" / "index.json").read_text())
     assert f"stopped after step {index[0]['step']} of 100000" in err
+
+
+def test_ctrl_c_outside_of_training_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(interrupted)
+    assert stop.value.code == 130
+    assert "Traceback" not in capsys.readouterr().err

@@ -46,6 +46,8 @@ def shrink(run: Run) -> Run:
     } | {name: fields["model"][name] for name in ("channels", "mean", "std")}
     if "shuffle_block" in fields["method"]:
         fields["method"]["shuffle_block"] = 2
+    if "unlabeled_start_step" in fields["method"]:
+        fields["method"]["unlabeled_start_step"] = 0
     fields["evaluate"] |= SMALL_PROTOCOL
     return Run.model_validate(fields)
 

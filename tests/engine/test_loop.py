@@ -206,6 +206,23 @@ def test_two_runs_do_not_mix_in_a_folder(data: Path, tmp_path: Path) -> None:
         train(tiny_run(data, {"method.name": "supervised"}), tmp_path / "run", resume=True)
 
 
+def test_a_run_of_an_earlier_version_resumes_with_the_defaults_of_new_fields(
+    data: Path, straight: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train(tiny_run(data), folder, progress=SignalAt(3))
+    record = json.loads((folder / "run.json").read_text())
+    del record["run"]["data"]["channels"], record["run"]["load_from"]  # as if there had been none
+    (folder / "run.json").write_text(json.dumps(record))
+    train(tiny_run(data), folder, resume=True)
+    assert_same_end(folder, straight)
+    record["run"]["gone"] = 1  # a field that there is no more
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="gone was 1, now None"):
+        train(tiny_run(data), folder, resume=True)
+
+
 def test_a_run_too_short_for_unlabeled_images_is_refused(data: Path) -> None:
     with pytest.raises(UserError, match=r"takes at least 31; .* smaller method\.unlabeled_start_step"):
         tiny_run(data, {"method.unlabeled_start_step": 30, "steps": 30})
