@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from s4former.cli.main import main
+from command_line import CommandLine
 from tiny_run import NAMES, make_data
 
 
-class Shell:
-    """Runs commands in this process and keeps what they printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: object) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["s4former", *map(str, arguments)])
-        self._capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> CommandLine:
     make_data(tmp_path / "data")
     labeled = {"images": "images/train", "masks": "masks/train", "list": "labeled.txt"}
     content = {
@@ -45,7 +25,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     }
     (tmp_path / "data/dataset.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
+    return CommandLine(monkeypatch, capsys)
 
 
 def spoil(mask: str) -> None:
@@ -54,7 +34,7 @@ def spoil(mask: str) -> None:
     Image.fromarray(labels).save(mask)
 
 
-def test_a_good_data_set(shell: Shell) -> None:
+def test_a_good_data_set(shell: CommandLine) -> None:
     assert shell("check", "data/dataset.yaml") == 0
     assert "11 files: nothing to complain about" in shell.out
     assert "next: s4former train data/dataset.yaml" in shell.out
@@ -65,7 +45,9 @@ def test_a_good_data_set(shell: Shell) -> None:
     assert "11 files (11 of them known from an earlier check): nothing to complain about" in shell.out
 
 
-def test_errors_are_named_with_their_repair_and_the_exit_code_is_3(shell: Shell, tmp_path: Path) -> None:
+def test_errors_are_named_with_their_repair_and_the_exit_code_is_3(
+    shell: CommandLine, tmp_path: Path
+) -> None:
     spoil("data/masks/train/train0.png")
     (tmp_path / "data/images/val/val1.png").write_bytes(b"")
     (tmp_path / "data/masks/train/train4.png").write_bytes(b"of an unlabeled image")
@@ -84,7 +66,7 @@ def test_errors_are_named_with_their_repair_and_the_exit_code_is_3(shell: Shell,
     assert "train4" not in shell.out
 
 
-def test_overrides_and_configs_of_runs(shell: Shell, tmp_path: Path) -> None:
+def test_overrides_and_configs_of_runs(shell: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "all.txt").write_text("train0\ntrain1\ntrain2\n")
     assert shell("check", "data/dataset.yaml", "data.labeled_split=../all.txt", "steps=9") == 0
     assert "12 files" in shell.out
@@ -95,7 +77,7 @@ def test_overrides_and_configs_of_runs(shell: Shell, tmp_path: Path) -> None:
     assert "data.crop_size=32" in (tmp_path / "pages/run.html").read_text()
 
 
-def test_what_cannot_be_checked(shell: Shell) -> None:
+def test_what_cannot_be_checked(shell: CommandLine) -> None:
     assert shell("check", "demo") == 1
     assert "has no files to check" in shell.err
     assert shell("check", "no_such_recipe") == 1
@@ -104,7 +86,7 @@ def test_what_cannot_be_checked(shell: Shell) -> None:
     assert "did you mean" in shell.err
 
 
-def test_training_refuses_what_the_check_found(shell: Shell) -> None:
+def test_training_refuses_what_the_check_found(shell: CommandLine) -> None:
     spoil("data/masks/train/train0.png")
     spoil("data/masks/train/train1.png")
     assert shell("train", "data/dataset.yaml", "model.pretrained=none", "--out", "run") == 3

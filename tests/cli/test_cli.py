@@ -17,36 +17,16 @@ import yaml
 from PIL import Image
 
 import s4former
+from command_line import CommandLine
 from s4former.cli import demo as demo_module
-from s4former.cli.main import guarded, main
+from s4former.cli.main import guarded
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 
 
-class Shell:
-    """Runs commands in this process and keeps what they printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: object) -> int:
-        """Run ``s4former`` with arguments and return its exit code."""
-        self._monkeypatch.setattr(sys, "argv", ["s4former", *map(str, arguments)])
-        self._monkeypatch.setenv("COLUMNS", "120")
-        self._capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +47,7 @@ def run_folder(config: Path) -> Path:
     return folder
 
 
-def test_train_prints_scores_and_what_to_type_next(shell: Shell, config: Path, tmp_path: Path) -> None:
+def test_train_prints_scores_and_what_to_type_next(shell: CommandLine, config: Path, tmp_path: Path) -> None:
     assert shell("train", config, "steps=2", "--out", tmp_path / "run", "--seed", 5) == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["run"]["seed"] == 5
     for part in (
@@ -84,7 +64,7 @@ def test_train_prints_scores_and_what_to_type_next(shell: Shell, config: Path, t
 
 
 def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
-    shell: Shell, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: CommandLine, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert shell("train", config, "steps=1", "method.name=supervised") == 0
@@ -93,7 +73,7 @@ def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
 
 
 def test_the_same_folder_twice_is_refused_and_resume_is_not(
-    shell: Shell, config: Path, run_folder: Path
+    shell: CommandLine, config: Path, run_folder: Path
 ) -> None:
     assert shell("train", config, "steps=2", "--out", run_folder) == 1
     assert "--resume" in shell.err
@@ -101,7 +81,7 @@ def test_the_same_folder_twice_is_refused_and_resume_is_not(
     assert "resuming after step 2 of 2" in shell.err
 
 
-def test_val_scores_as_table_and_as_json(shell: Shell, run_folder: Path) -> None:
+def test_val_scores_as_table_and_as_json(shell: CommandLine, run_folder: Path) -> None:
     assert shell("val", run_folder) == 0
     assert "square" in shell.out
     assert shell("val", run_folder / "model", "evaluate.mode=slide", "--json") == 0
@@ -111,7 +91,7 @@ def test_val_scores_as_table_and_as_json(shell: Shell, run_folder: Path) -> None
 
 
 def test_predict_writes_pictures_of_original_size(
-    shell: Shell, config: Path, run_folder: Path, tmp_path: Path
+    shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path
 ) -> None:
     images = config.parent / "data" / "images" / "val"
     assert shell("predict", run_folder, images, "--out", tmp_path / "out", "--confidence") == 0
@@ -122,7 +102,7 @@ def test_predict_writes_pictures_of_original_size(
 
 
 def test_a_broken_image_does_not_stop_the_others(
-    shell: Shell, config: Path, run_folder: Path, tmp_path: Path
+    shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     good = config.parent / "data" / "images" / "val" / "val1.png"
@@ -132,7 +112,7 @@ def test_a_broken_image_does_not_stop_the_others(
     assert (tmp_path / "out" / "val1.png").is_file()
 
 
-def test_config_show_prints_what_train_reads(shell: Shell, config: Path, tmp_path: Path) -> None:
+def test_config_show_prints_what_train_reads(shell: CommandLine, config: Path, tmp_path: Path) -> None:
     assert shell("config", "show", config, "steps=9", "threads=auto", "optimizer.lr=1e-4") == 0
     (tmp_path / "shown.yaml").write_text(shell.out)
     assert "auto" not in shell.out
@@ -141,7 +121,9 @@ def test_config_show_prints_what_train_reads(shell: Shell, config: Path, tmp_pat
     assert run == load_run(config, ["steps=9", "optimizer.lr=1e-4", f"threads={run.threads}"])[0].resolved()
 
 
-def test_demo_hands_its_folder_over(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_hands_its_folder_over(
+    shell: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Path] = []
     monkeypatch.setattr("s4former.recipes.demo.run_demo", asked.append)
     assert shell("demo", "--out", tmp_path / "demo") == 0
@@ -168,7 +150,7 @@ def test_demo_hands_its_folder_over(shell: Shell, tmp_path: Path, monkeypatch: p
     ],
 )
 def test_mistakes_are_one_message_and_an_exit_code(
-    shell: Shell,
+    shell: CommandLine,
     config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +164,7 @@ def test_mistakes_are_one_message_and_an_exit_code(
     assert "Traceback" not in shell.err
 
 
-def test_a_loss_that_is_not_finite_is_exit_code_4(shell: Shell, config: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_exit_code_4(shell: CommandLine, config: Path, tmp_path: Path) -> None:
     huge = [
         "optimizer.name=sgd",
         "optimizer.lr=1e30",
@@ -194,7 +176,7 @@ def test_a_loss_that_is_not_finite_is_exit_code_4(shell: Shell, config: Path, tm
     assert re.search(r"step \d: .*(nan|inf).*optimizer\.lr=5e\+29", shell.err, re.DOTALL)
 
 
-def test_help_and_version(shell: Shell) -> None:
+def test_help_and_version(shell: CommandLine) -> None:
     assert shell("--help") == 0
     for verb in ("demo", "train", "val", "predict", "config"):
         assert verb in shell.out

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import miniatures
+from command_line import CommandLine
 from loopback import serve
-from s4former.cli.main import main
 from s4former.data import published_splits
 from s4former.data.published_splits import PublishedList, Publisher
 from tiny_run import make_data
 
 
-class Shell:
-    """Runs commands in this process and keeps what they printed, on one line each."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.out = self.err = ""
+class Shell(CommandLine):
+    """Keeps what commands printed on one line each."""
 
     def __call__(self, *arguments: object) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["s4former", *map(str, arguments)])
-        self._monkeypatch.setenv("COLUMNS", "200")
-        self._capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = self._capsys.readouterr()
-        self.out, self.err = (" ".join(text.split()) for text in captured)
+        code = super().__call__(*arguments)
+        self.out, self.err = (" ".join(text.split()) for text in (self.out, self.err))
         return code
 
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
     monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
+    return Shell(monkeypatch, capsys, columns=200)
 
 
 def test_prepare_voc_then_make_and_check_splits(shell: Shell, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 import yaml
 from PIL import Image
 
+from command_line import CommandLine
 from s4former.cli import mmseg_test, mmseg_train
 from s4former.cli.launch import affordable, meeting_point
 from s4former.cli.mmseg_options import OLD_KEYS, translate
@@ -36,24 +36,11 @@ SETR = {
 }
 
 
-class Tools:
-    """Runs a tool in this process, as its script would, and keeps what it printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.out = self.err = ""
+class Tools(CommandLine):
+    """Runs a tool as its script would."""
 
     def __call__(self, main: Callable[[], None], *arguments: object) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["tool", *map(str, arguments)])
-        self._monkeypatch.setenv("COLUMNS", "120")
-        self._capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return code
+        return self.run(main, "tool", *arguments)
 
 
 @pytest.fixture
