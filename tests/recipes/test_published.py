@@ -9,7 +9,7 @@ import pytest
 
 from s4former.config.errors import UserError
 from s4former.data.prepare import DATASETS
-from s4former.data.published_splits import PUBLISHERS
+from s4former.data.splits.published import PUBLISHERS
 from s4former.recipes import load_run, recipe_card, recipe_families
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))

@@ -11,7 +11,7 @@ from rich.console import Console
 from s4former.cli.bars import bars
 
 if TYPE_CHECKING:
-    from s4former.data.describe import Description
+    from s4former.data.dataset_yaml.describe import Description
 
 
 def init(
@@ -39,8 +39,8 @@ def init(
     """
     from s4former.config.errors import UserError
     from s4former.config.record import write_text
-    from s4former.data.dataset_text import dataset_text
-    from s4former.data.describe import describe
+    from s4former.data.dataset_yaml.describe import describe
+    from s4former.data.dataset_yaml.text import dataset_text
 
     val_list = out.with_name(f"{out.stem}_val.txt")
     present = [path for path in (out, val_list) if path.exists()]

@@ -13,8 +13,8 @@ from rich.table import Table
 from s4former.cli.bars import bars
 
 if TYPE_CHECKING:
-    from s4former.data.check_splits import SplitCheck
     from s4former.data.config import DataConfig
+    from s4former.data.splits.check import SplitCheck
 
 app = typer.Typer(
     help="Say which images are labeled: fetch, make or check split lists.", no_args_is_help=True
@@ -32,8 +32,8 @@ def fetch(
     """Get published lists from their publisher into the folders of the data sets."""
     from s4former.config.errors import DataError, UserError
     from s4former.config.override import nearest
-    from s4former.data.fetch_splits import fetch_splits, unverified
-    from s4former.data.published_splits import PUBLISHERS
+    from s4former.data.splits.fetch import fetch_splits, unverified
+    from s4former.data.splits.published import PUBLISHERS
 
     if publisher not in PUBLISHERS:
         raise UserError(f"no lists of {publisher!r} are known; {nearest(publisher, PUBLISHERS)}")
@@ -77,8 +77,8 @@ def make(
 ) -> None:
     """Choose labeled images: seeded, nested (1/16 within 1/8), every class among them where possible."""
     from s4former.config.override import override
-    from s4former.data.make_splits import split_source
     from s4former.data.sources import open_source
+    from s4former.data.splits.make import split_source
 
     config, home = _data_config(data, root)
     config, _ = override(config, overrides or [])
@@ -104,7 +104,7 @@ def check(
 ) -> None:
     """Count what lists name, and find what is named twice, shared or missing."""
     from s4former.config.errors import DataError
-    from s4former.data.check_splits import check_splits, find_lists
+    from s4former.data.splits.check import check_splits, find_lists
 
     result = check_splits(find_lists(lists), root)
     Console().print(_check_table(result))

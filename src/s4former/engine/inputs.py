@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image as PilImage
 
 from s4former.config.errors import UserError
-from s4former.data.splits import SUFFIXES
+from s4former.data.splits.lists import SUFFIXES
 
 
 def find_images(arguments: Iterable[str]) -> dict[str, Path]:

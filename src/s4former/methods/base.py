@@ -95,7 +95,7 @@ class Method(nn.Module, ABC):
     @property
     def class_weights(self) -> Float[Tensor, " k"] | None:
         """What a pixel of each class weighs, by the labels seen so far; None if all weigh alike."""
-        if not self.config.class_balance or not self.label_counts.any():
+        if not self.config.class_balance:
             return None
         return class_weights(self.label_counts, self.config.class_balance)
 

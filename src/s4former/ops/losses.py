@@ -50,16 +50,18 @@ def class_weights(counts: Int[Tensor, " k"], power: float) -> Float[Tensor, " k"
     """Weigh classes by a power of their rarity, so that the pixels that were counted weigh 1 on average.
 
     Args:
-        counts: Pixels of each class, at least one in all. A class below 1 in 1,000 counts as one of these:
-            weights stay finite.
+        counts: Pixels of each class; with none at all, all classes weigh 1. A class below 1 in 1,000 counts
+            as one of these: weights stay finite.
         power: 0 weighs all pixels alike; 1 gives every class the same sum of weights.
 
     Source:
         The usual inverse-frequency weights of segmentation, whose square root is ``power=0.5``.
     """
-    shares = counts / counts.sum()
+    total = counts.sum()  # compared on the device: asking the host would make it wait, every step
+    shares = counts / total.clamp_min(1)
     weights = shares.clamp_min(1e-3) ** -power
-    return weights / (shares * weights).sum()
+    mean = (shares * weights).sum()
+    return torch.where(total > 0, weights / mean, torch.ones_like(weights))
 
 
 def negative_class_ranking(

@@ -19,7 +19,7 @@ from typing import Any
 from s4former.config.errors import UserError
 from s4former.config.override import config_file, nearest, override, parse_yaml, validated
 from s4former.data.config import DataConfig
-from s4former.data.dataset_file import is_dataset_file
+from s4former.data.dataset_yaml.schema import is_dataset_file
 from s4former.engine.run import Run
 from s4former.recipes.folder import Decision, data_config, dataset_run
 
@@ -106,7 +106,7 @@ def _fixed(config: str, path: Path) -> Run:
             f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
         )
     hint = nearest(config, recipe_names(), fallback=recipe_families())
-    raise UserError(f"there is no recipe {config!r}; {hint}; `s4former recipes` lists all")
+    raise UserError(f"there is no recipe {config!r}; {hint} (`s4former recipes` lists all)")
 
 
 def _from_python(path: Path) -> Run:

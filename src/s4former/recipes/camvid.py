@@ -6,7 +6,8 @@ Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs
 Expect   in 600 steps on a CPU (short) mean teacher and S4Former only equal supervised-only at 1/16 (59
          mIoU) and fall a little short of it at 1/64 (47 to 48): benchmarks/results/camvid_*.md; longer
          schedules on a GPU are not yet measured
-Time     600 steps on one CPU core, precision=bfloat16: 4 minutes supervised, 6 S4Former, scoring apart
+Time     in the same files, from a busy machine; precision=bfloat16 is 2 to 4 times as fast as float32 on
+         a CPU that has it
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
          windows of the training crop, the size that the position embedding is trained on (docs/log.md)

@@ -16,7 +16,7 @@ from typing import Any
 
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
-from s4former.data.dataset_file import read_dataset_file
+from s4former.data.dataset_yaml.schema import read_dataset_file
 from s4former.data.sources.base import Part, part_ids
 from s4former.data.sources.dataset import DatasetSource
 from s4former.data.statistics import spread

@@ -20,7 +20,7 @@ from s4former.data.annotations.record import RECORD, Conversion, forget, recorde
 from s4former.data.annotations.shapes import AnnotatedImage, Notes
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.annotations.values import LabelValues
-from s4former.data.splits import first_few
+from s4former.data.splits.lists import first_few
 from s4former.types import IGNORE
 
 VERSION = 1

@@ -31,7 +31,7 @@ from s4former.data.annotations.shapes import (
     Shape,
     rectangle,
 )
-from s4former.data.splits import SUFFIXES
+from s4former.data.splits.lists import SUFFIXES
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts this before the name of an uploaded file
 

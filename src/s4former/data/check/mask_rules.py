@@ -9,7 +9,7 @@ from s4former.data.advice import advice
 from s4former.data.check.findings import Finding, Labels, Sample
 from s4former.data.labels import LabelMap
 from s4former.data.sources.base import Classes, MaskValue, Part, shown
-from s4former.data.splits import first_few
+from s4former.data.splits.lists import first_few
 
 _NO_CLASSES = 8
 """So many unknown values in one mask mean that it holds no classes at all."""

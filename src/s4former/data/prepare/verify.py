@@ -14,7 +14,7 @@ from s4former.data.prepare.masks import for_each
 from s4former.data.progress import Report, silent
 from s4former.data.sources import open_source
 from s4former.data.sources.base import Classes, Image, LabelImage, Part, part_ids, require_same_size
-from s4former.data.splits import first_few
+from s4former.data.splits.lists import first_few
 from s4former.types import IGNORE
 
 _MOST_MASKS = 2_000

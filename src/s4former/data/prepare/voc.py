@@ -15,7 +15,7 @@ from s4former.data.prepare.steps import Archive, DataSet, Step, count_files, unp
 from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
-from s4former.data.splits import read_split
+from s4former.data.splits.lists import read_split
 
 _WANTED = re.compile(
     r"(?:.*/)?VOCdevkit/VOC2012/((?:JPEGImages|SegmentationClass|ImageSets/Segmentation)/[^/]+\.(?:jpg|png|txt))"

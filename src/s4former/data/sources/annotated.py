@@ -8,7 +8,7 @@ from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.data.annotations import convert, detect_format
-from s4former.data.dataset_file import LabeledFiles
+from s4former.data.dataset_yaml.schema import LabeledFiles
 from s4former.data.sources.matching import Found
 
 CACHE = ".s4former"

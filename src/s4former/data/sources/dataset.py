@@ -10,14 +10,14 @@ from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.data.config import DataConfig
-from s4former.data.dataset_file import ImageFiles, LabeledFiles, read_dataset_file
+from s4former.data.dataset_yaml.schema import ImageFiles, LabeledFiles, read_dataset_file
 from s4former.data.labels import LabelMap
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.mask_files import decode_mask
 from s4former.data.sources.matching import Found, Matcher
-from s4former.data.splits import first_few
+from s4former.data.splits.lists import first_few
 
 
 @dataclass(frozen=True)

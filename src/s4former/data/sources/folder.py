@@ -16,7 +16,7 @@ from s4former.data.sources.decode import decode_image
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.listing import Folder, FolderPart, listed_part
 from s4former.data.sources.mask_files import decode_mask
-from s4former.data.splits import first_few, read_split
+from s4former.data.splits.lists import first_few, read_split
 
 _logger = logging.getLogger(__name__)
 
@@ -39,8 +39,9 @@ class FolderSource:
         self.root = Path(config.root)
         self._channels, self._value_range = config.channels, config.value_range
         if not self.root.is_dir():
+            bring = f", or type `s4former prepare {config.classes}`" if config.classes in KNOWN else ""
             raise DataError(
-                f"there is no folder {self.root.absolute()}; set data.root to the data set's folder"
+                f"there is no folder {self.root.absolute()}; set data.root to the data set's folder{bring}"
             )
         self._classes = KNOWN.get(config.classes) or read_classes(self.root / config.classes)
         self._label_map = LabelMap(self._classes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s4former.config.errors import DataError
-from s4former.data.splits import SUFFIXES, Entry, first_few
+from s4former.data.splits.lists import SUFFIXES, Entry, first_few
 
 
 @dataclass(frozen=True)

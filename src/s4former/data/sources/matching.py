@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from s4former.config.errors import DataError
-from s4former.data.dataset_file import DatasetFile, ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml.schema import DatasetFile, ImageFiles, LabeledFiles
 from s4former.data.sources.naming import Naming, Rule, by_lower_case, guess_rule, image_files
-from s4former.data.splits import Entry, first_few, read_split
+from s4former.data.splits.lists import Entry, first_few, read_split
 
 
 @dataclass(frozen=True)

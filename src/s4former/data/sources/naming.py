@@ -10,7 +10,7 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from s4former.data.splits import SUFFIXES
+from s4former.data.splits.lists import SUFFIXES
 
 _TRIED = 60
 

@@ -14,8 +14,8 @@ from statistics import median
 from s4former.config.errors import DataError, UserError
 from s4former.data.annotations import Format, class_names, detect_format
 from s4former.data.annotations.sizes import displayed_size
-from s4former.data.dataset_file import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
-from s4former.data.mask_survey import suggest_classes, survey_masks
+from s4former.data.dataset_yaml.mask_survey import suggest_classes, survey_masks
+from s4former.data.dataset_yaml.schema import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
 from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.decode import decode_image

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from s4former.config.override import parse_yaml
-from s4former.data.dataset_file import FORMAT, ClassEntry, DatasetFile, ImageFiles
+from s4former.data.dataset_yaml.schema import FORMAT, ClassEntry, DatasetFile, ImageFiles
 from s4former.data.sources.base import shown
 
 _PLAIN = re.compile(r"[A-Za-z_./][\w ./()+-]*")

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s4former.config.errors import DataError
-from s4former.data.splits import SUFFIXES, Entry, first_few, parse_line, repeated, split_lines, strip_suffix
+from s4former.data.splits.lists import (
+    SUFFIXES,
+    Entry,
+    first_few,
+    parse_line,
+    repeated,
+    split_lines,
+    strip_suffix,
+)
 
 _HELD_OUT = ("val", "test")
 _IMAGE_FOLDERS = ("JPEGImages", "leftImg8bit", "images")

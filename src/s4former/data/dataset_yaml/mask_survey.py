@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s4former.config.errors import DataError
-from s4former.data.dataset_file import ClassEntry
+from s4former.data.dataset_yaml.schema import ClassEntry
 from s4former.data.labels import count_values
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import Color, MaskValue, shown

@@ -17,7 +17,7 @@ from s4former.config.errors import UserError
 from s4former.config.record import write_json, write_text
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
-from s4former.data.splits import first_few
+from s4former.data.splits.lists import first_few
 from s4former.ops.randomness import keyed_generator
 from s4former.types import IGNORE
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from s4former.config.errors import DataError
-from s4former.data.mask_survey import MaskSurvey, suggest_classes
+from s4former.data.dataset_yaml.mask_survey import MaskSurvey, suggest_classes
 from s4former.data.sources.classes import default_colors
 
 VOC = dict(enumerate(default_colors(256)))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from s4former.config.errors import UserError
 from s4former.data import DataConfig, open_source
-from s4former.data.make_splits import class_presence, make_split, read_amount, split_source
-from s4former.data.splits import read_split
+from s4former.data.splits.lists import read_split
+from s4former.data.splits.make import class_presence, make_split, read_amount, split_source
 
 presences = st.tuples(st.integers(1, 30), st.integers(1, 8)).flatmap(lambda shape: arrays(bool, shape))
 

@@ -10,9 +10,9 @@ import pytest
 from folders import write_image, write_mask
 
 from s4former.config.errors import DataError
-from s4former.data.check_splits import SplitCheck, check_splits, find_lists
+from s4former.data.splits.check import SplitCheck, check_splits, find_lists
 
-_PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "splits"
+_PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"
 
 
 @pytest.fixture(scope="module")

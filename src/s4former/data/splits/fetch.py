@@ -11,8 +11,8 @@ from s4former.config.errors import DataError
 from s4former.config.record import write_text
 from s4former.data.prepare.download import digest, download
 from s4former.data.progress import Report, silent
-from s4former.data.published_splits import PublishedList, Publisher
-from s4former.data.splits import read_split
+from s4former.data.splits.lists import read_split
+from s4former.data.splits.published import PublishedList, Publisher
 
 
 @dataclass(frozen=True)

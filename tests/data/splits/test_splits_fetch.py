@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from loopback import Site, serve
-from s4former.data.fetch_splits import fetch_splits, unverified
-from s4former.data.published_splits import PUBLISHERS, PublishedList, Publisher
-from s4former.data.splits import read_split
+from s4former.data.splits.fetch import fetch_splits, unverified
+from s4former.data.splits.lists import read_split
+from s4former.data.splits.published import PUBLISHERS, PublishedList, Publisher
 
-_PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "splits"
+_PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"
 LABELED, UNLABELED = b"2007_000032\n2007_000039", b"2007_000063\n2007_000068\n2007_000121\n"
 
 

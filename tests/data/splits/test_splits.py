@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from s4former.config.errors import DataError
-from s4former.data.splits import Entry, first_few, read_split, write_split
+from s4former.data.splits.lists import Entry, first_few, read_split, write_split
 
 
 def read(tmp_path: Path, text: str) -> tuple[Entry, ...]:

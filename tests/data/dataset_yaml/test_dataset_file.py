@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from s4former.config.errors import DataError
-from s4former.data.dataset_file import DatasetFile, is_dataset_file, read_dataset_file
+from s4former.data.dataset_yaml.schema import DatasetFile, is_dataset_file, read_dataset_file
 from s4former.types import IGNORE
 
 MIXED = {(1, 2, 3): 0, 4: 0, (9, 9, 9): IGNORE}
