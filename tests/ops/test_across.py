@@ -1,10 +1,11 @@
-"""What depends on the global batch, in one process; for several see the laws."""
+"""What depends on the global batch, in one process and in three; for whole steps in two see the laws."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional as F
 
+from processes import run_processes
 from s4former.ops import across
 
 
@@ -15,6 +16,26 @@ def test_alone_the_global_batch_is_the_own() -> None:
     assert across.next_images(batch).tolist() == [[2, 3], [4, 5], [0, 1]]
     assert across.total(batch) is batch
     assert [int(across.divisor(torch.tensor(count))) for count in (0, 1, 7)] == [1, 1, 7]
+
+
+def test_the_next_image_is_that_of_the_next_of_three_processes() -> None:
+    # With two, the process before is the one after: only a third tells them apart.
+    run_processes(
+        """
+from datetime import timedelta
+import torch
+from torch import distributed as dist
+from s4former.ops import across
+
+dist.init_process_group("gloo", timeout=timedelta(seconds=20))
+own = torch.tensor(list(across.global_indices(2)))
+assert own.tolist() == [2 * RANK, 2 * RANK + 1]
+assert across.next_images(own).tolist() == [2 * RANK + 1, (2 * RANK + 2) % 6]
+assert int(across.total(own.sum())) == 15
+dist.destroy_process_group()
+""",
+        count=3,
+    )
 
 
 def test_batch_norm_is_torchs() -> None:
