@@ -32,7 +32,7 @@ COMMANDS = {
     "setup": [],
     "demo": [["s4former", "demo"]],
     "lint": LINT,
-    "check": [*LINT, ["pytest", "-m", "not slow and not gpu"]],
+    "check": [*LINT, ["pytest", "-m", "not slow and not gpu", "-n", "2", "--dist", "loadfile"]],
     "test": [["pytest"]],
 }
 

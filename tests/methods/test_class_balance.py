@@ -28,7 +28,8 @@ def batch(*counts: int) -> Batch:
 
 def test_weights_follow_all_labels_seen_and_are_saved() -> None:
     method = tiny_method(class_balance=0.5)
-    assert method.class_weights is None  # nothing is known of the classes yet
+    assert method.class_weights is not None
+    assert torch.equal(method.class_weights, torch.ones(3))  # nothing is known of the classes yet
     method(batch(30, 10, 0))
     method(batch(30, 10, 4))
     assert method.class_weights is not None

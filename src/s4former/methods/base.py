@@ -94,7 +94,7 @@ class Method(nn.Module, ABC):
 
     @property
     def class_weights(self) -> Float[Tensor, " k"] | None:
-        """What a pixel of each class weighs, by the labels seen so far; None if all weigh alike."""
+        """What a pixel of each class weighs, by the labels seen so far; None without class balance."""
         if not self.config.class_balance:
             return None
         return class_weights(self.label_counts, self.config.class_balance)
