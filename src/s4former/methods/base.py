@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from s4former.config.base import Config
 from s4former.ops import across
 from s4former.ops.ema import update_teacher, warmed_decay
-from s4former.ops.losses import class_weights, cross_entropy
+from s4former.ops.losses import class_counts, class_weights, cross_entropy
 from s4former.ops.pseudo import pseudo_labels
 from s4former.ops.schedules import ramp
 from s4former.types import (
-    IGNORE,
     Batch,
     Images,
     LabeledBatch,
@@ -78,8 +77,7 @@ class Method(nn.Module, ABC):
         """Cross entropy of the head and, weighted, of auxiliary heads: the term that all methods share."""
         config = self.config
         if config.class_balance:
-            known = labeled.labels[labeled.labels != IGNORE]
-            counts = torch.bincount(known, minlength=self.student.num_classes)
+            counts = class_counts(labeled.labels, self.student.num_classes)
             self.label_counts += across.total(counts)
         size = (labeled.images.shape[-2], labeled.images.shape[-1])
         features = self.student.encode(labeled.images)

@@ -46,6 +46,14 @@ def cross_entropy(
     return total / _count(labels, divisor)
 
 
+def class_counts(labels: Int[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
+    """Count the pixels of each class; IGNORE counts nowhere."""
+    places = labels.long().where(labels != IGNORE, num_classes).flatten()
+    # Not `bincount`, nor a selection of the known pixels: both let the host wait to learn a size.
+    counts = places.new_zeros(num_classes + 1).scatter_add_(0, places, torch.ones_like(places))
+    return counts[:num_classes]
+
+
 def class_weights(counts: Int[Tensor, " k"], power: float) -> Float[Tensor, " k"]:
     """Weigh classes by a power of their rarity, so that the pixels that were counted weigh 1 on average.
 

@@ -1,0 +1,124 @@
+"""Laws of a step on a GPU, shown without one: shapes, types and devices are followed, no number is computed.
+
+An operation that mixes devices fails as it would on the GPU. So does one whose result the host would have to
+wait for (a boolean selection, ``item``, ``if tensor``): a step keeps the GPU fed, and the loop asks once, at
+its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import test_hierarchical
+import torch
+from test_methods import AWAKE, METHODS, awake, random_batch, tiny_student
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+from s4former.methods import Method, config_class
+from s4former.types import Batch, StepOutput
+
+CUDA = torch.device("cuda", 0)
+
+
+class ImaginedGPU(FakeTensorMode):
+    """Tensors on CUDA are imagined; those on the CPU stay real, as draws and indices are made there."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_non_fake_inputs=True)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        leaves = tree_leaves((args, kwargs))
+        if any(isinstance(leaf, FakeTensor) or leaf == CUDA for leaf in leaves if not _is_real(leaf)):
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        return func(*args, **(kwargs or {}))
+
+
+def _is_real(leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor) and not isinstance(leaf, FakeTensor)
+
+
+def move(module: nn.Module) -> None:
+    """Put every parameter and buffer on the GPU, below the mode that imagines it."""
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                moved = torch.empty(parameter.shape, dtype=parameter.dtype, device=CUDA)
+                part._parameters[name] = nn.Parameter(moved, requires_grad=parameter.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=CUDA)
+
+
+@pytest.fixture(autouse=True)
+def _bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let autocast work as on a GPU that has bfloat16: without one it would switch itself off."""
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda *_, **__: True)
+
+
+def step_on_gpu(method: Method, batch: Batch) -> StepOutput:
+    with ImaginedGPU():
+        move(method.train())
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            out = method(batch.to(CUDA))
+        method.after_update(0)
+    return out
+
+
+def settings() -> list[tuple[str, dict[str, Any]]]:
+    """Each method as it is, and with each of its choices (switches and named alternatives) turned."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in METHODS:
+        fields = config_class(name).model_fields
+        found.append((name, {"class_balance": 0.5}))
+        for field, info in fields.items():
+            value = AWAKE.get(field, info.default)
+            if isinstance(value, bool):
+                found.append((name, {field: not value}))
+            elif isinstance(value, str) and field != "name":
+                others = set(info.annotation.__args__) - {value}
+                found.extend((name, {field: other}) for other in sorted(others))
+    return found
+
+
+@pytest.mark.parametrize(("name", "changes"), settings())
+def test_a_step_stays_on_the_gpu_and_never_waits(name: str, changes: dict[str, Any]) -> None:
+    check(step_on_gpu(awake(name, **changes).build(tiny_student()), random_batch(0)))
+
+
+@pytest.mark.parametrize("recompute", ["none", "all"])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_hierarchical_network_does_too(name: str, recompute: str) -> None:
+    student = test_hierarchical.tiny_student(drop_path=0.2, recompute_activations=recompute)
+    check(step_on_gpu(awake(name).build(student), random_batch(0, size=test_hierarchical.SIZE)))
+
+
+def check(out: StepOutput) -> None:
+    assert out.loss.device == CUDA
+    assert out.loss.dtype == torch.float32
+    assert {value.device for value in out.scalars.values()} == {CUDA}
+
+
+def test_products_are_bfloat16() -> None:
+    with ImaginedGPU(), torch.autocast("cuda", dtype=torch.bfloat16):
+        assert (torch.ones(2, 2).to(CUDA) @ torch.ones(2, 2).to(CUDA)).dtype == torch.bfloat16
+
+
+WRONG: dict[str, Callable[[torch.Tensor], Any]] = {
+    "a tensor of the CPU": lambda logits: logits + torch.ones(4),
+    "a number for the host": lambda logits: logits * logits.sum().item(),
+    "a question of the host": lambda logits: logits if logits.isfinite().all() else -logits,
+    "a selection": lambda logits: logits[logits > 0],
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=list(WRONG))
+def test_the_imagined_gpu_notices(wrong: Callable[[torch.Tensor], Any]) -> None:
+    with ImaginedGPU():
+        logits = torch.ones(4).to(CUDA)
+        with pytest.raises(Exception, match=r"device|nonzero|scalar"):
+            wrong(logits)
