@@ -3,6 +3,7 @@
     python benchmarks/camvid.py --data DIR --weights FILE --methods supervised,mean_teacher,s4former \
         --split 1_16 --seeds 0,1,2 --steps 600 --eval-split val --out benchmarks/results/camvid_1_16.json
     python benchmarks/camvid.py --data DIR --weights FILE --split 1_64 --ablation --out ...
+    python benchmarks/camvid.py --recipe camvid.long ...     on a GPU
 
 Fields that two methods share keep the recipe's values: ``mean_teacher`` has S4Former's CutMix here, and so is
 the ablation's row "mean teacher + CutMix".
@@ -26,12 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ablation import ABLATION
-from s4former.config.override import override
 from s4former.config.record import read_json, write_json
 from s4former.data.sources import open_source
 from s4former.engine.loop import train
 from s4former.engine.run import Run
-from s4former.recipes.camvid import recipe
+from s4former.recipes import load_run
 from s4former.report.figures import learning_curves
 
 
@@ -42,6 +42,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--data", required=True, help="the CamVid folder")
     parser.add_argument("--weights", required=True, help="the backbone's weights")
+    parser.add_argument("--recipe", default="camvid", help="camvid, or camvid.long for a GPU")
     parser.add_argument("--methods", default="supervised,mean_teacher,s4former")
     parser.add_argument("--ablation", action="store_true", help="compare S4Former's parts instead of methods")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the ablation")
@@ -73,7 +74,7 @@ def configured(chosen: argparse.Namespace, overrides: list[str], seed: int) -> R
         f"seed={seed}",
         *([f"steps={chosen.steps}"] if chosen.steps else []),
     ]
-    run, _ = override(recipe(), [*common, *overrides, *chosen.set])
+    run, _ = load_run(chosen.recipe, [*common, *overrides, *chosen.set])
     return run
 
 

@@ -1,7 +1,7 @@
 """Whole runs by name.
 
-A file here has a function ``recipe() -> Run``, or ``recipes()`` that returns several such functions by name;
-its docstring is the run card.
+A file here has a function ``recipe() -> Run``, or ``recipes()`` that returns several such functions by name,
+or both; its docstring is the run card.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def recipe_card(file: str) -> str:
 
 def _recipes_in(file: str) -> dict[str, Callable[[], Run]]:
     module = importlib.import_module(f"{__name__}.{file}")
-    if hasattr(module, "recipes"):
-        return {f"{file}.{name}": make for name, make in module.recipes().items()}
-    return {file: module.recipe} if hasattr(module, "recipe") else {}
+    own = {file: module.recipe} if hasattr(module, "recipe") else {}
+    variants = module.recipes() if hasattr(module, "recipes") else {}
+    return own | {f"{file}.{name}": make for name, make in variants.items()}
 
 
 def load_run(
