@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import test_hierarchical
 import torch
-from test_methods import AWAKE, METHODS, awake, random_batch, tiny_student
+from test_methods import AWAKE, METHODS, SIZE, awake, random_batch, tiny_student
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from s4former.engine.evaluate import EvaluateConfig, logit_bands
 from s4former.methods import Method, config_class
 from s4former.types import Batch, StepOutput
 
@@ -101,6 +103,26 @@ def check(out: StepOutput) -> None:
     assert out.loss.device == CUDA
     assert out.loss.dtype == torch.float32
     assert {value.device for value in out.scalars.values()} == {CUDA}
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {"mode": "whole"},
+        {"mode": "whole", "short_side": 40, "scales": (1.0, 1.5), "flip": True},
+        {"mode": "slide", "crop_size": SIZE, "stride": 20},
+        {"mode": "slide", "crop_size": SIZE, "stride": 20, "scales": (0.5, 1.0), "flip": True},
+    ],
+)
+def test_scoring_stays_on_the_gpu(protocol: dict[str, Any]) -> None:
+    network = tiny_student().eval()
+    image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    with ImaginedGPU(), torch.no_grad():
+        move(network)
+        config = EvaluateConfig(**protocol).resolved((SIZE, SIZE))
+        bands = list(logit_bands(network, image, config, "cuda:0", "bfloat16"))
+    assert sum(band.shape[2] for band in bands) == 50
+    assert {(band.device, band.dtype, band.shape[3]) for band in bands} == {(CUDA, torch.float32, 70)}
 
 
 def test_products_are_bfloat16() -> None:
