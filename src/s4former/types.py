@@ -7,6 +7,7 @@ Axes in shapes: ``b`` images, ``c`` channels, ``k`` classes, ``h w`` pixels, ``n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, Int
@@ -70,20 +71,23 @@ class Batch:
     key: DrawKey
 
     def to(self, target: device) -> Batch:
-        """Return the same batch on another device."""
-        labeled = LabeledBatch(
-            images=self.labeled.images.to(target, non_blocking=True),
-            labels=self.labeled.labels.to(target, non_blocking=True),
-            valid=self.labeled.valid.to(target, non_blocking=True),
+        """Return the same batch on another device; nobody waits for a copy that starts from pinned memory."""
+        return self._each(lambda tensor: tensor.to(target, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Return the same batch in memory that a GPU reads by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        labeled, unlabeled = self.labeled, self.unlabeled
+        return Batch(
+            LabeledBatch(change(labeled.images), change(labeled.labels), change(labeled.valid)),
+            unlabeled
+            and UnlabeledBatch(
+                change(unlabeled.weak), tuple(map(change, unlabeled.strong)), change(unlabeled.valid)
+            ),
+            self.key,
         )
-        if self.unlabeled is None:
-            return Batch(labeled, None, self.key)
-        unlabeled = UnlabeledBatch(
-            weak=self.unlabeled.weak.to(target, non_blocking=True),
-            strong=tuple(view.to(target, non_blocking=True) for view in self.unlabeled.strong),
-            valid=self.unlabeled.valid.to(target, non_blocking=True),
-        )
-        return Batch(labeled, unlabeled, self.key)
 
 
 @dataclass(frozen=True)

@@ -273,6 +273,19 @@ def test_a_batch_can_move(root: Path) -> None:
     assert same(batch.to(torch.device("cpu")), batch)
 
 
+def test_a_batch_for_a_gpu_is_pinned_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    (batch,) = batch_iterator(build(root), 0, 1, pinned=True)
+    assert same(batch, build(root).batch(0))
+    assert {id(tensor) for tensor in tensors(batch)} == {id(tensor) for tensor in pinned}
+
+
 def test_the_cache_keeps_what_fits() -> None:
     cache, reads = ArrayCache(2.5), Counter()
 

@@ -120,7 +120,7 @@ class TrainBatches:
 
 
 def batch_iterator(
-    batches: TrainBatches, start_step: int, steps: int, num_workers: int = 0
+    batches: TrainBatches, start_step: int, steps: int, num_workers: int = 0, pinned: bool = False
 ) -> Iterator[Batch]:
     """Return the batches of steps ``start_step`` to ``steps - 1``, as ``range`` would count.
 
@@ -129,13 +129,15 @@ def batch_iterator(
         start_step: First step, 0 for a fresh run.
         steps: Number of steps of the whole run: the first step that is not taken.
         num_workers: Processes that work ahead; 0: none. The batches are the same.
+        pinned: Give batches in pinned memory, from which a GPU copies while the host goes on.
 
     Raises:
         DataError: While iterating, as `TrainBatches.batch` does.
     """
     if num_workers == 0:
-        return (batches.batch(step) for step in range(start_step, steps))
-    return _from_workers(batches, range(start_step, steps), num_workers)
+        made = (batches.batch(step) for step in range(start_step, steps))
+        return (batch.pin_memory() for batch in made) if pinned else made
+    return _from_workers(batches, range(start_step, steps), num_workers, pinned)
 
 
 class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
@@ -154,11 +156,15 @@ class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
             return error
 
 
-def _from_workers(batches: TrainBatches, steps: range, num_workers: int) -> Iterator[Batch]:
+def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned: bool) -> Iterator[Batch]:
     # Its own generator: else the loader draws seeds for the workers, which nobody uses, from the global one.
     # The loader gives each worker a single thread.
     loader = DataLoader(
-        _Steps(batches, steps), batch_size=None, num_workers=num_workers, generator=torch.Generator()
+        _Steps(batches, steps),
+        batch_size=None,
+        num_workers=num_workers,
+        pin_memory=pinned,
+        generator=torch.Generator(),
     )
     for result in loader:
         if isinstance(result, DataError):

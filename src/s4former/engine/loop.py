@@ -69,7 +69,8 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
-        batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers)
+        pinned = device.type == "cuda"
+        batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
         for batch in distributed.together(batches):
             step = keeper.step
             seed_layers(run.seed, step)
