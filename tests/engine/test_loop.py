@@ -228,6 +228,12 @@ def test_a_run_too_short_for_unlabeled_images_is_refused(data: Path) -> None:
         tiny_run(data, {"method.unlabeled_start_step": 30, "steps": 30})
 
 
+def test_a_damaged_record_says_what_to_type(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"run": {')
+    with pytest.raises(UserError, match=r"run\.json is damaged.*another --out"):
+        train(tiny_run(data), tmp_path, resume=True)
+
+
 def test_a_folder_of_other_things_is_left_alone(data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for resume in (False, True):
