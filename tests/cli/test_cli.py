@@ -144,6 +144,8 @@ def test_demo_hands_its_folder_over(
         (["train", "CONFIG", "model.pretrained=no_weights.pth"], 1, "no_weights.pth"),
         (["val", "nowhere"], 1, "there is no nowhere"),
         (["predict", "nowhere", "a.png", "--out", "x"], 1, "a.png"),
+        (["predict", "nowhere", "a.png", "--out", "CONFIG"], 2, "is a file"),
+        (["demo", "--out", "CONFIG"], 2, "is a file"),
         (["train"], 2, "Missing argument"),
         (["train", "CONFIG", "--steps", "3"], 2, "No such option"),
         (["fly"], 2, "No such command"),

@@ -16,8 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from s4former.config.base import config_named
 from s4former.config.errors import UserError
-from s4former.config.override import config_file, nearest, override, parse_yaml, validated
+from s4former.config.override import config_file, explain, nearest, override, parse_yaml, validated
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml.schema import is_dataset_file
 from s4former.engine.run import Run
@@ -143,6 +146,10 @@ def _mistakes_of(path: Path) -> Iterator[None]:
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
         ]
         where = f"{path}:{lines[-1]}" if lines else str(path)
+        model = config_named(error.title) if isinstance(error, ValidationError) else None
+        if isinstance(error, ValidationError) and model:
+            mistakes = [f"  {line}" for line in explain(error, model, {})]
+            raise UserError("\n".join([f"{where}: this {error.title} does not fit:", *mistakes])) from None
         raise UserError(f"{where}: {type(error).__name__}: {error}") from error
 
 
