@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
 from s4former.config.errors import Interrupted, NumericError, UserError
+from s4former.engine import keeper
 from s4former.engine.device import seed_layers
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
@@ -128,6 +130,27 @@ def test_a_stopped_run_resumes_to_the_same_bits(
         train(run, tmp_path / "run", progress=SignalAt(step))
     train(run, tmp_path / "run", resume=True)
     assert_same_end(tmp_path / "run", straight)
+
+
+def test_the_best_model_is_the_one_that_the_result_names(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if a run is stopped after a better score that was not saved, and resumed with fewer of them."""
+    scores = iter([0.4, 0.5, 0.6, 0.45])
+
+    def score(*_: object) -> dict[str, Any]:
+        record = {"miou": next(scores), "part": "val"}
+        return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
+
+    monkeypatch.setattr(keeper, "evaluate", score)
+    often = tiny_run(data, {"evaluate_every": 1, "save_every": 2})
+    with pytest.raises(Interrupted, match="at once"):
+        train(often, tmp_path, progress=SignalAt(4, times=2))
+    assert json.loads((tmp_path / "model_best" / "model.json").read_text())["step"] == 3
+    outcome = train(tiny_run(data, {"evaluate_every": 0, "save_every": 2}), tmp_path, resume=True)
+    assert outcome.best is not None
+    card = json.loads((tmp_path / "model_best" / "model.json").read_text())
+    assert card["step"] == outcome.best["step"] == 6
 
 
 def test_a_stop_while_scoring_is_made_up_for(data: Path, straight: Path, tmp_path: Path) -> None:
