@@ -275,8 +275,10 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_run_that_failed_at_once_does_not_block_its_folder(data: Path, tmp_path: Path) -> None:
+    wrong = {"method.shuffle_block": 8, "method.unlabeled_start_step": 3}
     with pytest.raises((UserError, ValueError), match="PatchShuffle"):
-        train(tiny_run(data, {"method.shuffle_block": 8}), tmp_path / "run")
+        train(tiny_run(data, wrong), tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoint").exists(), "the first step tells, not the first shuffled one"
     train(tiny_run(data, {"steps": 1}), tmp_path / "run")
 
 
