@@ -105,7 +105,7 @@ class S4Former(TeacherMethod):
         """Draw this step's CutMix boxes and permutations, and return its loss."""
         unlabeled, key = batch.unlabeled, batch.key
         # Drawn in early steps too: a crop that cannot be shuffled is refused in the very first one.
-        draws = unlabeled and (self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key))
+        draws = (self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key)) if unlabeled else None
         if draws is None or self.too_early(key.step):
             supervised = self.labeled_loss(batch.labeled)
             return StepOutput(supervised, {"loss/supervised": supervised.detach()})
