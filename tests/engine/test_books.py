@@ -255,4 +255,6 @@ def test_devices_that_are_not_there_say_what_to_type() -> None:
     assert resolve_device("cpu") == "cpu"
     assert resolve_precision("auto", "cpu") == "float32"
     assert resolve_precision("bfloat16", "cpu") == "bfloat16"
+    with pytest.raises(UserError, match="type precision=auto, float32 or bfloat16"):
+        resolve_precision("fp16", "cpu")
     assert describe("cpu") == {"device": "cpu", "threads": torch.get_num_threads()}

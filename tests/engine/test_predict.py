@@ -58,6 +58,13 @@ def test_every_way_to_name_a_model_leads_to_the_same(run_folder: Path, tmp_path:
         assert np.array_equal(first.confidence, other.confidence)
 
 
+def test_the_precision_of_a_model_is_one_that_there_is(run_folder: Path) -> None:
+    assert s4former.load(run_folder, "cpu", "auto").precision == "float32"
+    assert s4former.load(run_folder, "cpu", "bfloat16").precision == "bfloat16"
+    with pytest.raises(UserError, match="precision=float16 is unknown"):
+        s4former.load(run_folder, "cpu", "float16")
+
+
 def test_only_what_is_used_is_saved(model: Model) -> None:
     assert not any(name.startswith("auxiliary") for name in model.network.state_dict())
     assert not any("blocks.1." in name for name in model.network.state_dict()), (

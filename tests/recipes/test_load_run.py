@@ -32,6 +32,7 @@ def test_overrides_reach_a_recipe_and_notes_come_back() -> None:
     assert len(notes) == 1
     assert "ema_decay" in notes[0]
     assert load_run(run, {"seed": 3})[0].seed == 3
+    assert load_run(run, "seed=3")[0].seed == 3
 
 
 def test_a_python_file_defines_run_and_may_import_its_neighbors(tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ class Model:
             precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
 
         Raises:
-            UserError: If there is no model there, or its files don't belong together.
+            UserError: If there is no model there, its files don't belong together, or there is no such device
+                or precision.
         """
         folder = model_folder(Path(path))
         card = read_card(folder)
@@ -189,7 +190,7 @@ class Model:
             raise UserError(f"cannot read the weights {folder / WEIGHTS}: {error}") from None
         device = resolve_device(device)
         network = rebuild_segmenter(card.architecture, len(card.names), state)
-        return cls(network, card, device, precision or resolve_precision("auto", device))
+        return cls(network, card, device, resolve_precision(precision or "auto", device))
 
     def predict(self, image: ImageLike, evaluate: EvaluateConfig | None = None) -> Prediction:
         """Segment one image.

@@ -61,11 +61,12 @@ def load_run(
         config: A Python file that defines ``run`` (it is executed: open only your own), a YAML file of the
             same fields, a ``dataset.yaml`` (see `s4former.recipes.folder`), the name of a recipe, or a run
             itself.
-        changes: ``a.b=c`` texts or a mapping of dotted paths to values.
+        changes: ``a.b=c`` texts, one of them alone, or a mapping of dotted paths to values.
 
     Raises:
         UserError: If there is no such config or it does not make a run.
     """
+    changes = [changes] if isinstance(changes, str) else changes
     run, decisions = (config, []) if isinstance(config, Run) else _read(str(config))
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
     changed = [str(change).partition("=")[0] for change in changes]
