@@ -72,6 +72,17 @@ def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
     assert (tmp_path / "runs" / "tiny_supervised_seed0" / "model" / "model.json").is_file()
 
 
+def test_validation_masks_without_a_known_pixel_are_no_missing_images(
+    shell: CommandLine, tmp_path: Path
+) -> None:
+    data = make_data(tmp_path / "data")
+    for mask in (data / "masks" / "val").iterdir():
+        Image.fromarray(np.full((40, 48), 255, np.uint8)).save(mask)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_run(data, {"steps": 1}).model_dump(mode="json")))
+    assert shell("train", tmp_path / "c.yaml", "--out", tmp_path / "run") == 0
+    assert "the masks of the validation images have no known pixel" in shell.out
+
+
 def test_the_same_folder_twice_is_refused_and_resume_is_not(
     shell: CommandLine, config: Path, run_folder: Path
 ) -> None:
@@ -144,6 +155,8 @@ def test_demo_hands_its_folder_over(
         (["train", "CONFIG", "model.pretrained=no_weights.pth"], 1, "no_weights.pth"),
         (["val", "nowhere"], 1, "there is no nowhere"),
         (["predict", "nowhere", "a.png", "--out", "x"], 1, "a.png"),
+        (["predict", "nowhere", "a.png", "--out", "CONFIG"], 2, "is a file"),
+        (["demo", "--out", "CONFIG"], 2, "is a file"),
         (["train"], 2, "Missing argument"),
         (["train", "CONFIG", "--steps", "3"], 2, "No such option"),
         (["fly"], 2, "No such command"),

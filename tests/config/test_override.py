@@ -85,6 +85,13 @@ def test_values_are_yaml_scalars_and_lists(text: str, value: object) -> None:
     assert parse_override(text) == (("a",), value)
 
 
+def test_the_home_folder_is_meant_where_the_shell_does_not_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    assert parse_override("data.root=~/images") == (("data", "root"), "/home/me/images")
+    assert parse_override("data.root=a~/images")[1] == "a~/images"
+
+
 @pytest.mark.parametrize("text", ["steps", "=3", "a..b=1", ".a=1", "a=[1"])
 def test_texts_that_are_no_overrides(text: str) -> None:
     with pytest.raises(UserError):

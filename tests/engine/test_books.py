@@ -74,9 +74,31 @@ def test_a_crash_while_saving_leaves_the_state_before(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", crash)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"No space.*after step 1 is kept.*--resume"):
         checkpoints.save(2, {"step": 2})
     assert checkpoints.load("cpu") == {"step": 1}
+
+
+def test_a_full_disk_is_no_traceback(tmp_path: Path) -> None:
+    """Torch's own word for it is a RuntimeError about positions in a file."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"cannot save the state after step 1.*No state.*Make room"):
+            Checkpoints(tmp_path).save(1, {"weights": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((tmp_path / "checkpoint").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["", "[{", '[{"file": 1}]'])
+def test_a_damaged_index_says_what_to_type(tmp_path: Path, damage: str) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1})
+    (checkpoints.folder / "index.json").write_text(damage)
+    with pytest.raises(UserError, match=r"index\.json is damaged.*another --out"):
+        checkpoints.load("cpu")
 
 
 def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
@@ -233,4 +255,6 @@ def test_devices_that_are_not_there_say_what_to_type() -> None:
     assert resolve_device("cpu") == "cpu"
     assert resolve_precision("auto", "cpu") == "float32"
     assert resolve_precision("bfloat16", "cpu") == "bfloat16"
+    with pytest.raises(UserError, match="type precision=auto, float32 or bfloat16"):
+        resolve_precision("fp16", "cpu")
     assert describe("cpu") == {"device": "cpu", "threads": torch.get_num_threads()}

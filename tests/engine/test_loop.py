@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
 from s4former.config.errors import Interrupted, NumericError, UserError
+from s4former.engine import keeper
 from s4former.engine.device import seed_layers
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
@@ -130,6 +132,27 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     assert_same_end(tmp_path / "run", straight)
 
 
+def test_the_best_model_is_the_one_that_the_result_names(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if a run is stopped after a better score that was not saved, and resumed with fewer of them."""
+    scores = iter([0.4, 0.5, 0.6, 0.45])
+
+    def score(*_: object) -> dict[str, Any]:
+        record = {"miou": next(scores), "part": "val"}
+        return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
+
+    monkeypatch.setattr(keeper, "evaluate", score)
+    often = tiny_run(data, {"evaluate_every": 1, "save_every": 2})
+    with pytest.raises(Interrupted, match="at once"):
+        train(often, tmp_path, progress=SignalAt(4, times=2))
+    assert json.loads((tmp_path / "model_best" / "model.json").read_text())["step"] == 3
+    outcome = train(tiny_run(data, {"evaluate_every": 0, "save_every": 2}), tmp_path, resume=True)
+    assert outcome.best is not None
+    card = json.loads((tmp_path / "model_best" / "model.json").read_text())
+    assert card["step"] == outcome.best["step"] == 6
+
+
 def test_a_stop_while_scoring_is_made_up_for(data: Path, straight: Path, tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="after step 3 of 6"):
         train(tiny_run(data), tmp_path / "run", progress=SignalWhileScoring())
@@ -228,6 +251,12 @@ def test_a_run_too_short_for_unlabeled_images_is_refused(data: Path) -> None:
         tiny_run(data, {"method.unlabeled_start_step": 30, "steps": 30})
 
 
+def test_a_damaged_record_says_what_to_type(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"run": {')
+    with pytest.raises(UserError, match=r"run\.json is damaged.*another --out"):
+        train(tiny_run(data), tmp_path, resume=True)
+
+
 def test_a_folder_of_other_things_is_left_alone(data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for resume in (False, True):
@@ -246,8 +275,10 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_run_that_failed_at_once_does_not_block_its_folder(data: Path, tmp_path: Path) -> None:
+    wrong = {"method.shuffle_block": 8, "method.unlabeled_start_step": 3}
     with pytest.raises((UserError, ValueError), match="PatchShuffle"):
-        train(tiny_run(data, {"method.shuffle_block": 8}), tmp_path / "run")
+        train(tiny_run(data, wrong), tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoint").exists(), "the first step tells, not the first shuffled one"
     train(tiny_run(data, {"steps": 1}), tmp_path / "run")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,13 @@ def test_every_way_to_name_a_model_leads_to_the_same(run_folder: Path, tmp_path:
         assert np.array_equal(first.confidence, other.confidence)
 
 
+def test_the_precision_of_a_model_is_one_that_there_is(run_folder: Path) -> None:
+    assert s4former.load(run_folder, "cpu", "auto").precision == "float32"
+    assert s4former.load(run_folder, "cpu", "bfloat16").precision == "bfloat16"
+    with pytest.raises(UserError, match="precision=float16 is unknown"):
+        s4former.load(run_folder, "cpu", "float16")
+
+
 def test_only_what_is_used_is_saved(model: Model) -> None:
     assert not any(name.startswith("auxiliary") for name in model.network.state_dict())
     assert not any("blocks.1." in name for name in model.network.state_dict()), (
@@ -82,7 +91,11 @@ def test_all_kinds_of_images_mean_the_same(model: Model, tmp_path: Path) -> None
     for image in (str(path), Image.open(path), array, array / 255, tensor, tensor / 255):
         assert np.array_equal(model.predict(image).mask, expected)
     gray = array[..., 0]
-    assert np.array_equal(model.predict(gray).mask, model.predict(Image.fromarray(gray)).mask)
+    expected = model.predict(Image.fromarray(gray)).mask
+    for image in (gray, gray[..., None], torch.from_numpy(gray)[None]):
+        assert np.array_equal(model.predict(image).mask, expected)
+    half = (tensor // 255).bfloat16()
+    assert np.array_equal(model.predict(half).mask, model.predict(half.float()).mask)
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
@@ -112,6 +125,25 @@ def test_exif_rotation_is_applied_to_files_and_pictures(
 def test_what_is_no_image_is_refused(model: Model, image: np.ndarray | torch.Tensor, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         model.predict(image)
+
+
+@pytest.mark.parametrize("image", [None, b"bytes", ["a.png", "b.png"]])
+def test_what_is_nothing_like_an_image_is_refused(
+    model: Model, image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no checker either
+    with pytest.raises(TypeError, match=r"expected one image: a path.*got a (NoneType|bytes|list)"):
+        model.predict(image)
+
+
+def test_deep_images_are_refused_in_the_terms_of_a_prediction(model: Model, tmp_path: Path) -> None:
+    deep = np.arange(1200, dtype=np.uint16).reshape(30, 40)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    for image in (tmp_path / "deep.png", Image.fromarray(deep)):
+        with pytest.raises(
+            DataError, match=r"uint16 values from 0 to 1199, but the model was trained on.*8 bits"
+        ):
+            model.predict(image)
 
 
 def test_a_broken_file_is_a_data_error(model: Model, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-_DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "golden"
+_DEFAULT = (Path(__file__).resolve().parents[3] / "shared" / "golden").resolve()
 
 
 @pytest.fixture(scope="session")

@@ -91,12 +91,10 @@ class Step:
         return method
 
     def batch(self) -> Batch:
-        labels = self.tensor("sup.label")
-        valid = torch.ones_like(labels, dtype=torch.bool)
-        valid[:, -4:] = False  # the released step knows no padding: as_released must not look at this
+        labeled, weak = self.tensor("sup.image"), self.tensor("unsup.weak")
         return Batch(
-            LabeledBatch(self.tensor("sup.image"), labels, valid),
-            UnlabeledBatch(self.tensor("unsup.weak"), (self.tensor("unsup.strong"),), valid),
+            LabeledBatch(labeled, self.tensor("sup.label"), padded_below(labeled)),
+            UnlabeledBatch(weak, (self.tensor("unsup.strong"),), padded_below(weak)),
             DrawKey(seed=0, step=0),
         )
 
@@ -105,6 +103,13 @@ class Step:
         permutation = self.tensor(f"{variant}.permutations")
         side = self.settings["image_size"] // (self.settings["patch_size"] * self.settings["PatchMix_N"])
         return keep, Shuffle(permutation, side, side)
+
+
+def padded_below(images: Tensor) -> Tensor:
+    """Valid pixels as of padded images. The released step knows no padding: it must not look at this."""
+    valid = torch.ones_like(images[:, 0], dtype=torch.bool)
+    valid[:, -4:] = False
+    return valid
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ def test_overrides_reach_a_recipe_and_notes_come_back() -> None:
     assert len(notes) == 1
     assert "ema_decay" in notes[0]
     assert load_run(run, {"seed": 3})[0].seed == 3
+    assert load_run(run, "seed=3")[0].seed == 3
 
 
 def test_a_python_file_defines_run_and_may_import_its_neighbors(tmp_path: Path) -> None:
@@ -49,7 +50,21 @@ def test_a_python_file_defines_run_and_may_import_its_neighbors(tmp_path: Path) 
         ("a.py", "\n1 / 0", r"a\.py:2: ZeroDivisionError"),
         ("a.py", "import nothing_of_that_name", r"a\.py:1: ModuleNotFoundError"),
         ("a.py", "run = (", "SyntaxError"),
-        ("a.py", "from s4former import Run\nrun = Run(stepps=1)", r"a\.py:2: ValidationError"),
+        (
+            "a.py",
+            "from s4former import Run\nrun = Run(stepps=1)",
+            r"(?s)a\.py:2: this Run does not fit:.*stepps: unknown field; did you mean steps\?$",
+        ),
+        (
+            "a.py",
+            "from s4former.data import DataConfig\nDataConfig(crop_size=0)",
+            r"(?s)a\.py:2: this DataConfig does not fit:.*crop_size: got 0; expected greater than 0",
+        ),
+        (
+            "a.py",
+            "import pydantic\nclass Own(pydantic.BaseModel):\n    x: int\nOwn(x='a')",
+            r"a\.py:4: ValidationError: 1 validation error for Own",
+        ),
         ("a.yaml", "steps: [", "not readable as YAML"),
         ("a.yaml", "stepps: 3", r"stepps: unknown field; did you mean steps"),
         (
@@ -58,7 +73,8 @@ def test_a_python_file_defines_run_and_may_import_its_neighbors(tmp_path: Path) 
             r"method\.ema_dekay: unknown field; did you mean ema_decay",
         ),
         ("a.yaml", "method: {name: s5former}", r"there is no method 's5former'; the methods are"),
-        ("a.yaml", "- 1", "does not make a run"),
+        ("a.yaml", "- 1", r"(?s)does not make a run:\n  got \[1\]"),
+        ("a.yaml", "steps: 3\nseed: 1\nsteps: 4", "(?s)steps is given twice.*line 3"),
         ("a.txt", "", r"neither a \.py nor a \.yaml file"),
     ],
 )

@@ -13,7 +13,7 @@ from rich.progress import track
 def predict(
     model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
     images: Annotated[list[str], typer.Argument(help="Files, folders (searched through) and globs.")],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the pictures.")],
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also write how sure the model is, as a gray picture.")
     ] = False,

@@ -62,6 +62,8 @@ def report(outcome: Outcome, console: Console) -> None:
             soft_wrap=True,
             highlight=False,
         )
+    elif outcome.last:
+        console.print("no best step: the masks of the validation images have no known pixel")
     else:
         console.print("not scored: there are no validation images")
     console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)

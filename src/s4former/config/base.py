@@ -19,3 +19,12 @@ class Config(BaseModel):
         allow_inf_nan=False,
         coerce_numbers_to_str=True,
     )
+
+
+def config_named(name: str, base: type[Config] = Config) -> type[Config] | None:
+    """Return the config class of a name among those that have been imported."""
+    for config in base.__subclasses__():
+        found = config if config.__name__ == name else config_named(name, config)
+        if found:
+            return found
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,16 @@ class _Loader(yaml.SafeLoader):
     """YAML with the core schema of 1.2: PyYAML's own, 1.1, takes ``1_16`` for 116 and ``1e-4`` for a word."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class wants it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice: YAML forbids it, but the base class keeps the last one."""
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen and key.value != "<<":
+                problem = f"{key.value} is given twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 for _tag, _pattern, _first in (
@@ -62,6 +73,8 @@ def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
         raise UserError(
             f"cannot read {text!r} as an override; expected field=value, as in steps=100 or data.root=DIR"
         )
+    if value.startswith("~/"):  # shells leave it alone behind a "="
+        value = os.path.expanduser(value)
     return path, parse_yaml(value, text)
 
 
@@ -218,7 +231,7 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[s
                 message.removeprefix("Input should be ").partition(", unable to")[0]
             )
     return lines + [
-        f"{path}: got {given}; expected {', or '.join(messages)}"
+        f"{path}: got {given}; expected {', or '.join(messages)}".removeprefix(": ")
         for path, (given, messages) in expected.items()
     ]
 

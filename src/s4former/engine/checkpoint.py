@@ -36,7 +36,22 @@ class Checkpoints:
         self.folder = run_folder / "checkpoint"
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Save the state after ``step`` updates; the one before the previous is deleted."""
+        """Save the state after ``step`` updates; the one before the previous is deleted.
+
+        Raises:
+            UserError: If it cannot be written; the states before it are kept.
+        """
+        try:
+            self._save(step, state)
+        except (OSError, RuntimeError) as error:  # of a full disk, torch raises the latter
+            before = self.newest_step()
+            kept = "No state was saved before" if before is None else f"The one after step {before} is kept"
+            raise UserError(
+                f"cannot save the state after step {step} in {self.folder}: {error}. {kept}. Make room on "
+                f"the disk ({_KEPT + 1} states at a time), then type the same command with --resume"
+            ) from error
+
+    def _save(self, step: int, state: dict[str, Any]) -> None:
         path = self.folder / f"step_{step:08d}.pt"
         write_atomically(path, lambda temporary: torch.save(state, temporary))
         new = _Entry(path.name, step, path.stat().st_size, _checksum(path))
@@ -74,7 +89,13 @@ class Checkpoints:
 
     def _index(self) -> list[_Entry]:
         index = self.folder / "index.json"
-        return [_Entry(**entry) for entry in read_json(index)] if index.is_file() else []
+        try:
+            return [_Entry(**entry) for entry in read_json(index)] if index.is_file() else []
+        except (ValueError, TypeError):
+            raise UserError(
+                f"{index} is damaged, so it is not known which states are complete; start again with another "
+                "--out, or delete that file to start from the first step with --resume"
+            ) from None
 
 
 def _checksum(path: Path) -> str:

@@ -14,6 +14,7 @@ from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 
 Precision = Literal["auto", "float32", "bfloat16"]
+_FORMATS: dict[str, Literal["float32", "bfloat16"]] = {"float32": "float32", "bfloat16": "bfloat16"}
 
 
 def resolve_device(name: str) -> str:
@@ -38,10 +39,16 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def resolve_precision(precision: Precision, device: str) -> Literal["float32", "bfloat16"]:
-    """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it."""
+def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
+
+    Raises:
+        UserError: If it is no format that networks run in.
+    """
+    if precision in _FORMATS:
+        return _FORMATS[precision]
     if precision != "auto":
-        return precision
+        raise UserError(f"precision={precision} is unknown; type precision=auto, float32 or bfloat16")
     has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if has_it else "float32"
 

@@ -30,7 +30,7 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     """
     if (folder / "run.json").exists():
         if resume:
-            run: dict[str, Any] = read_json(folder / "run.json")["run"]
+            run: dict[str, Any] = _record(folder)["run"]
             return run
         if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
@@ -51,7 +51,7 @@ def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None)
             write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
         record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
     else:
-        record = read_json(folder / "run.json")
+        record = _record(folder)
         record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
     write_json(folder / "run.json", record)
 
@@ -62,7 +62,7 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
     Raises:
         UserError: If not; the message names what differs.
     """
-    content = read_json(folder / "run.json")
+    content = _record(folder)
     changes = changed_fields(_in_todays_fields(content["run"]), run.model_dump(mode="json"))
     changes = {path: values for path, values in changes.items() if path not in FREE_TO_CHANGE}
     if changes:
@@ -76,6 +76,18 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
             "resumed; start a new run with another --out"
         )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return the content of ``run.json``."""
+    try:
+        record: dict[str, Any] = read_json(folder / "run.json")
+    except ValueError as error:
+        raise UserError(
+            f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
+            "start a new one with another --out"
+        ) from None
+    return record
 
 
 def _in_todays_fields(before: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from s4former.config.errors import Interrupted
-from s4former.config.record import write_json, write_text
+from s4former.config.record import read_json, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
@@ -22,7 +22,7 @@ from s4former.engine.evaluate import Answers, Pixels, evaluate, own_images
 from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.panels import Panel
-from s4former.engine.predict import Model, ModelCard, architecture_of, save_model
+from s4former.engine.predict import CARD, Model, ModelCard, architecture_of, save_model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import Method
@@ -100,6 +100,8 @@ class Keeper:
             self._journal.load_state_dict(state["journal"])
             self.step, self._scored_step = state["step"], state["scored_step"]
             self._last, self._best = state["last"], state["best"]
+            if self._best and _step_of(self.folder / "model_best") != self._best["step"]:
+                self._best = None  # a later step took its place there before the run was killed
         for name in ("journal.jsonl", "scores.jsonl"):
             if self._writes:
                 forget_after(self.folder / name, self.step)
@@ -261,3 +263,11 @@ class Keeper:
             score=score,
         )
         save_model(self.folder / name, self.method.deployed, card)
+
+
+def _step_of(model: Path) -> int | None:
+    """Return the step that a model folder holds, if it holds one."""
+    try:
+        return int(read_json(model / CARD)["step"])
+    except (OSError, ValueError):
+        return None

@@ -18,13 +18,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from s4former.config.base import Config
-from s4former.config.errors import UserError
+from s4former.config.errors import DataError, UserError
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.raster import channels_last, luma, scaled
+from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
 from s4former.engine.bands import placed
 from s4former.engine.device import resolve_device, resolve_precision
 from s4former.engine.evaluate import (
@@ -179,7 +179,8 @@ class Model:
             precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
 
         Raises:
-            UserError: If there is no model there, or its files don't belong together.
+            UserError: If there is no model there, its files don't belong together, or there is no such device
+                or precision.
         """
         folder = model_folder(Path(path))
         card = read_card(folder)
@@ -189,7 +190,7 @@ class Model:
             raise UserError(f"cannot read the weights {folder / WEIGHTS}: {error}") from None
         device = resolve_device(device)
         network = rebuild_segmenter(card.architecture, len(card.names), state)
-        return cls(network, card, device, precision or resolve_precision("auto", device))
+        return cls(network, card, device, resolve_precision(precision or "auto", device))
 
     def predict(self, image: ImageLike, evaluate: EvaluateConfig | None = None) -> Prediction:
         """Segment one image.
@@ -205,6 +206,7 @@ class Model:
         Raises:
             DataError: If the file cannot be read or has other channels.
             UserError: If ``evaluate`` looks at an image in one piece that is too large for that.
+            TypeError: If it is nothing of that.
             ValueError: If the array is no image of that kind.
         """
         pixels = _pixels(image, self.card.data)
@@ -272,15 +274,30 @@ def read_card(folder: Path) -> ModelCard:
 
 def _pixels(image: ImageLike, data: DataConfig) -> Pixels:
     """Return the upright pixels of any kind of image, 8 bits each, as training files are read."""
+    try:
+        return _read(image, data)
+    except NoRangeError as error:
+        raise DataError(
+            f"{error.found}, but the model was trained on images of 8 bits a channel; save it as one of those"
+        ) from None
+
+
+def _read(image: ImageLike, data: DataConfig) -> Pixels:
     if isinstance(image, str | Path):
         return decode_image(Path(image), data.channels, data.value_range)
     if isinstance(image, PilImage.Image):
         return _picture_pixels(ImageOps.exif_transpose(image), data)
     if isinstance(image, Tensor):
-        image = image.detach().cpu().numpy()
+        image = (image.float() if image.is_floating_point() else image).detach().cpu().numpy()
         image = np.moveaxis(image, 0, 2) if image.ndim == 3 else image
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"expected one image: a path, a PIL picture, an array or a tensor, got a {type(image).__name__}"
+        )
     if image.ndim == 2:
-        image = np.repeat(image[..., None], 3 if data.channels == 3 else 1, axis=2)
+        image = image[..., None]
+    if image.shape[2:] == (1,) and data.channels == 3:
+        image = np.repeat(image, 3, axis=2)
     if image.ndim != 3 or image.shape[2] != data.channels or 0 in image.shape:
         c = data.channels
         flat = " or h x w" if c in (1, 3) else ""

@@ -103,12 +103,13 @@ class S4Former(TeacherMethod):
 
     def forward(self, batch: Batch) -> StepOutput:
         """Draw this step's CutMix boxes and permutations, and return its loss."""
-        if batch.unlabeled is None or self.too_early(batch.key.step):
+        unlabeled, key = batch.unlabeled, batch.key
+        # Drawn in early steps too: a crop that cannot be shuffled is refused in the very first one.
+        draws = (self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key)) if unlabeled else None
+        if draws is None or self.too_early(key.step):
             supervised = self.labeled_loss(batch.labeled)
             return StepOutput(supervised, {"loss/supervised": supervised.detach()})
-        return self.step(
-            batch, self.draw_mask(batch.unlabeled, batch.key), self.draw_shuffle(batch.unlabeled, batch.key)
-        )
+        return self.step(batch, *draws)
 
     def step(self, batch: Batch, keep: Mask, shuffle: Shuffle | None) -> StepOutput:
         """Return the loss for given draws: the paper's training step.

@@ -16,8 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from s4former.config.base import config_named
 from s4former.config.errors import UserError
-from s4former.config.override import config_file, nearest, override, parse_yaml, validated
+from s4former.config.override import config_file, explain, nearest, override, parse_yaml, validated
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml.schema import is_dataset_file
 from s4former.engine.run import Run
@@ -58,11 +61,12 @@ def load_run(
         config: A Python file that defines ``run`` (it is executed: open only your own), a YAML file of the
             same fields, a ``dataset.yaml`` (see `s4former.recipes.folder`), the name of a recipe, or a run
             itself.
-        changes: ``a.b=c`` texts or a mapping of dotted paths to values.
+        changes: ``a.b=c`` texts, one of them alone, or a mapping of dotted paths to values.
 
     Raises:
         UserError: If there is no such config or it does not make a run.
     """
+    changes = [changes] if isinstance(changes, str) else changes
     run, decisions = (config, []) if isinstance(config, Run) else _read(str(config))
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
     changed = [str(change).partition("=")[0] for change in changes]
@@ -143,6 +147,10 @@ def _mistakes_of(path: Path) -> Iterator[None]:
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
         ]
         where = f"{path}:{lines[-1]}" if lines else str(path)
+        model = config_named(error.title) if isinstance(error, ValidationError) else None
+        if isinstance(error, ValidationError) and model:
+            mistakes = [f"  {line}" for line in explain(error, model, {})]
+            raise UserError("\n".join([f"{where}: this {error.title} does not fit:", *mistakes])) from None
         raise UserError(f"{where}: {type(error).__name__}: {error}") from error
 
 

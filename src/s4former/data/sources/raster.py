@@ -47,6 +47,23 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ONE_CHANNEL = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 
 
+class NoRangeError(DataError):
+    """Values of other than 8 bits, and nothing says which become black and white.
+
+    Attributes:
+        found: What is in which image.
+    """
+
+    def __init__(self, name: str, values: Array) -> None:
+        low, high = measured_range(values)
+        self.found = f"{name}: has {values.dtype} values from {low:g} to {high:g}"
+        super().__init__(
+            f"{self.found}, and nothing says which become black and white; set "
+            f"data.value_range=[{low:g},{high:g}], or the range of all images (value_range: [low, high] in a "
+            "YAML file), or run `s4former init`, which measures it"
+        )
+
+
 def is_plain(path: Path, channels: int) -> bool:
     """Return whether a file is an 8-bit picture for 1 or 3 channels; also True of what is no image at all."""
     if channels not in (1, 3):
@@ -166,19 +183,14 @@ def scaled(values: Values, value_range: ValueRange | None, name: str) -> Image:
         name: What the error calls the image.
 
     Raises:
-        DataError: If a range is needed and there is none.
+        NoRangeError: If a range is needed and there is none.
     """
     if values.dtype == np.uint8:
         return values
     if values.dtype == bool:
         values, value_range = values.astype(np.uint8), (0, 1)
     if value_range is None:
-        low, high = measured_range(values)
-        raise DataError(
-            f"{name}: has {values.dtype} values from {low:g} to {high:g}, and nothing says which become "
-            f"black and white; set data.value_range=[{low:g},{high:g}], or the range of all images "
-            "(value_range: [low, high] in a YAML file), or run `s4former init`, which measures it"
-        )
+        raise NoRangeError(name, values)
     if values.dtype == np.uint16:  # a table: 16-bit files are many and large
         pixels: Image = _scale(np.arange(2**16), value_range)[values]
         return pixels
