@@ -19,7 +19,8 @@ class DataConfig(Config):
     """``folder``: images and masks on disk; ``dataset``: the same, as a ``dataset.yaml`` describes them;
     ``scenes``: pictures made by the package, without any files."""
     root: str = "data"
-    """Folder that all other paths start from, itself relative to the working directory."""
+    """Folder that all other paths start from, itself relative to the working directory; the number of a
+    made-up world for ``source: scenes``."""
     dataset: str = "dataset.yaml"
     """The file that says where everything is, for ``source: dataset``; of the other paths only the split
     lists are then looked at, in place of the file's own."""
