@@ -10,7 +10,8 @@ Time     in the same files, from a busy machine, with precision=bfloat16: type i
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
          windows of the training crop, the size that the position embedding is trained on (docs/log.md)
-Data     a folder with images/, masks/, splits/ and classes.json; README of the data set for its licence
+Data     s4former prepare camvid; s4former splits make camvid --labeled 1/16: lists of its own, not those of
+         the files above; or any folder with images/, masks/, splits/ and classes.json
 """
 
 from __future__ import annotations
