@@ -132,6 +132,12 @@ def test_a_run_is_resumed_in_its_folder_alone(tools: Tools, config: Path, tmp_pa
     assert "--load-from" in tools.err
 
 
+def test_val_images_that_cannot_be_left_out_are_noted() -> None:
+    command = mmseg_train.read_command(mmseg_train.parser().parse_args(["demo", "--no-validate"]))
+    assert command.run.evaluate_every == 0
+    assert "data.source=scenes has val images of its own" in command.notes[0]
+
+
 def test_no_validate_scores_nothing(tools: Tools, config: Path) -> None:
     assert tools(mmseg_train.main, config, "--no-validate", "--cfg-options", "steps=1") == 0
     assert "not scored" in tools.out

@@ -11,7 +11,8 @@ import pytest
 from s4former.config.record import commit, read_json, run_record, versions, write_atomically, write_json
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path, synced: bool) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"x": 1})
 
@@ -20,7 +21,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
+        write_atomically(path, fail, synced=synced)
     assert read_json(path) == {"x": 1}
     assert list(tmp_path.iterdir()) == [path]
 

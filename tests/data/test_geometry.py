@@ -127,8 +127,17 @@ def test_crops_that_one_class_dominates_are_drawn_again() -> None:
 
 def test_a_mask_that_is_all_ignored_is_no_obstacle() -> None:
     mask = np.full((50, 50), IGNORE, np.uint8)
-    config = DataConfig(crop_size=40)
-    assert draw(config, (50, 50), 3, mask) == draw(config, (50, 50), 3)
+    config = DataConfig(crop_size=20, resize_range=(1, 1))
+    for seed in range(5):
+        assert draw(config, (50, 50), seed, mask) == draw(config, (50, 50), seed)
+
+
+def test_a_class_may_cover_just_its_largest_share() -> None:
+    mask = np.zeros((50, 50), np.uint8)
+    mask[:, ::4] = 1  # three quarters of every crop of 20 columns are class 0
+    config = DataConfig(crop_size=20, resize_range=(1, 1), crop_max_class_share=0.75)
+    for seed in range(5):
+        assert draw(config, (50, 50), seed, mask) == draw(config, (50, 50), seed)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_folder
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from s4former.config.errors import DataError
-from s4former.data import DataConfig, open_source
-from s4former.data.statistics import channel_statistics, measure_value_range, spread, training_images
+from s4former.data.statistics import channel_statistics, measure_value_range, spread
 
 
 @given(st.integers(1, 6), st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5))
@@ -37,20 +34,6 @@ def test_statistics_need_images_of_one_kind() -> None:
         channel_statistics([])
     with pytest.raises(ValueError, match="expected 3 channels in each image, got 1"):
         channel_statistics([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 1), np.uint8)])
-
-
-def test_both_parts_of_training_are_measured(tmp_path: Path) -> None:
-    source = open_source(DataConfig(root=str(make_folder(tmp_path, labeled=3, unlabeled=5))))
-    every = [source.read_image(id, "labeled") for id in source.labeled]
-    every += [source.read_image(id, "unlabeled") for id in source.unlabeled]
-    assert all(map(np.array_equal, training_images(source), every))
-    assert len(list(training_images(source))) == 8
-    assert len(list(training_images(source, limit=4))) == 4
-    (tmp_path / "images/train/u01.png").write_bytes(b"cut")
-    assert len(list(training_images(source))) == 7
-    (tmp_path / "images/train/a01.png").write_bytes(b"cut")
-    with pytest.raises(DataError, match="a01"):
-        list(training_images(source))
 
 
 def test_the_range_leaves_out_hot_pixels(tmp_path: Path) -> None:

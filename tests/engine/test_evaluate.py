@@ -13,7 +13,7 @@ from torch import Tensor
 from s4former.config.errors import DataError
 from s4former.data.sources import open_source
 from s4former.engine.bands import window_starts
-from s4former.engine.evaluate import EvaluateConfig, evaluate, logit_bands
+from s4former.engine.evaluate import EvaluateConfig, evaluate, logit_bands, whole_patches
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
@@ -166,3 +166,12 @@ def test_a_part_without_images_is_a_data_error(data: Path) -> None:
     source = open_source(tiny_run(data).data)
     with pytest.raises(DataError, match="test"):
         evaluate({"n": Brightness()}, source, EvaluateConfig(part="test"), "cpu", "float32")
+
+
+@pytest.mark.parametrize(("patch", "count"), [(8, 64), (16, 16), (32, 16)])
+def test_coarse_patches_count_as_ones_of_16_pixels(patch: int, count: int) -> None:
+    network = Brightness()
+    network.patch_size = patch
+    image = np.zeros((64, 64, 3), np.uint8)
+    assert whole_patches(network, image, EvaluateConfig()) == count
+    assert whole_patches(network, image, EvaluateConfig(mode="slide")) == 0

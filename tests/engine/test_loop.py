@@ -217,6 +217,15 @@ def test_a_finished_run_resumes_to_nothing_more(data: Path, straight: Path, tmp_
     assert_same_end(tmp_path / "run", straight)
 
 
+def test_a_square_crop_is_the_same_run_however_it_is_written(
+    data: Path, straight: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny_run(data, {"data.crop_size": [32, 32]}), tmp_path / "run", progress=SignalAt(3))
+    train(tiny_run(data, {"data.crop_size": 32}), tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", straight)
+
+
 def test_two_runs_do_not_mix_in_a_folder(data: Path, tmp_path: Path) -> None:
     run = tiny_run(data)
     with pytest.raises(Interrupted):

@@ -15,8 +15,8 @@ from PIL import Image
 
 from s4former.config.errors import DataError, Interrupted, UserError
 from s4former.config.override import override
-from s4former.data import open_source
-from s4former.data.statistics import channel_statistics, training_images
+from s4former.data import Part, open_source, part_ids
+from s4former.data.statistics import channel_statistics
 from s4former.engine.evaluate import logit_bands
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
@@ -163,7 +163,9 @@ def test_one_gray_channel(tmp_path: Path) -> None:
 
 def test_statistics_are_those_of_the_scaled_images(root: Path) -> None:
     source = open_source(four_channels(root).data)
-    mean, std = channel_statistics(training_images(source))
+    parts: tuple[Part, ...] = ("labeled", "unlabeled")
+    images = (source.read_image(id, part) for part in parts for id in part_ids(source, part))
+    mean, std = channel_statistics(images)
     stacks = [np.load(path) for path in sorted((root / "images/train").glob("*.npy"))]
     values = (np.concatenate([stack.reshape(-1, 4) for stack in stacks]) - 100.0).clip(0) / 3900
     np.testing.assert_allclose(mean, values.mean(axis=0), atol=0.5 / 255)

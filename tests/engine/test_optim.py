@@ -45,7 +45,14 @@ def test_the_head_learns_faster_by_its_factor(network: ViTSegmenter, name: str) 
         "backbone": 0.01,
         "head": 0.04,
     }
-    assert optimizer.defaults.get("momentum", 0.9) == 0.9
+
+
+def test_the_momentum_is_that_of_sgd_and_the_first_one_of_adamw(network: ViTSegmenter) -> None:
+    sgd, adamw = (
+        build_optimizer(OptimizerConfig(name=name, momentum=0.8), network) for name in ("sgd", "adamw")
+    )
+    assert [group["momentum"] for group in sgd.param_groups] == [0.8] * len(sgd.param_groups)
+    assert [group["betas"] for group in adamw.param_groups] == [(0.8, 0.999)] * len(adamw.param_groups)
 
 
 def test_rates_follow_the_schedule_and_the_warmup(network: ViTSegmenter) -> None:

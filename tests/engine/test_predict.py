@@ -207,6 +207,9 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     (broken / "model.json").write_text(json.dumps(card | {"shape": 1}))
     with pytest.raises(UserError, match="shape: unknown field"):
         Model.load(broken)
+    (broken / "model.json").write_text(json.dumps(card | {"format": 2}))
+    with pytest.raises(UserError, match="format: got 2; expected 1"):
+        Model.load(broken)
 
 
 def test_files_folders_and_globs_are_found(tmp_path: Path) -> None:

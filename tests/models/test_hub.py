@@ -154,7 +154,9 @@ def test_a_silent_hub_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
         start = time.monotonic()
         with pytest.raises(UserError, match=r"model.pretrained=none"):
             build_segmenter(CONFIG, NUM_CLASSES, seed=0)
-    assert time.monotonic() - start < 3
+    assert (
+        time.monotonic() - start < 30
+    )  # a busy machine is slow; the hub's own client waits most of a minute
 
 
 def test_a_download_that_breaks_off(monkeypatch: pytest.MonkeyPatch, small_hub: list[str]) -> None:

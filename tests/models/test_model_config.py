@@ -23,6 +23,10 @@ def test_defaults_are_a_complete_network() -> None:
         ({"backbone": "deit_base_patch16_224"}, "deit_base_patch16_224"),
         ({"image_size": (32, 32)}, "custom.image_size"),
         ({"pretrained": "hub"}, "the hub has no weights of a custom"),
+        (
+            {"backbone": "mit_b0", "custom": None, "head": "segformer", "pretrained": "hub"},
+            "SegFormer's authors",
+        ),
         ({"taps": (0, 1)}, "use head=linear"),
         ({"taps": ()}, "at least 1"),
         ({"head": "linear", "auxiliary_taps": (0,)}, "auxiliary_taps=\\[\\]"),

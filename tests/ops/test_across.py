@@ -38,6 +38,20 @@ dist.destroy_process_group()
     )
 
 
+def test_what_stays_of_an_image_makes_up_for_what_is_dropped() -> None:
+    ones = torch.ones(400, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        whole, single = (across.drop(ones, 0.25, shape) for shape in ((1,), (3,)))
+        unscaled = across.drop(ones, 0.25, (3,), scale=False)
+    kept = whole != 0
+    assert torch.equal(kept, kept[:, :1].expand_as(kept))  # all of an image at once
+    assert 0.7 < kept.float().mean() < 0.8
+    torch.testing.assert_close(whole[kept], torch.full_like(whole[kept], 4 / 3))
+    assert not torch.equal(single != 0, (single != 0)[:, :1].expand_as(single))
+    assert unscaled.unique().tolist() == [0, 1]
+
+
 def test_batch_norm_is_torchs() -> None:
     generator = torch.Generator().manual_seed(0)
     results = []

@@ -39,6 +39,8 @@ def test_predictions_at_ignored_pixels_may_be_anything():
     [
         ([0, 1], [0, 7], r"label values must be 0 to 1 .*found \[7\]"),
         ([0, 3], [0, 1], r"prediction values.*\[3\]"),
+        ([0, 1], [0, 2], r"label values.*\[2\]"),
+        ([0, -1], [0, 1], r"prediction values.*\[-1\]"),
     ],
 )
 def test_values_that_are_no_class_are_named(prediction, label, message):

@@ -138,6 +138,8 @@ def test_class_weights_of_a_small_case_by_hand():
     torch.testing.assert_close(class_weights(counts, 1.0)[:2], torch.tensor([1 / 1.8, 5.0]))
     torch.testing.assert_close(class_weights(counts, 0.5)[:2], torch.tensor([1.0, 3.0]) / 1.2)
     assert torch.equal(class_weights(torch.zeros(3, dtype=torch.int64), 0.5), torch.ones(3))
+    rare = class_weights(torch.tensor([99_989, 10, 1, 0]), 1.0)  # below 1 in 1,000 all count alike
+    torch.testing.assert_close(rare[1:] / rare[0], torch.full((3,), 999.89))
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=9).filter(any), st.floats(0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from s4former.ops.pseudo import pseudo_labels
+from s4former.ops.pseudo import confident_share, pseudo_labels
 from s4former.types import IGNORE
 
 
@@ -33,3 +33,11 @@ def test_no_gradient_and_float32():
     pseudo = pseudo_labels(logits, 0.0, torch.ones(1, 2, 2, dtype=torch.bool))
     assert not pseudo.logits.requires_grad
     assert pseudo.logits.dtype == torch.float32
+
+
+def test_the_confident_share_is_one_of_valid_pixels():
+    logits = torch.tensor([[4.0, 0.0, 4.0, 4.0], [0.0, 0.0, 0.0, 0.0]]).view(1, 2, 1, 4)
+    valid = torch.tensor([[[True, True, True, False]]])
+    torch.testing.assert_close(confident_share(pseudo_labels(logits, 0.9, valid), valid), torch.tensor(2 / 3))
+    nothing = torch.zeros_like(valid)
+    assert confident_share(pseudo_labels(logits, 0.9, nothing), nothing) == 0

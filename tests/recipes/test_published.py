@@ -22,6 +22,7 @@ def test_the_papers_rows_have_names() -> None:
     splits += [f"voc.blended_{n}" for n in (662, 1323, 2646)]
     splits += [f"cityscapes.{n}" for n in (186, 372, 744, 1488)]
     splits += [f"coco.1_{n}" for n in (512, 256, 128, 64, 32)]
+    splits += [f"ade20k.1_{n}" for n in (64, 32, 16, 8, 4, 2)]
     for split in splits:
         for method in ("supervised", "mean_teacher", "s4former"):
             assert {f"{split}.{method}", f"{split}.segformer.{method}"} <= names
@@ -29,7 +30,7 @@ def test_the_papers_rows_have_names() -> None:
 
 def test_files_without_recipes_are_no_families() -> None:
     assert "folder" not in recipe_families()
-    with pytest.raises(UserError, match="there are camvid, cityscapes, coco, demo, voc"):
+    with pytest.raises(UserError, match="there are ade20k, camvid, cityscapes, coco, demo, voc"):
         load_run("nope")
 
 
@@ -101,7 +102,7 @@ def test_a_preset_replaces_the_network_before_its_fields_change() -> None:
         load_run("demo", ["model=resnet50"])
 
 
-@pytest.mark.parametrize("family", ["voc", "cityscapes", "coco"])
+@pytest.mark.parametrize("family", ["voc", "cityscapes", "coco", "ade20k"])
 def test_recipes_look_where_prepare_and_splits_fetch_put_things(family: str) -> None:
     lists = {each.target: each.images for one in PUBLISHERS.values() for each in one.lists}
     prepared = DATASETS[family]()
@@ -125,5 +126,5 @@ def test_recipes_look_where_prepare_and_splits_fetch_put_things(family: str) -> 
         assert sum(counts) == prepared.images["labeled"]
         labels = re.search(r"\d+", name.partition(".")[2])
         assert labels is not None
-        if family != "coco":  # whose names are shares
+        if family in ("voc", "cityscapes"):  # the names of others are shares
             assert counts[0] == int(labels[0])

@@ -73,6 +73,7 @@ def prepared(name: str, root: Path) -> Path:
         ("voc.blended_662.s4former", SHORT_SIDES),
         ("cityscapes.186.s4former", {"evaluate.crop_size": 16, "evaluate.stride": 8}),
         ("coco.1_512.s4former", SHORT_SIDES),
+        ("ade20k.1_64.s4former", SHORT_SIDES),
     ],
 )
 def test_a_recipe_trains_on_what_prepare_makes(recipe: str, protocol: dict[str, Any], tmp_path: Path) -> None:

@@ -46,9 +46,13 @@ def _only(expected: Any, instead: str) -> Callable[[Any], Any]:
 
 _BOTH_BATCHES = ("data.labeled_batch_size", "data.unlabeled_batch_size")
 _GLOBAL = "batch sizes are global here"
+_OF_EACH_KIND = (
+    f"{_GLOBAL}, labeled and unlabeled images counted apart; the S4Former release counted both together, so "
+    "its 8 is 4 here"
+)
 
 OLD_KEYS: dict[str, Old] = {
-    "data.samples_per_gpu": Old(_BOTH_BATCHES, _GLOBAL, per_process=True),
+    "data.samples_per_gpu": Old(_BOTH_BATCHES, _OF_EACH_KIND, per_process=True),
     "data.samples_per_gpu_sup": Old(_BOTH_BATCHES[:1], _GLOBAL, per_process=True),
     "data.samples_per_gpu_unsup": Old(_BOTH_BATCHES[1:], _GLOBAL, per_process=True),
     "data.workers_per_gpu": Old(("data.num_workers",), "for each process, as before"),

@@ -106,6 +106,11 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
     run, implied = load_run(run, changes)
     if options.diff_seed:
         notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
+    if options.no_validate and run.data.source != "folder":
+        notes.append(
+            f"--no-validate: data.source={run.data.source} has val images of its own, which are scored once, "
+            "after the last step"
+        )
     folder = _folder(options)
     resume = options.auto_resume or options.resume_from is not None
     return TrainCommand(run, folder, resume, (*notes, *implied))

@@ -17,21 +17,28 @@ PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pyda
 """Packages whose versions can change a result."""
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], *, synced: bool = True) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it there once it is safely on the disk.
 
     Whatever happens in between, ``path`` holds its old content or its new one, never a part.
+
+    Args:
+        path: The file; its folder is made.
+        write: Writes the file that it is given.
+        synced: Wait for the disk. Of 100,000 files that can be made again one by one, nobody would want it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if synced:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

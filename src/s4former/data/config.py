@@ -19,7 +19,8 @@ class DataConfig(Config):
     """``folder``: images and masks on disk; ``dataset``: the same, as a ``dataset.yaml`` describes them;
     ``scenes``: pictures made by the package, without any files."""
     root: str = "data"
-    """Folder that all other paths start from, itself relative to the working directory."""
+    """Folder that all other paths start from, itself relative to the working directory; the number of a
+    made-up world for ``source: scenes``."""
     dataset: str = "dataset.yaml"
     """The file that says where everything is, for ``source: dataset``; of the other paths only the split
     lists are then looked at, in place of the file's own."""
@@ -63,9 +64,9 @@ class DataConfig(Config):
     last one takes the place of the missing ones."""
 
     labeled_batch_size: PositiveInt = 4
-    """Labeled images per step, over all processes and accumulated shares together."""
+    """Labeled images per step, over all processes together."""
     unlabeled_batch_size: PositiveInt = 4
-    """Unlabeled images per step, over all processes and accumulated shares together."""
+    """Unlabeled images per step, over all processes together."""
     num_workers: int = Field(default=0, ge=0)
     """Processes that prepare batches ahead; 0: the training process does it. The batches are the same."""
     cache_images: int = Field(default=512, ge=0)
@@ -100,6 +101,12 @@ class DataConfig(Config):
     def crop(self) -> tuple[int, int]:
         """Height and width of the training crop in pixels."""
         return self.crop_size if isinstance(self.crop_size, tuple) else (self.crop_size, self.crop_size)
+
+    @field_validator("crop_size")
+    @classmethod
+    def _square_is_a_number(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        """Write a square in one way only: 64 and [64, 64] are the same run, also when it is resumed."""
+        return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
     @field_validator("resize_range", "blur_range")
     @classmethod

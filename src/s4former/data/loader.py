@@ -38,9 +38,8 @@ class TrainBatches:
         source: The images.
         views: The views that the method asks for.
         seed: Seed of the run.
-        rank: Which share of the global batch. With ``a`` accumulated shares in each process, share ``i`` of
-            process ``p`` is ``p * a + i``.
-        world_size: Number of shares: processes times accumulated shares.
+        rank: Which share of the global batch: the number of the process.
+        world_size: Number of shares: one a process.
 
     Attributes:
         bad_unlabeled: Unreadable unlabeled images that this object has replaced so far: message by id.
@@ -177,8 +176,8 @@ def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned:
 def _share(field: str, batch_size: int, rank: int, world_size: int) -> range:
     if batch_size % world_size:
         raise UserError(
-            f"data.{field}={batch_size} is the size over all {world_size} shares (processes times "
-            f"accumulation) and does not divide by {world_size}; "
+            f"data.{field}={batch_size} is the size over all {world_size} processes and does not divide by "
+            f"{world_size}; "
             f"set it to {world_size * (batch_size // world_size + 1)}"
         )
     size = batch_size // world_size

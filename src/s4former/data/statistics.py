@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from s4former.config.errors import DataError
-from s4former.data.sources.base import Image, Source
+from s4former.data.sources.base import Image
 from s4former.data.sources.raster import ValueRange, measured_range, read_values
 
 PERCENTILES = (0.1, 99.9)
@@ -41,23 +40,6 @@ def channel_statistics(images: Iterable[Image]) -> tuple[tuple[float, ...], tupl
     mean = counts @ levels / counts.sum(axis=1)
     variance = (counts * (levels - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)
     return tuple(mean.tolist()), tuple(np.maximum(np.sqrt(variance), _SMALLEST_STD).tolist())
-
-
-def training_images(source: Source, limit: int = 500) -> Iterator[Image]:
-    """Return images to measure: labeled and unlabeled ones, at most ``limit``, evenly spread over both lists.
-
-    Unlabeled images that cannot be read are passed over, as in training.
-
-    Raises:
-        DataError: While iterating, if a labeled image is bad.
-    """
-    labeled = [(id, True) for id in source.labeled]
-    for id, is_labeled in spread(labeled + [(id, False) for id in source.unlabeled], limit):
-        try:
-            yield source.read_image(id, "labeled" if is_labeled else "unlabeled")
-        except DataError:
-            if is_labeled:
-                raise
 
 
 def measure_value_range(files: Sequence[Path], channels: int, limit: int = 200) -> ValueRange | None:

@@ -46,13 +46,12 @@ class Journal:
         path: The file to append to; none: no file.
         log_every: Steps per line.
         images_per_step: For the speed.
-        seconds: Training time before this start of the run.
     """
 
-    def __init__(self, path: Path | None, log_every: int, images_per_step: int, seconds: float = 0.0) -> None:
+    def __init__(self, path: Path | None, log_every: int, images_per_step: int) -> None:
         self.path, self.log_every, self.images_per_step = path, log_every, images_per_step
         self._pending: dict[str, list[Tensor | float]] = {}
-        self._seconds_before = seconds
+        self._seconds_before = 0.0  # of the run before it was resumed
         self._start = self._line_start = time.perf_counter()
         self._paused = 0.0
         self._steps_since = 0

@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,8 +49,8 @@ ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "*any"] | Tensor
 class ModelCard(Config):
     """What ``model.json`` says: all that is needed to use the weights beside it, and where they come from."""
 
-    format: int = 1
-    """Version of this file."""
+    format: Literal[1] = 1
+    """Version of this file; another one is not read."""
     architecture: ModelConfig
     """The network, normalization included."""
     names: tuple[str, ...]

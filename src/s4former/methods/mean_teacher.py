@@ -22,6 +22,7 @@ class MeanTeacherConfig(TeacherConfig):
     """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
 
     name: Literal["mean_teacher"] = "mean_teacher"
+    """The method: this file's name."""
 
     cutmix_probability: float = Field(0.0, ge=0, le=1)
     """Probability that a strong view gets a box of the next one, labels included."""

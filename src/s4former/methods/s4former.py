@@ -44,6 +44,7 @@ class S4FormerConfig(TeacherConfig):
     """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
 
     name: Literal["s4former"] = "s4former"
+    """The method: this file's name."""
 
     cutmix_probability: float = Field(0.5, ge=0, le=1)
     """Probability that a strong view gets a box of the next one, labels included."""

@@ -12,6 +12,7 @@ class SupervisedConfig(MethodConfig):
     """Cross entropy on the labeled images."""
 
     name: Literal["supervised"] = "supervised"
+    """The method: this file's name."""
 
     def build(self, student: Segmenter) -> Supervised:
         """Return the method that trains ``student``."""

@@ -1,1 +1,1 @@
-"""Networks: plain vision transformers with segmentation heads, and the weights they start from."""
+"""Networks: vision transformers, plain or hierarchical, their heads, and the weights they start from."""

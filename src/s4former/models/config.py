@@ -108,8 +108,8 @@ class ModelConfig(Config):
     """Channels of an image. Pretrained patch embeddings, made for three, are adapted to other numbers."""
 
     pretrained: str = "none"
-    """Where the backbone's weights come from: a file, ``hub`` (timm's own for that name, NVIDIA's for a MiT)
-    or ``none``."""
+    """Where the backbone's weights come from: a file, ``hub`` (timm's own for that name; there are none of a
+    MiT, which takes a file) or ``none``."""
 
     strict_weights: bool = True
     """Stop if a weight file lacks a tensor of the backbone or holds one it doesn't know."""
@@ -198,6 +198,11 @@ class ModelConfig(Config):
         if self.backbone in ("vit", "mit") and self.pretrained == "hub":
             raise ValueError(
                 f"the hub has no weights of a custom `{self.backbone}`; give pretrained a file, or `none`"
+            )
+        if self.mit and self.pretrained == "hub":
+            raise ValueError(
+                f"timm publishes no weights of {self.backbone!r}; give pretrained a file (a mit_b*.pth of "
+                "SegFormer's authors, or that of nvidia/mit-b* on the hub), or `none`"
             )
         return self
 

@@ -68,7 +68,10 @@ def setr(backbone: str, crop: int | None = None) -> ModelConfig:
 
 
 def segformer(size: int) -> ModelConfig:
-    """Return SegFormer-B0 to B5: a hierarchical encoder and a head of linear maps."""
+    """Return SegFormer-B0 to B5: a hierarchical encoder and a head of linear maps.
+
+    Its weights are NVIDIA's, whose license allows non-commercial use only: nothing downloads them unasked.
+    """
     return ModelConfig(
         backbone=f"mit_b{size}",
         pretrained=f"pretrain/mit_b{size}.pth",

@@ -83,9 +83,8 @@ def first_line(error: Exception) -> str:
     """Return the kind of an error and the first line of what it says."""
     text = str(error).strip()
     paragraphs = text.split("\n\n")
-    if (
-        "weights_only" in text and len(paragraphs) > 2
-    ):  # around its reason torch advises to read it all the same
+    if "weights_only" in text and len(paragraphs) > 2:
+        # Around its reason torch advises to read it all the same.
         text = paragraphs[-2].strip()
     lines = text.splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

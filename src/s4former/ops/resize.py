@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def resize_bilinear(
-    x: Float[Tensor, "b c h w"], size: tuple[int, int], antialias: bool = False
-) -> Float[Tensor, "b c h2 w2"]:
+def resize_bilinear(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
     """Resize bilinearly to ``size`` (height, width); the same tensor if that is its size already."""
     if tuple(x.shape[-2:]) == tuple(size):
         return x
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=antialias)
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def resize_position_embedding(
@@ -26,7 +24,6 @@ def resize_position_embedding(
     new_grid: tuple[int, int],
     num_prefix: int,
     mode: Literal["bilinear", "bicubic"] = "bilinear",
-    antialias: bool = False,
 ) -> Float[Tensor, "1 m d"]:
     """Fit learned position embeddings to another patch grid; those of prefix tokens stay as they are.
 
@@ -36,7 +33,6 @@ def resize_position_embedding(
         new_grid: Rows and columns wanted.
         num_prefix: Prefix tokens that have a position of their own.
         mode: Interpolation between patches.
-        antialias: Whether shrinking averages over all patches it covers.
 
     Raises:
         ValueError: If ``embed`` does not have the tokens that ``old_grid`` and ``num_prefix`` say.
@@ -54,5 +50,5 @@ def resize_position_embedding(
         return embed
     prefix, patches = embed[:, :num_prefix], embed[:, num_prefix:]
     grid = rearrange(patches, "1 (r s) d -> 1 d r s", r=old_grid[0])
-    grid = F.interpolate(grid, size=new_grid, mode=mode, align_corners=False, antialias=antialias)
+    grid = F.interpolate(grid, size=new_grid, mode=mode, align_corners=False)
     return torch.cat([prefix, rearrange(grid, "1 d r s -> 1 (r s) d")], dim=1)

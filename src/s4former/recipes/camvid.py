@@ -7,12 +7,12 @@ Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs
 Expect   in 600 steps on a CPU (short) mean teacher and S4Former only equal supervised-only at 1/16 (59
          mIoU) and fall a little short of it at 1/64 (47 to 48): benchmarks/results/camvid_*.md;
          camvid.long is not yet measured
-Time     in the same files, from a busy machine; precision=bfloat16 is 2 to 4 times as fast as float32 on
-         a CPU that has it
+Time     in the same files, from a busy machine, with precision=bfloat16: type it on a CPU that has it
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
          windows of the training crop, the size that the position embedding is trained on (docs/log.md)
-Data     a folder with images/, masks/, splits/ and classes.json; README of the data set for its licence
+Data     s4former prepare camvid; s4former splits make camvid --labeled 1/16: lists of its own, not those of
+         the files above; or any folder with images/, masks/, splits/ and classes.json
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def recipe() -> Run:
             frozen_blocks=6,
         ),
         method=S4FormerConfig(
-            class_balance=0.5,  # poles, signs and riders are 1 in 100 pixels: unweighted, 600 steps miss them
+            class_balance=0.5,  # poles, signs and people are 3 in 100 pixels: unweighted, 600 steps miss them
             ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
             ema_warmup_steps=99,
             unlabeled_start_step=300,

@@ -31,11 +31,11 @@ from s4former.models.config import ModelConfig
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
-_SIDE = _PATCH * _SHUFFLE_BLOCK
+_SIDE = _PATCH * _SHUFFLE_BLOCK  # of a PatchShuffle block in pixels; crops are whole blocks
 _SMALLEST, _LARGEST_ON_CPU, _LARGEST = 2 * _SIDE, 4 * _SIDE, 8 * _SIDE
-_WHOLE_CROPS = 4
-_LARGE_MEGABYTES = 64
-_SAMPLE = 100
+_WHOLE_CROPS = 4  # in one piece; more are far from what the position embedding was trained on
+_LARGE_MEGABYTES = 64  # an eighth of what is cached
+_SAMPLE = 100  # images whose sizes are looked at
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,7 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
     labeled, unlabeled, val = len(source.labeled), len(source.unlabeled), len(source.val)
     batch = 4 if on_cpu else 8
     steps = steps_for(labeled, batch)
-    method: MethodConfig = _s4former(steps) if unlabeled else SupervisedConfig()
     longest = _longest_side(sizes + _sizes(source, "val"), enlarged)
-    mode = "slide" if longest > _WHOLE_CROPS * crop else "whole"
     run = Run(
         steps=steps,
         evaluate_every=max(1, steps // 5) if val else 0,
@@ -99,11 +97,13 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
             }
         ),
         model=_model(file.channels, file.mean, file.std),
-        method=method,
+        method=_s4former(steps) if unlabeled else SupervisedConfig(),
         optimizer=OptimizerConfig(
             name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
         ),
-        evaluate=EvaluateConfig(part="val", mode=mode, short_side=enlarged),
+        evaluate=EvaluateConfig(
+            part="val", mode="slide" if longest > _WHOLE_CROPS * crop else "whole", short_side=enlarged
+        ),
     )
     counts = f"{labeled} labeled, {unlabeled} unlabeled, {val} val and {len(source.test)} test images"
     device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
@@ -120,35 +120,14 @@ def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
             "data.labeled_batch_size",
         ),
         Decision(f"steps={steps}: for {labeled} labeled images", "steps"),
-        *_about_method(method, unlabeled),
+        *_about_method(run.method, unlabeled),
         Decision(
             f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
             "a network type model.pretrained=FILE, or none to start from random weights",
             "model.pretrained",
         ),
+        *_about_sizes(run, sizes, longest),
     ]
-    if enlarged:
-        decisions.append(
-            Decision(f"data.short_side={enlarged}: images are small, so they are enlarged", "data.short_side")
-        )
-    if mode == "slide":
-        decisions.append(
-            Decision(
-                f"evaluate.mode=slide: images are scored in windows of {crop} pixels, as the longest side is "
-                f"{longest} pixels, more than {_WHOLE_CROPS} crops",
-                "evaluate.mode",
-            )
-        )
-    decoded = max(height * width for height, width in sizes) * file.channels / 2**20
-    if decoded > _LARGE_MEGABYTES:
-        decisions.append(
-            Decision(
-                f"data.cache_images={run.data.cache_images}: MB of decoded images that are kept; the largest "
-                f"takes {decoded:.0f} MB, and an image that is not kept is read again for each crop. To "
-                "train faster, cut large images into tiles of about 1000 pixels, or raise this number",
-                "data.cache_images",
-            )
-        )
     if not val:
         decisions.append(
             Decision(f"no val: nothing will tell how good the model is; add val to {path} to know")
@@ -221,6 +200,43 @@ def _about_method(method: MethodConfig, unlabeled: int) -> list[Decision]:
             "method",
         )
     ]
+
+
+def _about_sizes(run: Run, sizes: Sequence[tuple[int, int]], longest: int) -> list[Decision]:
+    """Return what is decided only for small or large images.
+
+    Args:
+        run: The run.
+        sizes: Height and width of labeled images.
+        longest: Longest side in pixels as the network sees it.
+    """
+    data, decisions = run.data, []
+    if data.short_side:
+        decisions.append(
+            Decision(
+                f"data.short_side={data.short_side}: images are small, so they are enlarged",
+                "data.short_side",
+            )
+        )
+    if run.evaluate.mode == "slide":
+        decisions.append(
+            Decision(
+                f"evaluate.mode=slide: images are scored in windows of {data.crop_size} pixels, as the "
+                f"longest side is {longest} pixels, more than {_WHOLE_CROPS} crops",
+                "evaluate.mode",
+            )
+        )
+    decoded = max(height * width for height, width in sizes) * data.channels / 2**20
+    if decoded > _LARGE_MEGABYTES:
+        decisions.append(
+            Decision(
+                f"data.cache_images={data.cache_images}: MB of decoded images that are kept; the largest "
+                f"takes {decoded:.0f} MB, and an image that is not kept is read again for each crop. To "
+                "train faster, cut large images into tiles of about 1000 pixels, or raise this number",
+                "data.cache_images",
+            )
+        )
+    return decisions
 
 
 def _few(names: Sequence[str]) -> str:

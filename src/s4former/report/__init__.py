@@ -1,1 +1,1 @@
-"""Tables and pictures of finished runs; reads what the engine wrote, and never imports it."""
+"""Pictures of runs and the page of a check of data; never imports the engine."""

@@ -119,17 +119,13 @@ def learning_curves(
     curves: Mapping[str, Sequence[tuple[int, float]]],
     path: Path,
     value_label: str = "mIoU",
-    title: str = "",
-    percent: bool = True,
 ) -> Path:
-    """Save lines of a value over training steps.
+    """Save lines of a score over training steps.
 
     Args:
-        curves: (step, value) pairs of each line, by its name.
+        curves: (step, value) pairs of each line, by its name; values are fractions, shown in percent.
         path: Where to save; the ending says the format. Folders are made.
         value_label: What the values are.
-        title: Title of the figure.
-        percent: Whether values are fractions to be shown in percent.
 
     Returns:
         ``path``.
@@ -144,12 +140,9 @@ def learning_curves(
     axes = figure.add_subplot()
     for name, points in curves.items():
         steps, values = np.array(points, dtype=float).T
-        axes.plot(
-            steps, values * (100 if percent else 1), marker="o", markersize=3, linewidth=1.5, label=name
-        )
+        axes.plot(steps, 100 * values, marker="o", markersize=3, linewidth=1.5, label=name)
     axes.set_xlabel("step", color=_INK)
-    axes.set_ylabel(f"{value_label} (%)" if percent else value_label, color=_INK)
-    axes.set_title(title, fontsize=10, color=_INK)
+    axes.set_ylabel(f"{value_label} (%)", color=_INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)

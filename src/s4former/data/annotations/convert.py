@@ -156,9 +156,8 @@ def _write_masks(
     rule = "smaller ones count" if larger_first else "later ones count"
     used: set[int] = set()
     for done, (id, entry) in enumerate(sorted(matched.items()), start=1):
-        height, width = _agreed_size(
-            entry, images[id], size_of
-        )  # first: no mask larger than the image is decoded
+        # Before the shapes are read: no mask larger than the image is decoded.
+        height, width = _agreed_size(entry, images[id], size_of)
         shapes = entry.shapes(notes)
         values = [labels.value(shape, notes) for shape in shapes]
         known = [value for value in values if value is not None]

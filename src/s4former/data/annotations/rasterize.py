@@ -78,9 +78,8 @@ def draw(
             of one size, and all shapes if this is off, go by their order: later ones on top.
     """
     order = list(range(len(shapes)))
-    if (
-        larger_first
-    ):  # shapes are drawn anew below: those of a very large image don't fit into memory together
+    if larger_first:
+        # Shapes are drawn anew below: those of a very large image don't fit into memory together.
         order.sort(key=lambda index: -int(rasterize(shapes[index][0], height, width).pixels.sum()))
     mask = np.full((height, width), outside, dtype=np.uint8)
     lost, overlap = [], False

@@ -14,9 +14,8 @@ from jaxtyping import Bool
 from s4former.config.errors import DataError
 from s4former.data.annotations.shapes import Points
 
-_FARTHEST = (
-    1e7  # no image is that wide; larger numbers are no pixel coordinates, and sums of them lose pixels
-)
+# No image is that wide: larger numbers are no pixel coordinates, and sums of them lose pixels.
+_FARTHEST = 1e7
 
 
 def load_json(path: Path) -> Any:

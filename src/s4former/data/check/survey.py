@@ -80,7 +80,7 @@ def check_source(source: Source, config: DataConfig, report: Report = silent) ->
         *image_findings(samples, config.channels),
         *mask_findings(samples, maps),
         *duplicate_findings(samples),
-        *_set_findings(samples, source),
+        *_set_findings(source),
     ]
     return Check(
         tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
@@ -123,7 +123,7 @@ def _meanings(values: Sequence[MaskValue], label_map: LabelMap) -> list[int]:
     return found
 
 
-def _set_findings(samples: Sequence[Sample], source: Source) -> Iterator[Finding]:
+def _set_findings(source: Source) -> Iterator[Finding]:
     count: Mapping[Part, int] = {part: len(part_ids(source, part)) for part in PARTS}
     if count["labeled"] == 1:
         yield Finding(

@@ -117,13 +117,7 @@ def describe(
     else:
         own = matcher.masks(labeled, files, "labeled")
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
-        survey = survey_masks([Path(file) for file in own.values()], report)
-        if survey.files < survey.of:
-            notes.found.append(f"looked at {survey.files} of {survey.of} masks; others may hold more values")
-        notes.found.append(f"masks: {_counted(survey.kinds)}")
-        suggestion = suggest_classes(survey)
-        notes.decided += suggestion.said
-        changes |= {"names": suggestion.names, "ignore": suggestion.ignore}
+        changes |= _classes_in([Path(file) for file in own.values()], notes, report)
     val_ids: tuple[str, ...] = ()
     if isinstance(val, Path):
         changes["val"] = _val_folder(val, images, masks, labeled, root)
@@ -158,6 +152,17 @@ def _find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
 def _annotation_format(path: Path) -> Format | None:
     holds_text = path.is_file() or any(any(path.rglob(f"*{end}")) for end in (".json", ".xml", ".txt"))
     return detect_format(path) if holds_text else None
+
+
+def _classes_in(masks: Sequence[Path], notes: _Notes, report: Report) -> dict[str, object]:
+    """Return the classes that masks suggest, and the values to ignore."""
+    survey = survey_masks(masks, report)
+    if survey.files < survey.of:
+        notes.found.append(f"looked at {survey.files} of {survey.of} masks; others may hold more values")
+    notes.found.append(f"masks: {_counted(survey.kinds)}")
+    suggestion = suggest_classes(survey)
+    notes.decided += suggestion.said
+    return {"names": suggestion.names, "ignore": suggestion.ignore}
 
 
 def _annotated_classes(path: Path, format: Format, notes: _Notes) -> tuple[ClassEntry, ...]:

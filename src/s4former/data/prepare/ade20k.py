@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from s4former.config.errors import DataError
-from s4former.data.prepare.masks import for_each, write_mask
+from s4former.data.prepare.masks import masks_from_annotations
 from s4former.data.prepare.steps import Archive, DataSet, Step, count_files, unpacking
-from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
-from s4former.data.sources.mask_files import decode_mask
 from s4former.types import IGNORE
 
 _NAME = "ADEChallengeData2016"
@@ -65,7 +63,7 @@ def _steps(folder: Path) -> list[Step]:
         Step(
             "masks that start at 0",
             lambda: all(count_files(folder / "masks" / part) >= n for part, n in _PARTS.items()),
-            lambda _, report: _make_masks(folder, report),
+            lambda _, report: masks_from_annotations(folder, shift_ids, KNOWN["ade20k"].colors, report),
         ),
     ]
 
@@ -73,19 +71,3 @@ def _steps(folder: Path) -> list[Step]:
 def _member(name: str) -> str | None:
     match = _WANTED.fullmatch(name)
     return match and match[1]
-
-
-def _make_masks(folder: Path, report: Report) -> int:
-    sources = [
-        path.relative_to(folder / "annotations")
-        for part in _PARTS
-        for path in sorted((folder / "annotations" / part).glob("*.png"))
-    ]
-
-    def make(source: Path) -> None:
-        path = folder / "annotations" / source
-        labels = shift_ids(decode_mask(path).astype(np.uint8), str(path))
-        write_mask(folder / "masks" / source, labels, KNOWN["ade20k"].colors)
-
-    missing = [source for source in sources if not (folder / "masks" / source).exists()]
-    return for_each(missing, make, "writing masks", report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import stat
 import tarfile
 import zipfile
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from s4former.config.errors import DataError
+from s4former.config.record import write_atomically
 from s4former.data.prepare.download import require_space
 from s4former.data.progress import Report, silent
 
@@ -104,16 +104,14 @@ def _is_there(path: Path, size: int) -> bool:
 
 
 def _place(read: Callable[[int], bytes], path: Path) -> None:
-    """Write a file whole or not at all; not synced to the disk one by one, as there are 100,000 of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """Write a file whole or not at all."""
+
+    def copy(temporary: Path) -> None:
         with temporary.open("wb") as file:
             while block := read(_BLOCK):
                 file.write(block)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    write_atomically(path, copy, synced=False)
 
 
 def _require_end(archive: Path) -> None:

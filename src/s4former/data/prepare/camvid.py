@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from s4former.config.errors import DataError
-from s4former.data.prepare.masks import for_each, write_mask
+from s4former.data.prepare.masks import masks_from_annotations
 from s4former.data.prepare.steps import Archive, DataSet, Step, count_files, unpacking
-from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
-from s4former.data.sources.mask_files import decode_mask
 from s4former.types import IGNORE
 
 _ARCHIVE = Archive(
@@ -61,23 +59,16 @@ def _steps(folder: Path) -> list[Step]:
         _member,
         {f"{kind}/{part}": n for kind in ("images", "annotations") for part, n in _PARTS.items()},
     )
-    return [unpack, Step("masks", masks_done, lambda _, report: _make_masks(folder, report))]
+    return [
+        unpack,
+        Step(
+            "masks",
+            masks_done,
+            lambda _, report: masks_from_annotations(folder, void_to_ignore, KNOWN["camvid"].colors, report),
+        ),
+    ]
 
 
 def _member(name: str) -> str | None:
     match = _WANTED.fullmatch(name)
     return match and f"{'annotations' if match[2] else 'images'}/{match[1]}/{match[3]}"
-
-
-def _make_masks(folder: Path, report: Report) -> int:
-    sources = [
-        path.relative_to(folder / "annotations") for path in sorted((folder / "annotations").glob("*/*.png"))
-    ]
-
-    def make(source: Path) -> None:
-        path = folder / "annotations" / source
-        labels = void_to_ignore(decode_mask(path).astype(np.uint8), str(path))
-        write_mask(folder / "masks" / source, labels, KNOWN["camvid"].colors)
-
-    missing = [source for source in sources if not (folder / "masks" / source).exists()]
-    return for_each(missing, make, "writing masks", report)

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 
+from s4former.config.record import write_atomically
 from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
+from s4former.data.sources.mask_files import decode_mask
 
 _WORKERS = min(8, os.cpu_count() or 1)
 
@@ -20,16 +23,39 @@ ItemT = TypeVar("ItemT")
 
 def write_mask(path: Path, labels: LabelImage, colors: Sequence[tuple[int, int, int]]) -> None:
     """Write class indices as a palette PNG, whole or not at all; 255 is white."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(labels)
     palette = [value for color in colors for value in color]
     picture.putpalette(palette + [0] * (765 - len(palette)) + [255] * 3)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        picture.save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, lambda temporary: picture.save(temporary, format="PNG"), synced=False)
+
+
+def masks_from_annotations(
+    folder: Path,
+    meaning: Callable[[LabelImage, str], LabelImage],
+    colors: Sequence[tuple[int, int, int]],
+    report: Report,
+) -> int:
+    """Write ``masks/PART/NAME.png`` for each ``annotations/PART/NAME.png``, but for those that are there.
+
+    Args:
+        folder: Holds both.
+        meaning: Turns an annotation's values, with the file's name for errors, into class indices.
+        colors: RGB color of each class, for the palette.
+        report: Hears how many are done.
+
+    Returns:
+        How many masks were written.
+    """
+
+    def make(annotation: Path) -> None:
+        labels = meaning(decode_mask(annotation).astype(np.uint8), str(annotation))
+        write_mask(mask_of(annotation), labels, colors)
+
+    def mask_of(annotation: Path) -> Path:
+        return folder / "masks" / annotation.relative_to(folder / "annotations")
+
+    annotations = sorted((folder / "annotations").glob("*/*.png"))
+    return for_each([one for one in annotations if not mask_of(one).exists()], make, "writing masks", report)
 
 
 def for_each(items: Sequence[ItemT], work: Callable[[ItemT], object], what: str, report: Report) -> int:

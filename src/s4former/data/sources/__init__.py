@@ -1,4 +1,4 @@
-"""Sources of images: a folder on disk, or scenes made by the package."""
+"""Sources of images: folders on disk, a ``dataset.yaml``, or scenes made by the package."""
 
 from __future__ import annotations
 
