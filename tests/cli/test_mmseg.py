@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["nowhere.py"], 1, "nowhere.py"),
         ("train", ["CONFIG", "--cfg-options", "data.samples_per_gp=2"], 1, "data.samples_per_gpu"),
         ("train", ["CONFIG", "--cfg-options", "optimizer.lrr=2"], 1, "optimizer.lr"),
+        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.drop_path"),
         ("train", ["CONFIG", "--cfg-options", "runner.type=EpochBasedRunner"], 1, "only IterBasedRunner"),
         ("train", ["CONFIG", "--cfg-options", "work_dir=x"], 1, "use --work-dir"),
         ("train", ["CONFIG", "--launcher", "pytorch"], 1, "tools/dist_train.sh"),
@@ -270,6 +272,27 @@ def test_own_fields_go_through_and_later_options_win() -> None:
     assert len(notes) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("data.crop_size=(64, 32)", "data.crop_size", (64, 32)),
+        ("data.crop_size=[64,32]", "data.crop_size", (64, 32)),
+        ("data.crop_size=64,32", "data.crop_size", (64, 32)),
+        ("data.crop_size='(64,32)'", "data.crop_size", (64, 32)),
+        ('data.crop_size="[64,32]"', "data.crop_size", (64, 32)),
+        ("model.pretrained=None", "model.pretrained", "none"),
+        ("model.backbone.init_cfg.checkpoint='None'", "model.pretrained", "none"),
+        ("model.pretrained='a,b.pth'", "model.pretrained", "a,b.pth"),
+        ("deterministic=True", "deterministic", True),
+        ("optimizer.lr=1e-3", "optimizer.lr", 1e-3),
+    ],
+)
+def test_values_are_read_as_mmcv_reads_them(text: str, field: str, expected: Any) -> None:
+    run = tiny_run(Path("data"))
+    changed, _ = override(run, translate(run, [text], processes=1)[0])
+    assert attrgetter(field)(changed) == expected
+
+
 def test_launchers_are_translated_to_torchruns_variables() -> None:
     slurm = {
         "SLURM_PROCID": "3",
@@ -308,6 +331,15 @@ def test_processes_meet_where_the_environment_says() -> None:
         "--master-addr=10.0.0.1",
         "--master-port=29500",
     ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"PORT": "abc"}, {"PORT": "99999"}, {"NNODES": "0"}, {"NNODES": "2", "NODE_RANK": "2"}]
+)
+def test_numbers_that_processes_cannot_meet_by(wrong: dict[str, str]) -> None:
+    name, text = list(wrong.items())[-1]
+    with pytest.raises(UserError, match=f"{name}={text}: expected a number from"):
+        meeting_point(wrong)
 
 
 @pytest.mark.parametrize(
