@@ -272,6 +272,13 @@ def test_own_fields_go_through_and_later_options_win() -> None:
     assert len(notes) == 1
 
 
+def test_fields_of_another_method_go_with_its_name() -> None:
+    run = tiny_run(Path("data"), {"method.name": "supervised"})
+    options = ["method=s4former", "method.pasa_weight=3", "method.shuffle_block=2"]
+    changed, _ = override(run, translate(run, options, processes=1)[0])
+    assert changed.method.model_dump()["pasa_weight"] == 3
+
+
 @pytest.mark.parametrize(
     ("text", "field", "expected"),
     [

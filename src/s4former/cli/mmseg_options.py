@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from s4former.config.errors import UserError
-from s4former.config.override import field_paths, nearest, parse_override, parse_yaml
+from s4former.config.override import field_paths, nearest, parse_override, parse_yaml, variants_of
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
@@ -156,8 +156,8 @@ def _apply(key: str, old: Old, value: Any, processes: int, changes: dict[str, An
 
 
 def _is_group(key: str, run: Run, own: set[str]) -> bool:
-    """Whether a key is a group of our fields, or inside one that is empty and may have fields of its own."""
-    return any(
+    """Whether a key is a group of our fields, or inside one that may have other fields than it has now."""
+    return key.partition(".")[0] in variants_of(type(run)) or any(
         field.startswith(f"{key}.") or (key.startswith(f"{field}.") and attrgetter(field)(run) is None)
         for field in own
     )
