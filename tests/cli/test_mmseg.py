@@ -324,7 +324,7 @@ def test_launchers_are_translated_to_torchruns_variables() -> None:
 
 
 def test_processes_meet_where_the_environment_says() -> None:
-    assert meeting_point({}) == ["--standalone"]
+    assert meeting_point({}) == ["--standalone", "--local-addr=127.0.0.1"]
     assert meeting_point({"PORT": "1234"}) == [
         "--nnodes=1",
         "--node-rank=0",

@@ -76,7 +76,8 @@ def meeting_point(environment: Mapping[str, str]) -> list[str]:
     rank = _number(environment, "NODE_RANK", 0, range(nodes))
     port = _number(environment, "PORT", 0, range(2**16))
     if nodes == 1 and port == 0:
-        return ["--standalone"]
+        # By default it is the machine's name, which not every network, container or laptop can resolve.
+        return ["--standalone", "--local-addr=127.0.0.1"]
     return [
         f"--nnodes={nodes}",
         f"--node-rank={rank}",
