@@ -139,6 +139,13 @@ def test_no_validate_scores_nothing(tools: Tools, config: Path) -> None:
     assert not Path("work_dirs/tiny/scores.jsonl").exists()
 
 
+def test_no_validate_says_what_it_cannot_leave_out() -> None:
+    options = mmseg_train.parser().parse_args(["demo", "--no-validate"])
+    command = mmseg_train.read_command(options)
+    assert command.run.evaluate_every == 0
+    assert "scored once, at the end" in command.notes[0]
+
+
 @pytest.mark.parametrize("kind", ["own", "authors"])
 def test_load_from_starts_from_the_whole_network(
     tools: Tools, config: Path, finished: Path, authors: Path, kind: str
@@ -201,6 +208,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["CONFIG", "--launcher", "slurm"], 1, "SLURM_PROCID"),
         ("train", ["CONFIG", "--load-from", "nowhere.pth"], 1, "nowhere.pth"),
         ("train", ["CONFIG", "--frobnicate"], 2, "--frobnicate"),
+        ("train", ["CONFIG", "--resume-from", "FINISHED/latest.pth"], 1, "a run goes on from its folder"),
         ("test", ["CONFIG", "nowhere.pth"], 1, "nowhere.pth"),
         ("test", ["CONFIG", "FINISHED/latest.pth"], 1, "a run is given by its folder"),
         ("test", ["CONFIG", "FINISHED/checkpoint/step_00000002.pt"], 1, "a state to resume from"),

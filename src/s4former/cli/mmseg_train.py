@@ -106,6 +106,8 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
     run, implied = load_run(run, changes)
     if options.diff_seed:
         notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
+    if options.no_validate and run.data.source != "folder":
+        notes.append("--no-validate: what the data set's file holds out is scored once, at the end")
     folder = _folder(options)
     resume = options.auto_resume or options.resume_from is not None
     return TrainCommand(run, folder, resume, (*notes, *implied))
@@ -137,6 +139,8 @@ def _folder(options: argparse.Namespace) -> Path:
     given: Path = options.resume_from
     folder = given.parent.parent if given.parent.name == "checkpoint" else given
     if not (folder / "run.json").is_file():
+        if (given.parent / "run.json").is_file():  # as in work_dirs/CONFIG/latest.pth
+            raise UserError(f"--resume-from {given}: a run goes on from its folder, {given.parent}")
         raise UserError(
             f"--resume-from {given}: there is no run of this package; give a run folder. Weights of other "
             "programs are a start, not a state to resume: use --load-from"
