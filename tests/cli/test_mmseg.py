@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,13 @@ def test_no_validate_scores_nothing(tools: Tools, config: Path) -> None:
     assert not Path("work_dirs/tiny/scores.jsonl").exists()
 
 
+def test_no_validate_says_what_it_cannot_leave_out() -> None:
+    options = mmseg_train.parser().parse_args(["demo", "--no-validate"])
+    command = mmseg_train.read_command(options)
+    assert command.run.evaluate_every == 0
+    assert "scored once, at the end" in command.notes[0]
+
+
 @pytest.mark.parametrize("kind", ["own", "authors"])
 def test_load_from_starts_from_the_whole_network(
     tools: Tools, config: Path, finished: Path, authors: Path, kind: str
@@ -199,12 +207,14 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["nowhere.py"], 1, "nowhere.py"),
         ("train", ["CONFIG", "--cfg-options", "data.samples_per_gp=2"], 1, "data.samples_per_gpu"),
         ("train", ["CONFIG", "--cfg-options", "optimizer.lrr=2"], 1, "optimizer.lr"),
+        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.drop_path"),
         ("train", ["CONFIG", "--cfg-options", "runner.type=EpochBasedRunner"], 1, "only IterBasedRunner"),
         ("train", ["CONFIG", "--cfg-options", "work_dir=x"], 1, "use --work-dir"),
         ("train", ["CONFIG", "--launcher", "pytorch"], 1, "tools/dist_train.sh"),
         ("train", ["CONFIG", "--launcher", "slurm"], 1, "SLURM_PROCID"),
         ("train", ["CONFIG", "--load-from", "nowhere.pth"], 1, "nowhere.pth"),
         ("train", ["CONFIG", "--frobnicate"], 2, "--frobnicate"),
+        ("train", ["CONFIG", "--resume-from", "FINISHED/latest.pth"], 1, "a run goes on from its folder"),
         ("test", ["CONFIG", "nowhere.pth"], 1, "nowhere.pth"),
         ("test", ["CONFIG", "FINISHED/latest.pth"], 1, "a run is given by its folder"),
         ("test", ["CONFIG", "FINISHED/checkpoint/step_00000002.pt"], 1, "a state to resume from"),
@@ -276,6 +286,34 @@ def test_own_fields_go_through_and_later_options_win() -> None:
     assert len(notes) == 1
 
 
+def test_fields_of_another_method_go_with_its_name() -> None:
+    run = tiny_run(Path("data"), {"method.name": "supervised"})
+    options = ["method=s4former", "method.pasa_weight=3", "method.shuffle_block=2"]
+    changed, _ = override(run, translate(run, options, processes=1)[0])
+    assert changed.method.model_dump()["pasa_weight"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("data.crop_size=(64, 32)", "data.crop_size", (64, 32)),
+        ("data.crop_size=[64,32]", "data.crop_size", (64, 32)),
+        ("data.crop_size=64,32", "data.crop_size", (64, 32)),
+        ("data.crop_size='(64,32)'", "data.crop_size", (64, 32)),
+        ('data.crop_size="[64,32]"', "data.crop_size", (64, 32)),
+        ("model.pretrained=None", "model.pretrained", "none"),
+        ("model.backbone.init_cfg.checkpoint='None'", "model.pretrained", "none"),
+        ("model.pretrained='a,b.pth'", "model.pretrained", "a,b.pth"),
+        ("deterministic=True", "deterministic", True),
+        ("optimizer.lr=1e-3", "optimizer.lr", 1e-3),
+    ],
+)
+def test_values_are_read_as_mmcv_reads_them(text: str, field: str, expected: Any) -> None:
+    run = tiny_run(Path("data"))
+    changed, _ = override(run, translate(run, [text], processes=1)[0])
+    assert attrgetter(field)(changed) == expected
+
+
 def test_launchers_are_translated_to_torchruns_variables() -> None:
     slurm = {
         "SLURM_PROCID": "3",
@@ -300,7 +338,7 @@ def test_launchers_are_translated_to_torchruns_variables() -> None:
 
 
 def test_processes_meet_where_the_environment_says() -> None:
-    assert meeting_point({}) == ["--standalone"]
+    assert meeting_point({}) == ["--standalone", "--local-addr=127.0.0.1"]
     assert meeting_point({"PORT": "1234"}) == [
         "--nnodes=1",
         "--node-rank=0",
@@ -314,6 +352,15 @@ def test_processes_meet_where_the_environment_says() -> None:
         "--master-addr=10.0.0.1",
         "--master-port=29500",
     ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"PORT": "abc"}, {"PORT": "99999"}, {"NNODES": "0"}, {"NNODES": "2", "NODE_RANK": "2"}]
+)
+def test_numbers_that_processes_cannot_meet_by(wrong: dict[str, str]) -> None:
+    name, text = list(wrong.items())[-1]
+    with pytest.raises(UserError, match=f"{name}={text}: expected a number from"):
+        meeting_point(wrong)
 
 
 @pytest.mark.parametrize(

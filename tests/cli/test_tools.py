@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,17 @@ def test_mistakes_end_before_anything_is_started(place: Path) -> None:
     assert (code, "usage: sh tools/dist_test.sh CONFIG CHECKPOINT GPUS" in err) == (2, True)
     code, _, err = run(place, "dist_train.sh", "a run.yaml", "two")
     assert (code, "number of GPUs" in err) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        code, _, err = run(place, "dist_train.sh", "a run.yaml", 2, PORT=port)
+    assert code == 1, err
+    assert f"port: {port}" in err
+    assert "set PORT to a free one" in err
+    assert "Traceback" not in err
 
 
 def test_slurm_gets_mmsegmentations_call(place: Path, tmp_path: Path) -> None:

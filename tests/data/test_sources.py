@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data import DataConfig, evaluation_pairs, open_source, write_splits
+from s4former.data.sources import evaluation_share
 from s4former.types import IGNORE
 
 
@@ -219,6 +221,16 @@ def test_evaluation_pairs(tmp_path: Path) -> None:
     assert pairs[0][2].dtype == np.uint8
     with pytest.raises(DataError, match=r"no test images; set data\.test_images"):
         evaluation_pairs(source, "test")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+def test_shares_of_an_evaluation_are_all_of_it(count: int, processes: int) -> None:
+    images = list(range(count))
+    shares = [images[evaluation_share(count, rank, processes)] for rank in range(processes)]
+    assert list(chain(*shares)) == images
+    assert {len(share) for share in shares} <= {count // processes, -(-count // processes)}
+    assert bool(shares[0]) == bool(images)  # process 0 shows some of its own
 
 
 def test_evaluation_pairs_are_read_one_by_one(tmp_path: Path) -> None:

@@ -208,6 +208,31 @@ train(tiny_run(Path(sys.argv[1])), Path(sys.argv[2]))
     assert code not in (0, None)
 
 
+def test_a_process_that_fails_alone_does_not_wait_for_the_others_to_take_leave(
+    data: Path, tmp_path: Path
+) -> None:
+    script = """
+import time
+import torch.distributed as dist
+from s4former.engine.loop import train
+import s4former.methods.s4former as method
+from tiny_run import tiny_run
+true_step = method.S4Former.after_update
+def fail(self, step):
+    if step == 1 and RANK == 1:
+        raise RuntimeError("out of memory")
+    true_step(self, step)
+def leave():
+    time.sleep(600)  # NCCL destroys a communicator when all processes do, and the other one never will
+method.S4Former.after_update = fail
+dist.destroy_process_group = leave
+train(tiny_run(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+    (waiting, _, _), (failed, _, err) = finish(start(script, data, tmp_path / "run"))
+    assert (waiting, failed) == (1, 1)
+    assert "out of memory" in err
+
+
 def test_processes_that_cannot_meet_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):

@@ -16,6 +16,10 @@ def test_defaults_are_a_complete_network() -> None:
     assert ModelConfig.model_validate_json(config.model_dump_json()) == config
 
 
+def test_null_and_none_are_the_same_start() -> None:
+    assert tiny_config(pretrained=None) == tiny_config(pretrained="none")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -28,7 +28,7 @@ def launch(arguments: Sequence[str]) -> int:
         arguments: How many processes, the script, and its arguments.
 
     Raises:
-        UserError: If the number is none, or several machines cannot all have as many.
+        UserError: If a number is none, several machines cannot all have as many, or they cannot meet.
         Interrupted: If this process was asked to stop, and so asked the others.
     """
     asked, script, *rest = arguments
@@ -36,7 +36,8 @@ def launch(arguments: Sequence[str]) -> int:
         raise UserError(f"expected the number of GPUs after the config, as in 2; got {asked!r}")
     import torch
 
-    nodes = int(os.environ.get("NNODES", "1"))
+    meeting = meeting_point(os.environ)
+    nodes = int(os.environ.get("NNODES") or 1)
     gpus = torch.cuda.device_count()
     count = int(asked)
     if gpus < count and nodes == 1:
@@ -49,7 +50,7 @@ def launch(arguments: Sequence[str]) -> int:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     if os.path.basename(script) == "train.py":
         rest = [*rest, "--gpus", str(int(asked) * nodes)]
-    return _torchrun([*meeting_point(os.environ), f"--nproc-per-node={count}", script, *rest])
+    return _torchrun([*meeting, f"--nproc-per-node={count}", script, *rest])
 
 
 def affordable(asked: int, gpus: int, batches: Iterable[int]) -> int:
@@ -66,16 +67,30 @@ def affordable(asked: int, gpus: int, batches: Iterable[int]) -> int:
 
 
 def meeting_point(environment: Mapping[str, str]) -> list[str]:
-    """Return torchrun's options for where processes meet: by default on this machine, on any free port."""
-    nodes, port = environment.get("NNODES", "1"), environment.get("PORT", "")
-    if nodes == "1" and port in ("", "0"):
-        return ["--standalone"]
+    """Return torchrun's options for where processes meet: by default on this machine, on any free port.
+
+    Raises:
+        UserError: If NNODES, NODE_RANK or PORT are not the numbers that they should be.
+    """
+    nodes = _number(environment, "NNODES", 1, range(1, 2**16))
+    rank = _number(environment, "NODE_RANK", 0, range(nodes))
+    port = _number(environment, "PORT", 0, range(2**16))
+    if nodes == 1 and port == 0:
+        # By default it is the machine's name, which not every network, container or laptop can resolve.
+        return ["--standalone", "--local-addr=127.0.0.1"]
     return [
         f"--nnodes={nodes}",
-        f"--node-rank={environment.get('NODE_RANK', '0')}",
-        f"--master-addr={environment.get('MASTER_ADDR', '127.0.0.1')}",
-        f"--master-port={port or '29500'}",
+        f"--node-rank={rank}",
+        f"--master-addr={environment.get('MASTER_ADDR') or '127.0.0.1'}",
+        f"--master-port={port or 29500}",
     ]
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) not in allowed:
+        raise UserError(f"{name}={text}: expected a number from {allowed[0]} to {allowed[-1]}, or unset it")
+    return int(text)
 
 
 def _why(asked: int, count: int, gpus: int, batches: Sequence[int]) -> str:
@@ -99,6 +114,7 @@ def _batch_sizes(arguments: Sequence[str], asked: int) -> tuple[int, ...]:
 
 
 def _torchrun(arguments: Sequence[str]) -> int:
+    from torch.distributed import DistNetworkError
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
@@ -116,6 +132,12 @@ def _torchrun(arguments: Sequence[str]) -> int:
         name = signal.Signals(-failure.exitcode).name
         print(f"process {rank} was ended by {name}; SIGKILL often means out of memory", file=sys.stderr)
         return 128 - int(failure.exitcode)
+    except DistNetworkError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"the processes cannot meet ({reason}). If another run has the port, set PORT to a free one, or "
+            "on a single machine unset it; on several, MASTER_ADDR is the machine with NODE_RANK=0"
+        ) from None
     except SignalException as error:
         raise Interrupted(f"{error.sigval.name}: all processes were asked to save and stop") from None
     return 0

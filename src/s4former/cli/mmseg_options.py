@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from s4former.config.errors import UserError
-from s4former.config.override import field_paths, nearest, parse_override, parse_yaml
+from s4former.config.override import field_paths, nearest, parse_override, parse_yaml, variants_of
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
@@ -85,7 +86,11 @@ OLD_KEYS: dict[str, Old] = {
     "log_config.interval": Old(("log_every",)),
     "model.backbone.init_cfg.checkpoint": Old(("model.pretrained",)),
     "model.init_cfg.checkpoint": Old(("model.pretrained",)),
+    "model.backbone.drop_path_rate": Old(("model.drop_path",)),
     "model.decode_head.channels": Old(("model.head_channels",)),
+    "model.decode_head.num_convs": Old(("model.head_convs",)),
+    "model.unsup_weight": Old(("method.unlabeled_weight",)),
+    "model.unsup_confidence": Old(("method.confidence_threshold",)),
     "model.test_cfg.mode": Old(("evaluate.mode",)),
     "model.test_cfg.crop_size": Old(("evaluate.crop_size",)),
     "model.test_cfg.stride": Old(("evaluate.stride",)),
@@ -103,6 +108,7 @@ _INSTEAD = {
     "runner.max_epochs": "runs count steps: set steps",
     "model.decode_head.num_classes": "the data set says which classes there are",
     "num_classes": "the data set says which classes there are",
+    "fp16.loss_scale": "set precision=bfloat16, which needs no scaling",
 }
 
 
@@ -124,7 +130,7 @@ def translate(run: Run, options: Iterable[str], processes: int) -> tuple[dict[st
         path, _ = parse_override(option)
         key, value = ".".join(path), _value(option.partition("=")[2])
         old = OLD_KEYS.get(key)
-        if key in own or (old is None and _is_group(key, own)):
+        if key in own or (old is None and _is_group(key, run, own)):
             changes[key] = value
             continue
         if old is None:
@@ -153,14 +159,17 @@ def _apply(key: str, old: Old, value: Any, processes: int, changes: dict[str, An
     return f"{key} is {meaning}{about}"
 
 
-def _is_group(key: str, own: set[str]) -> bool:
-    """Whether a key is a group of our fields, or inside a field that may have fields of its own."""
-    return any(field.startswith(f"{key}.") or key.startswith(f"{field}.") for field in own)
+def _is_group(key: str, run: Run, own: set[str]) -> bool:
+    """Whether a key is a group of our fields, or inside one that may have other fields than it has now."""
+    return key.partition(".")[0] in variants_of(type(run)) or any(
+        field.startswith(f"{key}.") or (key.startswith(f"{field}.") and attrgetter(field)(run) is None)
+        for field in own
+    )
 
 
 def _value(text: str) -> Any:
-    """Read a value as mmcv does where YAML would not: ``None``, ``(1, 2)`` and ``1,2``."""
-    text = text.strip()
+    """Read a value as mmcv does where YAML would not: ``None``, ``(1, 2)``, ``1,2``, and these in quotes."""
+    text = re.sub(r"""^(["'])(None|[(\[].*[)\]])\1$""", r"\2", text.strip())
     if text == "None":
         return None
     if re.fullmatch(r"\(.*\)", text):

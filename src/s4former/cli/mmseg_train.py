@@ -142,6 +142,8 @@ def _folder(options: argparse.Namespace) -> Path:
     given: Path = options.resume_from
     folder = given.parent.parent if given.parent.name == "checkpoint" else given
     if not (folder / "run.json").is_file():
+        if (given.parent / "run.json").is_file():  # as in work_dirs/CONFIG/latest.pth
+            raise UserError(f"--resume-from {given}: a run goes on from its folder, {given.parent}")
         raise UserError(
             f"--resume-from {given}: there is no run of this package; give a run folder. Weights of other "
             "programs are a start, not a state to resume: use --load-from"

@@ -50,6 +50,21 @@ def join() -> None:
     atexit.register(_leave)
 
 
+@contextmanager
+def joined() -> Iterator[None]:
+    """Join as `join` does, and part as friends only if the block ends well.
+
+    With GPUs, taking leave waits for all processes. One that fails alone (out of memory, a second Ctrl-C)
+    must end at once instead, while the others still wait for its numbers; who started them ends those.
+    """
+    join()
+    try:
+        yield
+    except BaseException:
+        atexit.unregister(_leave)
+        raise
+
+
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()

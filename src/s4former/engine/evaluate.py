@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
-from s4former.data.sources import Part, Source, evaluation_pairs, part_ids
+from s4former.data.sources import Part, Source, evaluation_pairs, evaluation_share, part_ids
 from s4former.engine import distributed
 from s4former.engine.bands import Bands, placed, resized_bands, slide_bands, whole_bands
 from s4former.engine.device import autocast
@@ -176,8 +176,8 @@ def evaluate(
 
 def own_images(source: Source, part: Part) -> int:
     """Return how many images of a part are this process's to score."""
-    count, rank, processes = len(part_ids(source, part)), across.rank(), across.world_size()
-    return count * (rank + 1) // processes - count * rank // processes
+    share = evaluation_share(len(part_ids(source, part)), across.rank(), across.world_size())
+    return int(share.stop - share.start)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from s4former.ops import across
 from s4former.types import Views
 
 
+@distributed.joined()
 def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
     """Train one run to its last step, together with the processes that this one was started with, if any.
 
@@ -42,7 +43,6 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         NumericError: If a loss or gradient stops being finite.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
-    distributed.join()
     progress = progress if progress and across.rank() == 0 else Progress()
     before = distributed.from_main(lambda: earlier_run(folder, resume))
     with distributed.agreed():

@@ -115,6 +115,7 @@ def require_same_classes(card: ModelCard, source: Source) -> None:
         )
 
 
+@distributed.joined()
 def _score(
     config: Validation,
     protocol: EvaluateConfig,
@@ -122,7 +123,6 @@ def _score(
     progress: Progress,
     watch: OpenOnImage | None,
 ) -> dict[str, Evaluation]:
-    distributed.join()
     with distributed.agreed():
         device = resolve_device(config.device)
         precision = resolve_precision(config.precision, device)

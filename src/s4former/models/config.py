@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from s4former.config.base import Config
 
@@ -168,6 +168,12 @@ class ModelConfig(Config):
     def mit(self) -> CustomMiT | None:
         """Sizes of the backbone if it is a MiT, else None."""
         return self.custom_mit if self.backbone == "mit" else MIT_SIZES.get(self.backbone)
+
+    @field_validator("pretrained", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: Any) -> Any:
+        """Take ``null``, as YAML and mmsegmentation's users write it, for ``none``."""
+        return "none" if value is None else value
 
     @model_validator(mode="before")
     @classmethod

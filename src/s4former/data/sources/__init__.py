@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from s4former.data.config import DataConfig
-from s4former.data.sources.base import Classes, Part, Source, evaluation_pairs, part_ids, write_splits
+from s4former.data.sources.base import (
+    Classes,
+    Part,
+    Source,
+    evaluation_pairs,
+    evaluation_share,
+    part_ids,
+    write_splits,
+)
 from s4former.data.sources.folder import FolderSource
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "Part",
     "Source",
     "evaluation_pairs",
+    "evaluation_share",
     "open_source",
     "part_ids",
     "write_splits",

@@ -166,8 +166,13 @@ def evaluation_pairs(
             f"there are no {part} images; set data.{part}_images to a folder that has some, or add {part} to "
             "the data set's file"
         )
-    share = slice(len(ids) * rank // world_size, len(ids) * (rank + 1) // world_size)
-    return _pairs(source, ids[share], part)
+    return _pairs(source, ids[evaluation_share(len(ids), rank, world_size)], part)
+
+
+def evaluation_share(count: int, rank: int, world_size: int) -> slice:
+    """Return which of ``count`` images are a process's to score; the first has some if there are any."""
+    first, end = (-(-count * number // world_size) for number in (rank, rank + 1))
+    return slice(first, end)
 
 
 def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, part: Part) -> None:
