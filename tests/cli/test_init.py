@@ -321,7 +321,7 @@ def test_masks_saved_as_arrays(init, tmp_path: Path) -> None:
             1,
             "a folder with images and masks of its",
         ),
-        (index, ["images", "--masks", "masks", "--val", "val"], 1, "or val and val"),
+        (index, ["images", "--masks", "masks", "--val", "held/out"], 1, "or held/out and out"),
         (soft, ["images", "--masks", "masks"], 3, "they have soft edges"),
         (soft_rgb, ["images", "--masks", "masks"], 3, "2 of 2 masks hold a few colors and many mixtures"),
         (instances, ["images", "--masks", "masks"], 3, "more than 255 different values"),

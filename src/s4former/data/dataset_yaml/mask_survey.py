@@ -175,19 +175,16 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
         value < len(voc) and survey.palette.get(value) == voc.colors[value] for value in classes
     ):
         said.append("the palette is Pascal VOC's, so the classes are its 21")
-        return Suggestion(tuple(ClassEntry(name=name) for name in voc.names), ignore, tuple(said))
+        entries = tuple(ClassEntry(name=name, values=(index,)) for index, name in enumerate(voc.names))
+        return Suggestion(entries, ignore, tuple(said))
     if len(classes) <= 2 and (0 in classes or len(classes) == 1):
         entries, about = _binary(survey, next((value for value in classes if value), 1))
         return Suggestion(entries, ignore, (*said, *about))
     if classes[0] == 0 and classes[-1] < min(IGNORE, 2 * len(classes)):
         classes = list(range(classes[-1] + 1))  # the few gaps may be in masks that were not looked at
-    entries = tuple(
-        ClassEntry(
-            name=f"class_{value}",
-            values=None if value == index else (value,),
-            color=survey.palette.get(value),
-        )
-        for index, value in enumerate(classes)
+    entries = tuple(  # each with its value, so that lines can be moved or taken out without a shift
+        ClassEntry(name=f"class_{value}", values=(value,), color=survey.palette.get(value))
+        for value in classes
     )
     said.append(f"{len(entries)} classes: give them their names in dataset.yaml")
     return Suggestion(entries, ignore, tuple(said))
