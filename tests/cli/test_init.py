@@ -288,7 +288,7 @@ def soft(mask: np.ndarray) -> Image.Image:
 
 
 def soft_rgb(mask: np.ndarray) -> Image.Image:
-    return rgb(mask).resize((480, 400)).rotate(20, Image.Resampling.BICUBIC)
+    return rgb(mask).resize((480, 400), Image.Resampling.NEAREST).rotate(20, Image.Resampling.BICUBIC)
 
 
 def instances(mask: np.ndarray) -> Image.Image:
