@@ -101,6 +101,20 @@ def test_val_scores_as_table_and_as_json(shell: CommandLine, run_folder: Path) -
     assert record["images"] == 2
 
 
+def test_val_tells_all_bad_masks_of_the_scored_part_at_once(
+    shell: CommandLine, run_folder: Path, tmp_path: Path
+) -> None:
+    data = make_data(tmp_path / "data", val=3)
+    (data / "masks/train/train0.png").write_bytes(b"not scored")
+    (data / "masks/val/val0.png").write_bytes(b"")
+    Image.fromarray(np.full((40, 48), 7, np.uint8)).save(data / "masks/val/val2.png")
+    assert shell("val", run_folder, f"data.root={data}") == 3
+    assert "2 val images cannot be used as they are:" in shell.err
+    assert "val0.png" in shell.err
+    assert "unknown label value 7" in shell.err
+    assert "s4former check" in shell.err
+
+
 def test_predict_writes_pictures_of_original_size(
     shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path
 ) -> None:

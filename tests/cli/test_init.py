@@ -178,6 +178,24 @@ def test_annotations(init, tmp_path: Path) -> None:
     assert set(next(iter(outcome.last.values()))["iou"]) == {"background", "cell"}
 
 
+def test_labels_that_differ_in_case_only_are_told(init, tmp_path: Path) -> None:
+    make(tmp_path, 2, 0, index)
+    for number, label in enumerate(("cell", "Cell ")):
+        shape = {"label": label, "shape_type": "rectangle", "points": [[5, 5], [25, 20]]}
+        content = {"shapes": [shape], "imagePath": f"p{number:02}.png", "imageHeight": 40, "imageWidth": 48}
+        (tmp_path / f"images/p{number:02}.json").write_text(json.dumps({"version": "5.0", **content}))
+    code, said = init("images")
+    assert code == 0, said
+    assert "Cell, cell are taken for different classes" in said
+
+
+def test_an_archive_is_to_be_unpacked(init, tmp_path: Path) -> None:
+    make(tmp_path, 2, 0, index)
+    (tmp_path / "annotations.zip").write_bytes(b"PK")
+    code, said = init("images", "--masks", "annotations.zip")
+    assert (code, "unpack it" in said) == (1, True), said
+
+
 def test_one_image_with_a_mask_and_no_others_is_supervised(init, tmp_path: Path) -> None:
     make(tmp_path, 1, 1, binary)
     _, said = init("images", "--masks", "masks")
@@ -199,6 +217,35 @@ def test_a_folder_to_validate_on(init, tmp_path: Path) -> None:
     assert code == 0, said
     assert not (tmp_path / "dataset_val.txt").exists()
     assert load_run(tmp_path / "dataset.yaml")[1][0].startswith("data: 3 labeled, 0 unlabeled, 2 val")
+
+
+def test_a_folder_of_images_to_validate_on_whose_masks_lie_beside_the_others(init, tmp_path: Path) -> None:
+    for part, count in (("train", 3), ("val", 2)):
+        make(tmp_path / part, count, count, index)
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / part / kind).rename(tmp_path / kind / part)
+    code, said = init("images/train", "--masks", "masks/train", "--val", "images/val")
+    assert code == 0, said
+    assert load_run(tmp_path / "dataset.yaml")[1][0].startswith("data: 3 labeled, 0 unlabeled, 2 val")
+
+
+def test_all_bad_masks_are_told_at_once(init, tmp_path: Path) -> None:
+    make(tmp_path, 4, 4, index)
+    for number in (1, 3):
+        (tmp_path / f"masks/p{number:02}.png").write_bytes(b"")
+    code, said = init("images", "--masks", "masks")
+    assert code == 3
+    assert "2 of 4 masks cannot be used (p01.png, p03.png); the first: cannot read the mask" in said
+
+
+def test_masks_among_the_images_that_differ_in_their_ending_are_suggested(init, tmp_path: Path) -> None:
+    make(tmp_path, 4, 2, index, folder="images", suffix="_")
+    for number in range(2):
+        (tmp_path / f"images/p{number:02}_.png").rename(tmp_path / f"images/p{number:02}.bmp")
+    code, said = init("images")
+    assert (code, "for example --masks images." in said) == (1, True), said
+    assert init("images", "--masks", "images")[0] == 0
 
 
 def test_16_bit_images_get_a_range(init, tmp_path: Path) -> None:
@@ -240,6 +287,10 @@ def soft(mask: np.ndarray) -> Image.Image:
     return binary(mask).resize((96, 80), Image.Resampling.BICUBIC).resize((48, 40), Image.Resampling.BICUBIC)
 
 
+def soft_rgb(mask: np.ndarray) -> Image.Image:
+    return rgb(mask).resize((480, 400), Image.Resampling.NEAREST).rotate(20, Image.Resampling.BICUBIC)
+
+
 def instances(mask: np.ndarray) -> Image.Image:
     return Image.fromarray(np.arange(mask.size, dtype=np.uint16).reshape(mask.shape))
 
@@ -270,7 +321,9 @@ def test_masks_saved_as_arrays(init, tmp_path: Path) -> None:
             1,
             "a folder with images and masks of its",
         ),
+        (index, ["images", "--masks", "masks", "--val", "held/out"], 1, "or held/out and out"),
         (soft, ["images", "--masks", "masks"], 3, "they have soft edges"),
+        (soft_rgb, ["images", "--masks", "masks"], 3, "2 of 2 masks hold a few colors and many mixtures"),
         (instances, ["images", "--masks", "masks"], 3, "more than 255 different values"),
     ],
 )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from s4former.cli.bars import bars
+from s4former.cli.screen import say
 
 if TYPE_CHECKING:
     from s4former.data.check import Check, Finding
@@ -56,7 +57,7 @@ def check(
     if not result.of("error"):
         console.print(f"next: {command}", markup=False)
         for line in settings:
-            console.print(f"  {line}", markup=False)
+            say(console, "  ", line)
     if html is not None:
         _write_page(html, result, source, data, settings, config, command, crop)
         console.print(f"page: {html}", markup=False)
@@ -65,15 +66,15 @@ def check(
 
 
 def _print(console: Console, finding: Finding, with_fix: bool) -> None:
-    label = (f"{finding.severity}: ", _STYLES[finding.severity])
-    console.print(Text.assemble(label, finding.message, (f" [{finding.kind}]", "dim")))
+    label = Text(f"{finding.severity}: ", _STYLES[finding.severity])
+    say(console, label, Text.assemble(finding.message, (f" [{finding.kind}]", "dim")))
     for file in finding.examples:
         console.print(Text(f"    {file}", style="dim"))
     more = finding.count - len(finding.examples)
     if finding.examples and more:
         console.print(Text(f"    and {more:,} more", style="dim"))
     if with_fix:
-        console.print(Text.assemble(("  to do: ", "green"), finding.fix))
+        say(console, Text("  to do: ", "green"), finding.fix)
 
 
 def _summarize(console: Console, result: Check, with_fix: bool) -> None:

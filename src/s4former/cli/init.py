@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from s4former.cli.bars import bars
+from s4former.cli.screen import say
 
 if TYPE_CHECKING:
     from s4former.data.dataset_yaml.describe import Description
@@ -64,13 +65,17 @@ def _val(text: str | None) -> Path | float | None:
 
 
 def _say(description: Description, out: Path) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(highlight=False)
     for line in description.found:
-        console.print(f"found    {line}")
+        say(console, "found    ", line)
     for line in description.decided:
-        console.print(f"decided  {line}")
-    console.print(f"wrote    {out}: have a look, it has comments")
+        say(console, "decided  ", line)
+    say(console, "wrote    ", f"{out}: have a look, it has comments")
     if description.val_ids:
-        console.print(f"         {out.stem}_val.txt: the {len(description.val_ids)} images to validate on")
-    console.print(f"next:    s4former check {out}")
-    console.print(f"         s4former train {out}")
+        say(
+            console,
+            "         ",
+            f"{out.stem}_val.txt: the {len(description.val_ids)} images to validate on",
+        )
+    say(console, "next:    ", f"s4former check {out}")
+    say(console, "         ", f"s4former train {out}")

@@ -23,6 +23,7 @@ from s4former.cli.models import models
 from s4former.cli.predict import predict
 from s4former.cli.prepare import prepare
 from s4former.cli.recipes import recipes
+from s4former.cli.screen import say
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
@@ -115,4 +116,4 @@ def _complain(message: str, alone: bool = False) -> None:
     """Print an error; processes that train together share most, so the first on each machine tells those."""
     if not alone and os.environ.get("LOCAL_RANK", "0") != "0":
         return
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))
+    say(Console(stderr=True, highlight=False), Text("error: ", "bold red"), message)

@@ -84,7 +84,8 @@ class PlainProgress(Progress):
         self._say(_scores(lines))
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        whole = not self.console.is_terminal  # a screen gets lines broken between words
+        self.console.print(text, markup=False, highlight=False, soft_wrap=whole)
 
 
 class _Bars(RichBars):

@@ -12,6 +12,7 @@ from jaxtyping import Integer
 from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.config.override import override
+from s4former.data.check import require_sound
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
@@ -129,6 +130,7 @@ def _score(
         set_up(device, "auto", deterministic=False)
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
+        require_sound(source, config.data.channels, [protocol.part])
         watched = watch(source) if watch else None
 
     def on_image(

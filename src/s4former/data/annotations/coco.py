@@ -66,7 +66,11 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
         sizes = {_size_of_runs(annotation, str(file)) for annotation in own} - {None}
         size = reading.size(image.get("height"), image.get("width"), where) or next(iter(sizes), None)
         if sizes - {size}:
-            raise DataError(f"{where}: run lengths of sizes {sizes} for an image of {size} (height, width)")
+            listed = " and ".join(f"{one[0]} x {one[1]}" for one in {size: 0, **dict.fromkeys(sizes)} if one)
+            raise DataError(
+                f"{where}: the sizes of the image and of its run lengths differ: {listed} (height x width); "
+                "export the annotations again"
+            )
         name = reading.text(image.get("file_name"), where, "a file_name")
         yield AnnotatedImage((name,), where, partial(_shapes, own, names, str(file)), size)
     for left_over in of_image.values():
@@ -149,7 +153,10 @@ def _shapes(annotations: list[dict[str, Any]], names: dict[int, str], file: str,
         where = _where(annotation, file)
         category = annotation.get("category_id")
         if category not in names:
-            raise DataError(f"{where}: category_id {category!r} is not among the file's categories")
+            raise DataError(
+                f"{where}: category_id {category!r} is not among the file's categories; add it there, "
+                "or delete the annotation"
+            )
         regions = _regions(annotation.get("segmentation"), where, notes)
         if annotation.get("iscrowd"):
             notes.add("crowds (iscrowd), drawn as their class", where)

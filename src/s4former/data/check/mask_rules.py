@@ -120,7 +120,8 @@ def _empty(part: Part, own: Sequence[Sample]) -> Iterator[Finding]:
             files,
             f"{len(files)} of {len(own)} {part} masks show a single class",
             "fine for images in which there is nothing else; if these are not annotated yet, move their "
-            "masks out of the folder: an empty mask says that there is nothing",
+            "masks out of the folder, or (with an annotation file) write the names of the annotated images "
+            f"into a list, {part}.list: an empty mask says that there is nothing",
         )
 
 

@@ -1,9 +1,9 @@
-"""The part of the check that is fast enough to run before each training."""
+"""The part of the check that is fast enough to run before each training and each scoring."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from s4former.config.errors import DataError
 from s4former.data.annotations.sizes import displayed_size
@@ -16,16 +16,19 @@ _MOST = 500
 _SHOWN = 5
 
 
-def require_sound(source: Source, channels: int = 3, seconds: float = 5.0) -> None:
-    """Make sure that labeled and val masks can be read, hold nothing but known values, and fit their images.
+def require_sound(
+    source: Source, channels: int = 3, parts: Sequence[Part] = _PARTS, seconds: float = 5.0
+) -> None:
+    """Make sure that masks can be read, hold nothing but known values, and fit their images.
 
     At most 500 masks of a part are opened, evenly spread; of their images the size is looked at. After
     ``seconds`` no further mask is opened; the files themselves must all exist. What is not looked at here is
-    looked at when training reads it. Sources without files are left alone, and so are unlabeled images.
+    looked at when it is used. Sources without files are left alone, and so are unlabeled images.
 
     Args:
         source: The data set.
         channels: How many channels its images have.
+        parts: What to look at, labeled and val as a rule.
         seconds: How long to go on opening masks.
 
     Raises:
@@ -34,7 +37,7 @@ def require_sound(source: Source, channels: int = 3, seconds: float = 5.0) -> No
     if not isinstance(source, FileSource):
         return
     end = time.monotonic() + seconds
-    problems = [problem for part in _PARTS for problem in _problems(source, part, channels, end)]
+    problems = [problem for part in parts for problem in _problems(source, part, channels, end)]
     if len(problems) == 1:
         raise DataError(problems[0])
     if problems:
@@ -42,7 +45,7 @@ def require_sound(source: Source, channels: int = 3, seconds: float = 5.0) -> No
         raise DataError(
             "\n".join(
                 [
-                    f"{len(problems)} labeled or val images cannot be used as they are:",
+                    f"{len(problems)} {' or '.join(parts)} images cannot be used as they are:",
                     *(f"- {problem}" for problem in problems[:_SHOWN]),
                     *([f"- and {more} more"] if more > 0 else []),
                     "`s4former check` with the same data set says what to do about all of them",

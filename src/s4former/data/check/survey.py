@@ -144,8 +144,8 @@ def _set_findings(source: Source) -> Iterator[Finding]:
             "no_val",
             "warning",
             "there are no validation images: nothing will tell how good the model is",
-            "hold some labeled images out: s4former init IMAGES --masks MASKS --val 0.2, or write val: "
-            "{images: DIR, masks: DIR}",
+            "hold some labeled images out: s4former init IMAGES --masks MASKS --val 0.2 "
+            "--force, or write val: {images: DIR, masks: DIR}",
         )
     for note in getattr(source, "notes", ()):
         yield Finding("matching", "note", note, "nothing, if that is what you meant")

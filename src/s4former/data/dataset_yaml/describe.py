@@ -20,7 +20,7 @@ from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.matching import Matcher
-from s4former.data.sources.naming import Naming, Rule, guess_rule, image_files
+from s4former.data.sources.naming import Naming, Rule, by_lower_case, guess_rule, image_files
 from s4former.data.sources.raster import ValueRange, count_channels, is_plain
 from s4former.data.statistics import channel_statistics, measure_value_range, spread
 
@@ -130,19 +130,22 @@ def describe(
 
 def _find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     """Return where masks are if nobody said it: in the same folder, named by a rule or as annotations."""
+    among: list[Path] = []
     if len(images) == 1:
         rule = guess_rule(names, names, one_folder=True)
         if rule and any(word in f"{rule.masks.prefix}{rule.masks.suffix}".lower() for word in _WORDS):
             return images[0]
         if detect_format(images[0]):
             return images[0]
+        among = [images[0]] if rule else []
     beside = [
         folder
         for parent in {*images, *(folder.parent for folder in images)}
         for folder in sorted(parent.iterdir())
         if not folder.name.startswith(".") and any(word in folder.name.lower() for word in _WORDS)
     ]
-    hint = f"for example --masks {beside[0]}" if beside else "--masks DIR, or --masks FILE for annotations"
+    likely = next(iter([*beside, *among]), None)
+    hint = f"for example --masks {likely}" if likely else "--masks DIR, or --masks FILE for annotations"
     raise UserError(
         f"{_listed(images)} holds {len(names)} images and no masks that are told by their names; say where "
         f"the masks are, {hint}. Training needs at least one image with a mask"
@@ -169,7 +172,14 @@ def _annotated_classes(path: Path, format: Format, notes: _Notes) -> tuple[Class
     names = class_names(path, format)
     if not names:
         raise DataError(f"{path} ({format}) names no class; nothing can be learned from it")
-    notes.found.append(f"annotations: {format}, with {len(names)} classes")
+    notes.found.append(f"annotations: {format}, with {len(names)} class{'es' * (len(names) > 1)}")
+    folded = by_lower_case(name.strip() for name in names)
+    alike = [name for name in names if folded[name.strip().casefold()] is None]
+    if alike:
+        notes.decided.append(
+            f"{', '.join(alike)} are taken for different classes; if they are one, spell them alike in the "
+            "annotations"
+        )
     if "background" in names:
         names.remove("background")
     notes.decided.append(
@@ -183,6 +193,8 @@ def _by_name(
     folders: tuple[str, ...], names: Sequence[str], masks: Path, root: Path, notes: _Notes
 ) -> LabeledFiles:
     mask_names = list(image_files(masks))
+    if masks.suffix.lower() == ".zip":
+        raise UserError(f"{masks} is an archive; unpack it, and give what is in it: --masks DIR or FILE")
     if not mask_names:
         raise UserError(
             f"{masks} holds neither masks (PNG, TIFF, BMP) nor annotations (COCO, labelme, CVAT, Label "
@@ -236,11 +248,7 @@ def _look(files: Sequence[Path], notes: _Notes, report: Report) -> _Looks:
         raise DataError(f"none of {len(chosen)} images can be read: {bad[0]}")
     if bad:
         notes.found.append(f"{len(bad)} of {len(chosen)} images that were looked at are broken: {bad[0]}")
-    heights, widths = zip(*seen.sizes, strict=True)
-    notes.found.append(
-        f"{len(files)} images, {min(heights)} to {max(heights)} pixels high and {min(widths)} to "
-        f"{max(widths)} wide, {median(heights):g} x {median(widths):g} as a rule"
-    )
+    notes.found.append(f"{len(files)} image{'s' * (len(files) > 1)}, {_sizes(seen.sizes)}")
     pixels = max(height * width for height, width in seen.sizes)
     if pixels > _LARGE:
         notes.found.append(
@@ -248,6 +256,18 @@ def _look(files: Sequence[Path], notes: _Notes, report: Report) -> _Looks:
             f"{3 * pixels / 2**30:.1f} GiB and seconds; tiles of some 2000 x 2000 pixels train much faster"
         )
     return seen
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
+    """Return how large images are, in words."""
+    heights, widths = zip(*sizes, strict=True)
+    usual = f"{median(heights):g} x {median(widths):g}"
+    if len(set(sizes)) == 1:
+        return f"{usual} pixels (height x width)"
+    return (
+        f"{min(heights)} to {max(heights)} pixels high and {min(widths)} to {max(widths)} wide, {usual} as "
+        "a rule"
+    )
 
 
 def _pixels(files: Sequence[Path], notes: _Notes, report: Report) -> dict[str, object]:
@@ -280,15 +300,19 @@ def _pixels(files: Sequence[Path], notes: _Notes, report: Report) -> dict[str, o
 def _val_folder(
     val: Path, images: Sequence[Path], masks: Path, labeled: LabeledFiles, root: Path
 ) -> LabeledFiles:
-    """Return the part in a folder that has subfolders of images and of masks."""
-    pairs = [(val / images[0].name, val / masks.name), (val / "images", val / "masks")]
+    """Return the part in a folder of images whose masks lie beside the others, or that holds both."""
+    pairs = [
+        (val / images[0].name, val / masks.name),
+        (val / "images", val / "masks"),
+        (val, masks.parent / val.name),
+    ]
     for own_images, own_masks in pairs:
         if own_images.is_dir() and own_masks.exists() and own_images != own_masks:
             update: dict[str, object] = {"images": (_relative(own_images, root),)}
             where = _relative(own_masks, root)
             update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}
             return labeled.model_copy(update=update)
-    expected = " or ".join(f"{one} and {other}" for one, other in dict.fromkeys(pairs))
+    expected = ", or ".join(f"{one} and {other}" for one, other in dict.fromkeys(pairs) if one != other)
     raise UserError(
         f"--val {val} should be a share such as 0.2, or a folder with images and masks of its own: {expected}"
     )

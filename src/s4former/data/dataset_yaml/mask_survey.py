@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from s4former.config.errors import DataError
 from s4former.data.dataset_yaml.schema import ClassEntry
@@ -15,12 +16,14 @@ from s4former.data.sources.base import Color, MaskValue, shown
 from s4former.data.sources.decode import load_picture
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import decode_mask
+from s4former.data.splits.lists import first_few
 from s4former.data.statistics import spread
 from s4former.types import IGNORE
 
 _SAMPLE = 500
 _MOST = 255
 _BLUR_VALUES, _BLUR_SHARE = 8, 0.8
+_FREQUENT, _RARE, _FREQUENT_SHARE, _RARE_SHARE = 16, 32, 0.6, 1e-4
 
 
 @dataclass
@@ -33,6 +36,7 @@ class MaskSurvey:
         kinds: How many files there are of each kind, as in ``8-bit``, ``palette``, ``color``.
         pixels: How many pixels hold each value or color.
         palette: Color of each value in the palettes, as far as they agree.
+        mixed: How many masks hold many mixtures of their colors.
     """
 
     files: int = 0
@@ -40,6 +44,7 @@ class MaskSurvey:
     kinds: Counter[str] = field(default_factory=Counter)
     pixels: Counter[MaskValue] = field(default_factory=Counter)
     palette: dict[int, Color] = field(default_factory=dict)
+    mixed: int = 0
 
     @property
     def in_color(self) -> bool:
@@ -66,15 +71,22 @@ def survey_masks(files: Sequence[Path], report: Report = silent) -> MaskSurvey:
     """Look at masks, at most 500 of them, evenly spread.
 
     Raises:
-        DataError: If a mask cannot be read or its format cannot hold classes.
+        DataError: If masks cannot be read or their format cannot hold classes: all of them by name.
     """
     survey = MaskSurvey(of=len(files))
     chosen = spread(files, _SAMPLE)
+    bad: dict[Path, DataError] = {}
     for number, file in enumerate(chosen, 1):
-        _add(survey, file)
-        if len(survey.pixels) > _MOST + 1 and not _blurred(survey):
+        try:
+            _add(survey, file)
+        except DataError as error:
+            bad[file] = error
+        if len(survey.pixels) > _MOST + 1 and not survey.mixed and not _blurred(survey):
             break
         report("looking at masks", number, len(chosen))
+    if bad:
+        named, first = first_few([file.name for file in bad]), next(iter(bad.values()))
+        raise DataError(f"{len(bad)} of {len(chosen)} masks cannot be used ({named}); the first: {first}")
     return survey
 
 
@@ -90,6 +102,12 @@ def suggest_classes(survey: MaskSurvey) -> Suggestion:
             f"the masks hold {len(survey.pixels)} values, nearly all pixels {ends[0]} or {ends[1]} and the "
             "rest between them: they have soft edges (smoothing, resizing or JPEG on their way). Export them "
             "without, as PNG, so that each pixel holds one class"
+        )
+    if survey.mixed:
+        raise DataError(
+            f"{survey.mixed} of {survey.files} masks hold a few colors and many mixtures of them: they have "
+            "soft edges (smoothing, resizing or JPEG on their way). Export them without, as PNG, so that "
+            "each pixel holds the color of one class"
         )
     if len(survey.pixels) > _MOST:
         raise DataError(
@@ -113,6 +131,7 @@ def _add(survey: MaskSurvey, file: Path) -> None:
     survey.files += 1
     survey.kinds[kind] += 1
     values, counts = count_values(pixels, pixels.ndim == 3)
+    survey.mixed += pixels.ndim == 3 and _mixed(counts)
     for value, count in zip(values, counts, strict=True):
         survey.pixels[value] += count
     palette = (picture.getpalette("RGB") or []) if picture and mode == "P" else []
@@ -131,6 +150,16 @@ def _blurred(survey: MaskSurvey) -> bool:
     return ends > _BLUR_SHARE * survey.pixels.total() and max(values) - min(values) > len(values) / 2
 
 
+def _mixed(counts: Sequence[int]) -> bool:
+    """Whether a mask has few colors and many mixtures of them; ``counts`` are its pixels of each color."""
+    pixels, rare = sum(counts), counts[_FREQUENT:]
+    return (
+        len(rare) > _RARE
+        and sum(counts[:_FREQUENT]) > _FREQUENT_SHARE * pixels
+        and median(rare) <= max(4, _RARE_SHARE * pixels)
+    )
+
+
 def _numbers(survey: MaskSurvey) -> Suggestion:
     values = sorted(value for value in survey.pixels if isinstance(value, int))
     is_class = values in ([0, IGNORE], [IGNORE])
@@ -146,19 +175,16 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
         value < len(voc) and survey.palette.get(value) == voc.colors[value] for value in classes
     ):
         said.append("the palette is Pascal VOC's, so the classes are its 21")
-        return Suggestion(tuple(ClassEntry(name=name) for name in voc.names), ignore, tuple(said))
+        entries = tuple(ClassEntry(name=name, values=(index,)) for index, name in enumerate(voc.names))
+        return Suggestion(entries, ignore, tuple(said))
     if len(classes) <= 2 and (0 in classes or len(classes) == 1):
         entries, about = _binary(survey, next((value for value in classes if value), 1))
         return Suggestion(entries, ignore, (*said, *about))
     if classes[0] == 0 and classes[-1] < min(IGNORE, 2 * len(classes)):
         classes = list(range(classes[-1] + 1))  # the few gaps may be in masks that were not looked at
-    entries = tuple(
-        ClassEntry(
-            name=f"class_{value}",
-            values=None if value == index else (value,),
-            color=survey.palette.get(value),
-        )
-        for index, value in enumerate(classes)
+    entries = tuple(  # each with its value, so that lines can be moved or taken out without a shift
+        ClassEntry(name=f"class_{value}", values=(value,), color=survey.palette.get(value))
+        for value in classes
     )
     said.append(f"{len(entries)} classes: give them their names in dataset.yaml")
     return Suggestion(entries, ignore, tuple(said))
@@ -176,7 +202,9 @@ def _binary(survey: MaskSurvey, foreground: int) -> tuple[tuple[ClassEntry, ...]
         "the class foreground; to change this, edit names in dataset.yaml"
     ]
     if foreground == IGNORE:
-        said.append(f"if {IGNORE} means unknown instead, write another value for foreground")
+        said.append(
+            f"if {IGNORE} means unknown instead, write ignore: [{IGNORE}] and another value for foreground"
+        )
     return entries, said
 
 

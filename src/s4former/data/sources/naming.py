@@ -76,6 +76,8 @@ def image_files(folder: Path) -> Iterator[str]:
 def guess_rule(images: Sequence[str], masks: Sequence[str], one_folder: bool = False) -> Rule | None:
     """Return the rule that gives most masks an image, or None if none does so for half of its masks.
 
+    Of two that match as many, the one that leaves fewer masks without an image.
+
     Args:
         images: Paths of files below the folder of images.
         masks: Paths of files below the folder of masks.
@@ -86,7 +88,7 @@ def guess_rule(images: Sequence[str], masks: Sequence[str], one_folder: bool = F
         own = [name for name in masks if rule.masks.key(name) is not None]
         others = set(images) - set(own) if one_folder else images
         matched = rule.matched(others, own)
-        if matched > most:
+        if (matched, -len(own)) > (most, -needed):
             best, most, needed = rule, matched, len(own)
     return best if 2 * most >= needed else None
 
