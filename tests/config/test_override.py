@@ -138,6 +138,7 @@ def test_the_same_variant_drops_nothing() -> None:
         ("cage.size.x=3", ["cage.size is a value"]),
         ("animal.name=dog", ["animal.name=dog", "there is no animal 'dog'"]),
         ("animal.legs=-1", ["animal.legs: got -1; expected greater than or equal to 0"]),
+        ("cage.rate=true", ["cage.rate: got true, but this is no on/off field"]),
         ("cage.size=no", ["cage.size: got 'no'", "valid integer, or a valid tuple"]),
     ],
 )

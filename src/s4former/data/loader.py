@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import torch
@@ -156,12 +157,14 @@ class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
 
 
 def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned: bool) -> Iterator[Batch]:
+    # More workers than cores would only wait for each other. The batches are the same for any number.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Its own generator: else the loader draws seeds for the workers, which nobody uses, from the global one.
     # The loader gives each worker a single thread.
     loader = DataLoader(
         _Steps(batches, steps),
         batch_size=None,
-        num_workers=num_workers,
+        num_workers=min(num_workers, cores),
         pin_memory=pinned,
         generator=torch.Generator(),
     )

@@ -68,8 +68,8 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
     if changes:
         shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
         raise UserError(
-            f"{folder} holds another run: {shown}. Resume it with the values it started with, "
-            "or start a new run with another --out"
+            f"{folder} holds another run: {shown}. Resume it with the values it started with, or start a new "
+            f"run with another --out; load_from={folder} lets that one start from these weights"
         )
     if content["data"]["fingerprint"] != source.fingerprint():
         raise UserError(
