@@ -402,7 +402,7 @@ def test_coco(init, tmp_path: Path) -> None:
     (tmp_path / "coco.json").write_text(json.dumps(content))
     code, said = init("images", "--masks", "coco.json", "--val", "0.5")
     assert code == 0, said
-    assert "annotations: coco, with 1 classes" in said
+    assert "annotations: coco, with 1 class\n" in said
     s4former.train(*_tiny(tmp_path), out=tmp_path / "run", progress=False)
     prediction = Model.load(tmp_path / "run").predict(tmp_path / "images/p03.png")
     assert prediction.names == ("background", "cell")

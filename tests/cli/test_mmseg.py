@@ -145,13 +145,6 @@ def test_no_validate_scores_nothing(tools: Tools, config: Path) -> None:
     assert not Path("work_dirs/tiny/scores.jsonl").exists()
 
 
-def test_no_validate_says_what_it_cannot_leave_out() -> None:
-    options = mmseg_train.parser().parse_args(["demo", "--no-validate"])
-    command = mmseg_train.read_command(options)
-    assert command.run.evaluate_every == 0
-    assert "scored once, at the end" in command.notes[0]
-
-
 @pytest.mark.parametrize("kind", ["own", "authors"])
 def test_load_from_starts_from_the_whole_network(
     tools: Tools, config: Path, finished: Path, authors: Path, kind: str

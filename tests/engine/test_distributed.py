@@ -214,6 +214,7 @@ def test_a_process_that_fails_alone_does_not_wait_for_the_others_to_take_leave(
     script = """
 import time
 import torch.distributed as dist
+from s4former.engine import distributed
 from s4former.engine.loop import train
 import s4former.methods.s4former as method
 from tiny_run import tiny_run
@@ -226,10 +227,12 @@ def leave():
     time.sleep(600)  # NCCL destroys a communicator when all processes do, and the other one never will
 method.S4Former.after_update = fail
 dist.destroy_process_group = leave
+distributed._leaving_waits = lambda: True
 train(tiny_run(Path(sys.argv[1])), Path(sys.argv[2]))
 """
     (waiting, _, _), (failed, _, err) = finish(start(script, data, tmp_path / "run"))
-    assert (waiting, failed) == (1, 1)
+    # Gloo, unlike NCCL, minds that nobody took leave, and may abort the process at its very end.
+    assert {waiting, failed} <= {1, -signal.SIGABRT}
     assert "out of memory" in err
 
 

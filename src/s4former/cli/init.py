@@ -75,7 +75,7 @@ def _say(description: Description, out: Path) -> None:
         say(
             console,
             "         ",
-            f"{out.stem}_val.txt: the {len(description.val_ids)} images to validate on",
+            f"{out.stem}_val.txt: the images to validate on ({len(description.val_ids)})",
         )
     say(console, "next:    ", f"s4former check {out}")
     say(console, "         ", f"s4former train {out}")

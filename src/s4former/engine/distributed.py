@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from s4former.config.errors import UserError
+from s4former.config.errors import S4FormerError, UserError
 from s4former.methods import Method
 from s4former.ops import across
 
@@ -52,17 +52,26 @@ def join() -> None:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join as `join` does, and part as friends only if the block ends well.
+    """Join as `join` does, and leave without a word if this process fails alone.
 
-    With GPUs, taking leave waits for all processes. One that fails alone (out of memory, a second Ctrl-C)
-    must end at once instead, while the others still wait for its numbers; who started them ends those.
+    What a person can act on is raised in all processes, which then part as usual. Other errors (out of
+    memory, a second Ctrl-C) may be this one's own: where taking leave waits for the others, who still wait
+    for its numbers, it ends at once instead, and who started them ends those.
     """
     join()
     try:
         yield
-    except BaseException:
-        atexit.unregister(_leave)
+    except S4FormerError:
         raise
+    except BaseException:
+        if _leaving_waits():
+            atexit.unregister(_leave)
+        raise
+
+
+def _leaving_waits() -> bool:
+    """Whether `dist.destroy_process_group` waits for the other processes to call it, as NCCL's does."""
+    return dist.is_initialized() and "nccl" in dist.get_backend_config()
 
 
 def _leave() -> None:
