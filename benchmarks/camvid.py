@@ -214,7 +214,8 @@ def main() -> None:
             "configs": configs,
         },
     )
-    learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
+    if not chosen.ablation:  # two lines a row would cover each other
+        learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
     text = "\n\n".join(f"{table.title}\n\n{markdown(table)}" for table in found)
     chosen.out.with_suffix(".md").write_text(f"{text}\n\nScores: {protocol}.\n")
 

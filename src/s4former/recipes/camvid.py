@@ -4,9 +4,8 @@ Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs
          method.name=supervised or mean_teacher for the baselines;
          data.labeled_split=splits/1_64/labeled.txt data.unlabeled_split=splits/1_64/unlabeled.txt: 6 labels
          camvid.long is for a GPU: 4,000 steps of 8 + 8 crops of 336, the parts of S4Former as published
-Expect   in 600 steps on a CPU (short) mean teacher and S4Former only equal supervised-only at 1/16 (59
-         mIoU) and fall a little short of it at 1/64 (47 to 48): benchmarks/results/camvid_*.md;
-         camvid.long is not yet measured
+Expect   in 600 steps on a CPU (short) S4Former only equals supervised-only: 59 mIoU at 1/16, 48 at 1/64,
+         and 62 at 1/16 with steps=2000 (benchmarks/results/camvid_*.md); camvid.long is not yet measured
 Time     in the same files, from a busy machine, with precision=bfloat16: type it on a CPU that has it
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
