@@ -52,7 +52,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         if before:
             check_same(folder, run, source)
         elif across.rank() == 0:
-            require_sound(source, run.data.channels)
+            require_sound(source, run.data.channels, ("labeled", run.evaluate.part))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         student = build_student(run, source, blank=state is not None)
         distributed.synchronize_layers(student, device)

@@ -52,6 +52,9 @@ def test_all_bad_files_are_told_at_once(root: Path) -> None:
     assert lines[0] == "8 labeled or val images cannot be used as they are:"
     assert [line[:2] for line in lines[1:6]] == ["- "] * 5
     assert lines[6] == "- and 3 more"
+    assert "expected 0 " in lines[1]  # what to do is said once
+    for number, line in enumerate(lines[2:6], start=1):
+        assert line.endswith(f"a0{number}.png: unknown label value 7 (48 pixels)")
     assert "s4former check" in lines[7]
 
 

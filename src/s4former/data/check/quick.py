@@ -46,12 +46,21 @@ def require_sound(
             "\n".join(
                 [
                     f"{len(problems)} {' or '.join(parts)} images cannot be used as they are:",
-                    *(f"- {problem}" for problem in problems[:_SHOWN]),
+                    *_listed(problems[:_SHOWN]),
                     *([f"- and {more} more"] if more > 0 else []),
                     "`s4former check` with the same data set says what to do about all of them",
                 ]
             )
         )
+
+
+def _listed(problems: Sequence[str]) -> Iterator[str]:
+    """Give each problem a line, and each piece of advice only once."""
+    said = set()
+    for problem in problems:
+        what, _, advice = problem.partition("; ")
+        yield f"- {what if advice in said else problem}"
+        said.add(advice)
 
 
 def _problems(source: FileSource, part: Part, channels: int, end: float) -> Iterator[str]:
