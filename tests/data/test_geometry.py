@@ -28,7 +28,7 @@ def draw(
 sizes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sizes, st.tuples(st.integers(1, 60), st.integers(1, 60)), st.integers(0, 10**6), st.booleans())
 def test_a_crop_is_the_crop_of_the_whole_resized_picture(size, crop, seed, flip) -> None:
     """Against the slow way, for shrinking and growing, at borders and within."""
@@ -164,7 +164,7 @@ def test_crop_size_is_a_side_or_height_and_width() -> None:
     assert DataConfig.model_validate({"crop_size": [32, 48]}).crop == (32, 48)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes, sizes, st.booleans())
 def test_channels_are_resized_as_those_of_rgb(size, target, with_box) -> None:
     image, box = picture(*size), (size[1] / 3, 0.0, float(size[1]), size[0] / 2) if with_box else None

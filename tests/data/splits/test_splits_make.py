@@ -21,7 +21,7 @@ from s4former.data.splits.make import class_presence, make_split, read_amount, s
 presences = st.tuples(st.integers(1, 30), st.integers(1, 8)).flatmap(lambda shape: arrays(bool, shape))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(presences, st.integers(0, 5))
 def test_it_is_a_permutation_and_the_same_each_time(presence: np.ndarray, seed: int) -> None:
     order = make_split(presence, seed)
@@ -29,14 +29,14 @@ def test_it_is_a_permutation_and_the_same_each_time(presence: np.ndarray, seed: 
     assert make_split(presence, seed) == order
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(presences, st.integers(0, 5))
 def test_as_many_images_as_classes_show_every_class(presence: np.ndarray, seed: int) -> None:
     first = make_split(presence, seed)[: presence.shape[1]]
     assert np.array_equal(presence[first].any(axis=0), presence.any(axis=0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(presences, st.integers(0, 5))
 def test_each_image_of_the_cover_brings_as_much_as_any_could(presence: np.ndarray, seed: int) -> None:
     seen = np.zeros(presence.shape[1], dtype=bool)
