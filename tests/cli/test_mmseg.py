@@ -15,6 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
+from authors_names import to_authors
 from command_line import CommandLine
 from s4former.cli import mmseg_test, mmseg_train
 from s4former.cli.launch import affordable, meeting_point
@@ -66,26 +67,6 @@ def finished(config: Path) -> Path:
     data = config.parent / "data"
     train(tiny_run(data, SETR | {"steps": 2}), config.parent / "finished")
     return config.parent / "finished"
-
-
-def to_authors(name: str) -> str:
-    """Return the authors' name of one of our tensors."""
-    for pattern, theirs in (
-        (r"^backbone\.blocks\.", "backbone.layers."),
-        (r"\.norm([12])\.", r".ln\1."),
-        (r"\.attn\.qkv\.", ".attn.attn.in_proj_"),
-        (r"\.attn\.proj\.", ".attn.attn.out_proj."),
-        (r"\.mlp\.fc1\.", ".ffn.layers.0.0."),
-        (r"\.mlp\.fc2\.", ".ffn.layers.1."),
-        (r"^backbone\.patch_embed\.proj\.", "backbone.patch_embed.projection."),
-        (r"stages\.(\d+)\.conv\.", r"up_convs.\1.0.conv."),
-        (r"stages\.(\d+)\.norm\.", r"up_convs.\1.0.bn."),
-        (r"classifier\.", "conv_seg."),
-        (r"^auxiliary_heads\.", "auxiliary_head."),
-        (r"^head\.", "decode_head."),
-    ):
-        name = re.sub(pattern, theirs, name)
-    return name
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from authors_names import to_authors
 from s4former.config.errors import UserError
 from s4former.engine.trained import load_networks, start_from
 from s4former.models.config import ModelConfig
@@ -59,26 +60,7 @@ _PARTS = {"backbone": "backbone", "head": "decode_head"}
 
 def authors_setr(network: ViTSegmenter) -> dict[str, Tensor]:
     """Its tensors by the names of the S4Former authors."""
-    rules = (
-        (r"^backbone\.blocks\.", "backbone.layers."),
-        (r"\.norm([12])\.", r".ln\1."),
-        (r"\.attn\.qkv\.", ".attn.attn.in_proj_"),
-        (r"\.attn\.proj\.", ".attn.attn.out_proj."),
-        (r"\.mlp\.fc1\.", ".ffn.layers.0.0."),
-        (r"\.mlp\.fc2\.", ".ffn.layers.1."),
-        (r"patch_embed\.proj\.", "patch_embed.projection."),
-        (r"stages\.(\d+)\.conv\.", r"up_convs.\1.0.conv."),
-        (r"stages\.(\d+)\.norm\.", r"up_convs.\1.0.bn."),
-        (r"classifier\.", "conv_seg."),
-        (r"^auxiliary_heads\.", "auxiliary_head."),
-        (r"^head\.", "decode_head."),
-    )
-    named = {}
-    for name, value in network.state_dict().items():
-        for ours, theirs in rules:
-            name = re.sub(ours, theirs, name)
-        named[name] = value
-    return named
+    return {to_authors(name): value for name, value in network.state_dict().items()}
 
 
 def save(path: Path, state: dict[str, Tensor]) -> Path:

@@ -25,6 +25,9 @@ _SHUFFLED_PIXELS = 128
 """Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
 
 
+_BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
+
+
 def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
     """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
     return {
@@ -42,6 +45,13 @@ def published_run(
 ) -> Run:
     """Return a run with the published network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
 
+    Args:
+        data: Where images, masks and lists are, and the crop; batch sizes are set here.
+        evaluate: The protocol.
+        network: Which one; its position embedding fits the crop.
+        method: Which one, with its published settings.
+        steps: Steps of the whole run.
+
     Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
@@ -50,7 +60,7 @@ def published_run(
         evaluate_every=1150,
         save_every=1150,
         log_every=50,
-        data=data,
+        data=data.model_copy(update=_BATCHES),
         model=_model(network, data.crop[0]),
         method=_method(network, method),
         optimizer=_optimizer(network),

@@ -54,7 +54,4 @@ def cityscapes_data(split: str) -> DataConfig:
         val_masks="gtFine/val",
         test_images=None,
         crop_size=768,
-        labeled_batch_size=8,
-        unlabeled_batch_size=8,
-        num_workers=4,
     )

@@ -44,7 +44,4 @@ def coco_data(split: str) -> DataConfig:
         test_images=None,
         crop_size=512,
         short_side=512,
-        labeled_batch_size=8,
-        unlabeled_batch_size=8,
-        num_workers=4,
     )
