@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
-from s4former.config.errors import Interrupted, NumericError, UserError
+from s4former.config.errors import DataError, Interrupted, NumericError, UserError
 from s4former.engine import keeper
 from s4former.engine.device import seed_layers
 from s4former.engine.journal import read_lines
@@ -428,3 +431,14 @@ def test_progress_hears_of_everything(data: Path, tmp_path: Path) -> None:
     train(tiny_run(data, {"steps": 2}), tmp_path / "run", progress=Ear())
     assert heard[0].startswith("training s4former for 2 steps on 2 labeled and 3 unlabeled images (cpu")
     assert heard[1:] == ["step 1", "step 2", "line 2", "2 images"]
+
+
+def test_masks_of_the_scored_part_are_looked_at_before_the_first_step(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    for kind in ("images", "masks"):
+        shutil.copytree(data / kind / "val", data / kind / "test")
+    Image.fromarray(np.full((40, 48), 9, np.uint8)).save(data / "masks/test/val0.png")
+    train(tiny_run(data), tmp_path / "val")  # the test images are nobody's concern here
+    with pytest.raises(DataError, match=r"test/val0\.png: unknown label value 9"):
+        train(tiny_run(data, {"evaluate.part": "test"}), tmp_path / "test")
+    assert not (tmp_path / "test").exists()
