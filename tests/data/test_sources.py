@@ -363,3 +363,9 @@ def test_fingerprint(tmp_path: Path) -> None:
     assert open_source(moved).fingerprint() == first
     os.truncate(tmp_path / "two/images/train/u00.png", 100)
     assert open_source(moved).fingerprint() != first
+
+
+@pytest.mark.parametrize("fields", [{"root": "nowhere", "classes": "voc"}, {"root": "data/voc"}])
+def test_a_missing_folder_of_a_published_set_names_its_command(fields: dict[str, str]) -> None:
+    with pytest.raises(DataError, match=r"type `s4former prepare voc`"):
+        open_source(DataConfig(**fields))

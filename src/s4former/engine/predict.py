@@ -256,7 +256,10 @@ def model_folder(path: Path) -> Path:
         raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
     if (folder / "run.json").is_file():
         raise UserError(f"the run in {folder} has no model yet; finish it with `s4former train ... --resume`")
-    raise UserError(f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}")
+    raise UserError(
+        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, the --out of "
+        "`s4former train`, or the model folder in it"
+    )
 
 
 def read_card(folder: Path) -> ModelCard:

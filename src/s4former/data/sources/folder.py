@@ -39,7 +39,8 @@ class FolderSource:
         self.root = Path(config.root)
         self._channels, self._value_range = config.channels, config.value_range
         if not self.root.is_dir():
-            bring = f", or type `s4former prepare {config.classes}`" if config.classes in KNOWN else ""
+            known = next((name for name in (config.classes, self.root.name) if name in KNOWN), None)
+            bring = f", or type `s4former prepare {known}`" if known else ""
             raise DataError(
                 f"there is no folder {self.root.absolute()}; set data.root to the data set's folder{bring}"
             )
