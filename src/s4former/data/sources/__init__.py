@@ -37,8 +37,4 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.scenes import ScenesSource
 
         return ScenesSource(config)
-    if config.source == "dataset":
-        from s4former.data.sources.dataset import DatasetSource
-
-        return DatasetSource(config)
     return FolderSource(config)
