@@ -10,7 +10,20 @@ from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".tif",
+    ".tiff",
+    ".npy",
+)
 """Endings of image files that are read, in lower case; files may use either case."""
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
