@@ -38,7 +38,9 @@ def advice(classes: Classes, unknown: Sequence[MaskValue], present: Set[int]) ->
     else:
         first = f"If this is one more class, add {{name: NAME, values: {listed}}} to names"
     if isinstance(unknown[0], tuple) and not any(isinstance(value, tuple) for value in classes.meanings):
-        first += "; if masks are in color, or have palettes, `s4former init IMAGES --masks MASKS --force` finds all"
+        first += (
+            "; if masks are in color or have palettes, `s4former init IMAGES --masks MASKS --force` finds all"
+        )
     return f"{first}; if it means unknown, write ignore: {ignored}"
 
 
