@@ -4,7 +4,7 @@ Run      s4former train cityscapes.186.s4former --out runs/cityscapes
          186 (1/16), 372 (1/8), 744 (1/4), 1488 (1/2) labels; methods supervised, mean_teacher,
          mean_teacher_cutmix, s4former; cityscapes.186.segformer.s4former
 Expect   not yet measured; 40,000 steps are for a GPU; scored with sliding windows of 768, 512 apart
-Data     s4former prepare cityscapes; s4former splits fetch s4former (744 and 1488: unimatch)
+Data     s4former prepare cityscapes --root data; for 744 and 1488 s4former splits fetch unimatch
 """
 
 from __future__ import annotations

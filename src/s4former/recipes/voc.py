@@ -5,7 +5,7 @@ Run      s4former train voc.classic_92.s4former --out runs/voc
          the 10,582 of SBD too. Methods supervised, mean_teacher, mean_teacher_cutmix, s4former;
          voc.classic_92.segformer.s4former
 Expect   not yet measured; 80,000 steps are for a GPU
-Data     s4former prepare voc; s4former splits fetch s4former (both --root data)
+Data     s4former prepare voc --root data
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from s4former.recipes._baselines import MethodName, Recipe
 from s4former.recipes._published import Network, family, published_run
 
 _FOLDERS = {"classic": "voc_split_U2PL", "blended": "voc_split_CPS"}
-_SPLITS = (*(f"classic_{n}" for n in (92, 183, 366, 732, 1464)), *(f"blended_{n}" for n in (662, 1323, 2646, 5291)))
+_SPLITS = (
+    *(f"classic_{n}" for n in (92, 183, 366, 732, 1464)),
+    *(f"blended_{n}" for n in (662, 1323, 2646, 5291)),
+)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -79,7 +79,7 @@ class SegFormerHead(_FusingHead):
 
 
 class SegFormerConvHead(_FusingHead):
-    """The head of MMSegmentation, and of the S4Former release: a batch norm and a ReLU after each stage's map.
+    """The head of MMSegmentation and of the S4Former release: batch norm and ReLU after each stage's map.
 
     Source:
         mmseg's ``SegformerHead`` as the release configures it (256 channels). Compared with the same layers
@@ -102,7 +102,8 @@ class SegFormerConvHead(_FusingHead):
         parts = self.fuse.weight.chunk(len(grids), dim=1)
         layers = zip(grids, self.convs, self.norms, parts, strict=True)
         return self._fused(
-            [F.conv2d(F.relu(norm(conv(grid)), inplace=True), part) for grid, conv, norm, part in layers], size
+            [F.conv2d(F.relu(norm(conv(grid)), inplace=True), part) for grid, conv, norm, part in layers],
+            size,
         )
 
 
