@@ -101,8 +101,8 @@ def check_splits(paths: Sequence[Path], root: Path | None = None) -> SplitCheck:
     """Check lists one by one, and those that belong together.
 
     Lists belong together by their names and folders: ``N_train_supervised.txt`` with
-    ``N_train_unsupervised.txt``, ``labeled.txt`` with ``unlabeled.txt``, and both labeled ones with the
-    ``val.txt`` or ``test.txt`` of the same folder or the one above.
+    ``N_train_unsupervised.txt``, ``labeled.txt`` with ``unlabeled.txt``, and both labeled ones (as
+    ``train.txt`` is) with the ``val.txt`` or ``test.txt`` of the same folder or the one above.
 
     Args:
         paths: The lists.
@@ -233,7 +233,7 @@ def _problems(path: Path, entries: Sequence[Entry], files: _Files | None) -> Ite
 
 
 def _is_labeled(path: Path) -> bool:
-    return path.stem.endswith("train_supervised") or bool(re.search(r"(?<!un)labeled$", path.stem))
+    return bool(re.search(r"(^|_)(train(_?aug|_supervised)?|labeled)$", path.stem))
 
 
 def _pairs(named: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
