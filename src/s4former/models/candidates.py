@@ -108,8 +108,8 @@ def name_weights(
     Args:
         state: Tensors by the names that somebody gave them.
         origin: Where they come from, for messages.
-        part: The name of the modules around the one to take, as ``teacher.backbone``, or its last parts;
-            ``.`` is the top.
+        part: The name of the modules around the one to take, as ``teacher.backbone``, or a part of it, as
+            ``teacher``; ``.`` is the top.
         option: What to type to choose one, for messages.
 
     Raises:
@@ -131,7 +131,7 @@ def name_weights(
             + " or ".join(f"{option}{one.name}" for one in (chosen or found)[:4])
         )
     (one,) = chosen
-    _require_positions(one, origin)
+    _require_positions(one, state, origin)
     if part is None and len([other for other in found if _has_patches(other)]) > 1:
         rest = [other.name for other in found if other is not one]
         _logger.warning(
@@ -142,10 +142,9 @@ def name_weights(
 
 
 def _named(found: list[NamedWeights], part: str) -> list[NamedWeights]:
-    """Return those around which the parts of a name stand: exactly these, or else as the last ones."""
+    """Return those around which the parts of a name stand: these alone, or else among others."""
     exact = [one for one in found if one.name == (part.strip(".") or TOP)]
-    wanted = part.strip(".").split(".")
-    return exact or [one for one in found if one.name.split(".")[-len(wanted) :] == wanted]
+    return exact or [one for one in found if f".{part.strip('.')}." in f".{one.around}"]
 
 
 def _likeliest(found: list[NamedWeights]) -> list[NamedWeights]:
@@ -173,10 +172,11 @@ def _has_patches(one: NamedWeights) -> bool:
     return any(name in one.tensors for name in _PATCHES)
 
 
-def _require_positions(one: NamedWeights, origin: str) -> None:
-    if not one.is_mit and _has_patches(one) and "pos_embed" not in one.tensors:
+def _require_positions(one: NamedWeights, state: Mapping[str, Tensor], origin: str) -> None:
+    whole = _has_patches(one) or any(key.endswith("patch_embeddings.weight") for key in state)
+    if not one.is_mit and whole and "pos_embed" not in one.tensors:
         raise UserError(
-            f"{origin} holds a vision transformer without learned positions ({vit_sizes(one.tensors)}), as "
+            f"{origin} holds a vision transformer without learned positions ({one}), as "
             "DINOv3, whose positions are rotary; backbones here have a position embedding. Take weights of "
             "such a one: model.backbone=vit_small_patch14_dinov2 (or vit_small_patch14_reg4_dinov2) "
             "model.pretrained=hub"

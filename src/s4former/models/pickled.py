@@ -23,7 +23,8 @@ _KEEP_TENSORS = (
     "keep = lambda d: {k: v.data if isinstance(v, torch.Tensor) else keep(v) for k, v in d.items() "
     "if type(k) is str and (isinstance(v, torch.Tensor) or isinstance(v, dict) and new(v))}; "
     "c = torch.load(sys.argv[1], map_location='cpu', weights_only=False, pickle_module=P); "
-    "torch.save(keep(c if isinstance(c, dict) else vars(c)), sys.argv[2])"
+    "c = c if isinstance(c, dict) else {str(i): v for i, v in enumerate(c)}; "
+    "torch.save(keep(c), sys.argv[2])"
 )
 """A program that people run themselves, once they trust a file, wherever there is a torch: it keeps tensors
 and dictionaries of tensors. Classes that are not torch's become empty ones, so they need not be installed."""
@@ -41,8 +42,8 @@ def why_refused(path: Path, error: Exception) -> str | None:
         return (
             f"{path} is a program (TorchScript), and reading it could run code. If you trust whoever made "
             f'it, write its tensors to a new file with `python -c "import sys, torch; '
-            f"torch.save(torch.jit.load(sys.argv[1], 'cpu').state_dict(), sys.argv[2])\" "
-            f"{shlex.quote(str(path))} plain.pth` and give that"
+            f"torch.save(torch.jit.load(sys.argv[1], 'cpu').state_dict(), sys.argv[2])\" {_names(path)}` and "
+            "give that"
         )
     code = re.search(r"GLOBAL ([\w.]*\w)", str(error)) or re.search(
         r"(?:reduce for unrecognized \w+ |but got )<?(?:\w+ )*'?([\w.]+)", str(error)
@@ -51,9 +52,17 @@ def why_refused(path: Path, error: Exception) -> str | None:
         return None
     return (
         f"{path} can't be read: beside tensors it holds a Python object, {code[1]}, and reading that could "
-        "run code. If you trust whoever made it, write its tensors to a new file, plain.pth, and give that:\n"
-        f'python -c "{_KEEP_TENSORS}" {shlex.quote(str(path))} plain.pth'
+        "run code. If you trust whoever made it, write its tensors to a new file and give that:\n"
+        f'python -c "{_KEEP_TENSORS}" {_names(path)}'
     )
+
+
+def _names(path: Path) -> str:
+    """Return the file and a new one beside it, as a shell reads them."""
+    number, new = 2, path.with_name(f"{path.stem}_plain.pth")
+    while new.exists():
+        number, new = number + 1, path.with_name(f"{path.stem}_plain_{number}.pth")
+    return shlex.join((str(path), str(new)))
 
 
 class _NumberType:
@@ -66,10 +75,20 @@ class _NumberType:
         self.order = state[1] if state[1] in ("<", ">") else "<"
 
 
-def _number(kind: _NumberType, data: bytes | str = b"") -> bool | int | float:
-    """Return a plain number for one of NumPy's."""
-    if not re.fullmatch(r"b1|[iu][1248]|f[248]", kind.code):
-        raise ValueError(f"expected a number, got NumPy's {kind.code!r}")
+class _Array:
+    """Stands for an array beside the tensors, as a palette; its values are left alone."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _number(kind: _NumberType, data: bytes | str = b"") -> bool | int | float | None:
+    """Return a plain number for one of NumPy's, None for what is no number."""
+    if not re.fullmatch(r"b1|[iu][1248]|f[248]", str(kind.code)):
+        return None
     raw = data.encode("latin1") if isinstance(data, str) else data
     value: bool | int | float = np.frombuffer(raw, kind.order + kind.code, count=1)[0].item()
     return value
@@ -79,4 +98,7 @@ _NUMBERS: list[Any] = [
     (_NumberType, "numpy.dtype"),
     (_number, "numpy.core.multiarray.scalar"),
     (_number, "numpy._core.multiarray.scalar"),
+    (_Array, "numpy.ndarray"),
+    (_Array, "numpy.core.multiarray._reconstruct"),
+    (_Array, "numpy._core.multiarray._reconstruct"),
 ]

@@ -19,7 +19,7 @@ from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_channels, fit_positions, has_no_place, vit_sizes
 from s4former.models.hub import hub_file
 from s4former.models.mit import MiTBackbone
-from s4former.models.weight_files import StoredWeights, read_state, read_weights, require_finite
+from s4former.models.weight_files import StoredWeights, first_line, read_state, read_weights, require_finite
 
 _logger = logging.getLogger(__name__)
 
@@ -137,7 +137,15 @@ def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -
     state = read_state(hub_file(record.hf_hub_id, config.backbone, record.hf_hub_filename))
     # timm itself turns what others have published under its names into its own form.
     source = {"state_dict": state, "custom_load": False}
-    vit = timm.create_model(config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source)
+    try:
+        vit = timm.create_model(
+            config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source
+        )
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the hub's file for {config.backbone!r} is not of that network ({first_line(error)}); update "
+            "timm, or give model.pretrained a file, or `none`"
+        ) from error
     return _load(backbone, vit.state_dict(), config, f"the hub's file for {config.backbone!r}")
 
 
