@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _KEEP_TENSORS = (
     "keep = lambda d: {k: v.data if isinstance(v, torch.Tensor) else keep(v) for k, v in d.items() "
     "if type(k) is str and (isinstance(v, torch.Tensor) or isinstance(v, dict) and new(v))}; "
     "c = torch.load(sys.argv[1], map_location='cpu', weights_only=False, pickle_module=P); "
-    "c = c if isinstance(c, dict) else {str(i): v for i, v in enumerate(c)}; "
+    "c = c if isinstance(c, dict) else {f'item{i}': v for i, v in enumerate(c)}; "
     "torch.save(keep(c), sys.argv[2])"
 )
 """A program that people run themselves, once they trust a file, wherever there is a torch: it keeps tensors
@@ -32,7 +33,8 @@ and dictionaries of tensors. Classes that are not torch's become empty ones, so 
 
 def load_pickled(path: Path) -> Any:
     """Return what a file of ``torch.save`` holds, if that is tensors, containers, texts and numbers."""
-    with torch.serialization.safe_globals(_NUMBERS):
+    with torch.serialization.safe_globals(_NUMBERS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what torch warns of ends in one of our messages
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
