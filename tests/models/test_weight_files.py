@@ -105,17 +105,16 @@ def gone() -> Iterator[Any]:
 
 
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
-@pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize(
-    "make",
+    ("make", "zipped"),
     [
-        lambda vit: {"model": vit, "args": argparse.Namespace(lr=1, out=Path("a"))},
-        lambda vit: {"model": vit, "meta": np.array([1, "a"], dtype="U1"), "args": argparse.Namespace()},
-        lambda vit: {"state_dict": OddDict(vit), "message_hub": History()},
-        lambda vit: tiny(1, norm_taps=True).backbone,
-        lambda vit: Net(tiny(1, norm_taps=True).backbone),
-        lambda vit: {"epoch": 1, "model": Net(tiny(1, norm_taps=True).backbone)},
-        lambda vit: [History(), vit],
+        (lambda vit: {"model": vit, "args": argparse.Namespace(lr=1, out=Path("a"))}, True),
+        (lambda vit: {"model": vit, "names": np.array(["a"]), "args": argparse.Namespace()}, False),
+        (lambda vit: {"state_dict": OddDict(vit), "message_hub": History()}, True),
+        (lambda vit: tiny(1, norm_taps=True).backbone, True),
+        (lambda vit: Net(tiny(1, norm_taps=True).backbone), False),
+        (lambda vit: {"epoch": 1, "model": Net(tiny(1, norm_taps=True).backbone)}, True),
+        (lambda vit: [History(), vit], True),
     ],
     ids=["namespace", "array", "odd dict", "whole module", "own module", "inner module", "list"],
 )
