@@ -20,7 +20,7 @@ class DataError(S4FormerError):
 
 
 class NumericError(S4FormerError):
-    """A loss or gradient stopped being finite; the weights were not touched by it."""
+    """A loss, a gradient or a loaded weight is not finite; no weight was touched by it."""
 
     exit_code = 4
 
