@@ -145,6 +145,15 @@ def test_a_field_of_any_name(tmp_path: Path) -> None:
     assert run(tmp_path, [task]).ids == ("one",)
 
 
+def test_which_of_two_images_was_drawn_on(tmp_path: Path) -> None:
+    task = label_studio_task(1, "one.png", [polygon(to_name="photo")])
+    task["data"] = {"after": "one.png", "photo": "two.png"}
+    assert run(tmp_path, [task]).ids == ("two",)
+    task["annotations"][0]["result"].append(polygon(to_name="after", id="b"))
+    with pytest.raises(DataError, match=r"task 1: its regions are for several images \(after, photo\)"):
+        run(tmp_path, [task])
+
+
 def test_first_of_several_labels_counts(tmp_path: Path) -> None:
     region = polygon()
     region["value"]["polygonlabels"] = ["vein", "cell"]

@@ -305,9 +305,13 @@ def _val_folder(
         (val / images[0].name, val / masks.name),
         (val / "images", val / "masks"),
         (val, masks.parent / val.name),
+        *([(val, val / masks.name)] if labeled.annotations else []),  # which may lie among the images
     ]
     for own_images, own_masks in pairs:
-        if own_images.is_dir() and own_masks.exists() and own_images != own_masks:
+        together = own_images == own_masks
+        if not own_images.is_dir() or not own_masks.exists() or (together and not labeled.annotations):
+            continue
+        if not together or detect_format(own_masks):
             update: dict[str, object] = {"images": (_relative(own_images, root),)}
             where = _relative(own_masks, root)
             update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}
