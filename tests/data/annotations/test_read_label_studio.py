@@ -316,9 +316,9 @@ PACKED = brush(ring())
     [
         (
             {**polygon(), "value": {"polygonlabels": ["cell"]}},
-            r"nothing tells where this cell is \(type 'polygon",
+            r"nothing tells where this 'cell' is \(type 'polygon",
         ),
-        (label_studio_region("brushlabels", "cell", format="new"), "nothing tells where this cell is"),
+        (label_studio_region("brushlabels", "cell", format="new"), "nothing tells where this 'cell' is"),
         (label_studio_region("polygonlabels", "cell", points=[]), "without a point is nowhere"),
         (label_studio_region("bitmasklabels", "cell", imageDataURL="abc"), "cannot read its mask"),
         (label_studio_region("bitmasklabels", "cell", imageDataURL=3), "cannot read its mask"),
