@@ -93,8 +93,8 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
     if others and not any(annotation.regions for annotation in chosen.values()):
         listed = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(4))
         raise DataError(
-            f"{path}: none of its {others.total()} results marks a part of an image; they are {listed}. Draw "
-            "polygons, brushes, rectangles or ellipses"
+            f"{path}: no result marks a part of an image; they are {listed}. Draw polygons, brushes, "
+            "rectangles or ellipses"
         )
     for annotation in chosen.values():
         sizes = {size_of(region, annotation.where) for region in annotation.regions}
