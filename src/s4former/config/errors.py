@@ -25,6 +25,10 @@ class NumericError(S4FormerError):
     exit_code = 4
 
 
+class OutOfMemory(S4FormerError):
+    """Memory ran out in this process; the message says what is saved and how to need less."""
+
+
 class Interrupted(S4FormerError):
     """The run was asked to stop and has saved itself; it can be resumed."""
 

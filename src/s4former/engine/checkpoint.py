@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from s4former.config.errors import UserError
+from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.models.weight_files import first_line, require_finite
 
@@ -50,7 +51,7 @@ class Checkpoints:
             kept = "No state was saved before" if before is None else f"The one after step {before} is kept"
             raise UserError(
                 f"cannot save the state after step {step} in {self.folder}: {error}. {kept}. Make room on "
-                f"the disk ({_KEPT + 1} states at a time), then type the same command with --resume"
+                f"the disk ({_KEPT + 1} states at a time), then {invocation().resume}"
             ) from error
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
@@ -85,7 +86,8 @@ class Checkpoints:
             _logger.warning("%s is missing or damaged; going back to the state saved before it", path)
         if entries:
             raise UserError(
-                f"no complete checkpoint is left in {self.folder}; start again with another --out"
+                f"no complete checkpoint is left in {self.folder}; start again with another "
+                f"{invocation().out}"
             )
         return None
 
@@ -96,7 +98,7 @@ class Checkpoints:
         except (ValueError, TypeError):
             raise UserError(
                 f"{index} is damaged, so it is not known which states are complete; start again with another "
-                "--out, or delete that file to start from the first step with --resume"
+                f"{invocation().out}, or delete that file and {invocation().resume} to start from step 1"
             ) from None
 
 
