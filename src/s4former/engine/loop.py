@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from s4former.config.errors import NumericError
+from s4former.config.errors import NumericError, UserError
 from s4former.data.check import require_sound
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
@@ -22,9 +22,10 @@ from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.trained import start_from
+from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
-from s4former.types import Views
+from s4former.types import Batch, Segmenter, StepOutput
 
 
 @distributed.joined()
@@ -55,17 +56,18 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
             require_sound(source, run.data.channels, ("labeled", run.evaluate.part))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         student = build_student(run, source, blank=state is not None)
-        distributed.synchronize_layers(student, device)
-        method = run.method.build(student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, student)
-        drawn = TrainBatches(run.data, source, method.views, run.seed, across.rank(), across.world_size())
+        distributed.synchronize_layers(student, device, run.accumulate)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        processes = across.rank(), across.world_size()
+        drawn = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     distributed.require_same("the data set", source.fingerprint())
     distributed.from_main(lambda: enter(folder, run, source, before))
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
     step_of = distributed.wrap(method)
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeper.stop:
-        progress.note(opening(run, source, method.views))
+        progress.note(opening(run, source))
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
@@ -73,12 +75,9 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
         for batch in distributed.together(batches):
             step = keeper.step
-            seed_layers(run.seed, step)
             rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
 
-            with autocast(run.device, run.precision):
-                out = step_of(batch.to(device))  # the only line that knows the science
-            out.loss.backward()
+            out = accumulate(run, method, step_of, batch.to(device), step)
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
             scalars = distributed.averaged({"loss": out.loss, **out.scalars})
             refuse_non_finite(scalars, norm, keeper)
@@ -98,6 +97,46 @@ def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
     if run.load_from is not None and not blank:
         start_from(student, Path(run.load_from))
     return student
+
+
+def build_method(run: Run, student: Segmenter) -> Method:
+    """Return the method of a run, if it can work with the run's crops.
+
+    Raises:
+        UserError: If not.
+    """
+    method = run.method.build(student)
+    try:
+        method.check(run.data.crop)
+    except ValueError as error:
+        raise UserError(f"data.crop_size={run.data.crop_size} does not fit: {error}") from None
+    return method
+
+
+def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step: int) -> StepOutput:
+    """Add the gradients of one batch, learned in ``run.accumulate`` equal parts, and return its loss.
+
+    Args:
+        run: The run.
+        method: The method.
+        step_of: What to call for the loss: the method, or what wraps it for several processes.
+        batch: This process's share of the step's batch, on the device.
+        step: The step.
+    """
+    parts = run.accumulate
+    with autocast(run.device, run.precision):
+        targets = method.prepare(batch)
+    losses, scalars = [], dict[str, Tensor]()
+    for index in range(parts):
+        seed_layers(run.seed, step)
+        with distributed.syncing(step_of, last=index == parts - 1), across.learning_part(index, parts):
+            with autocast(run.device, run.precision):
+                out = step_of(batch.part(index, parts), targets.part(index, parts))
+            out.loss.backward()
+        losses.append(out.loss.detach())
+        for name, value in out.scalars.items():
+            scalars[name] = scalars[name] + value if name in scalars else value
+    return StepOutput(sum(losses[1:], losses[0]), {**scalars, **targets.scalars})
 
 
 def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:
@@ -127,11 +166,11 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     )
 
 
-def opening(run: Run, source: Source, views: Views) -> str:
+def opening(run: Run, source: Source) -> str:
     """Return a sentence on what is about to be trained."""
     images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
     processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
-    lonely = views.any and not source.unlabeled
+    lonely = run.method.views.unlabeled and not source.unlabeled
     return (
         f"training {run.method.name} for {run.steps} steps on {images} "
         f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
