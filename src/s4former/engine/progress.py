@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichBars
 from rich.text import Text
+
+from s4former.engine import wording
 
 
 class Progress:
@@ -62,6 +64,7 @@ class PlainProgress(Progress):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.steps = 0
+        self._remarked = False
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -80,8 +83,12 @@ class PlainProgress(Progress):
         )
 
     def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Write the mean IoU of each network."""
+        """Write the mean IoU of each network, and after the first time what to know of such scores."""
+        lines = list(lines)
         self._say(_scores(lines))
+        for remark in () if self._remarked else wording.all_remarks(lines):
+            self._say(remark)
+        self._remarked = True
 
     def _say(self, text: str) -> None:
         whole = not self.console.is_terminal  # a screen gets lines broken between words
@@ -181,16 +188,10 @@ def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.3f}"
 
 
-def _scores(lines: Iterable[Mapping[str, Any]]) -> str:
-    lines = list(lines)
-    parts = [f"{line['network']} {percent(line['miou'])}" for line in lines]
+def _scores(lines: Sequence[Mapping[str, Any]]) -> str:
+    parts = [f"{line['network']} {wording.mean(line)}" for line in lines]
     first = lines[0]
     return f"step {first['step']}  mIoU on {first['part']} ({first['images']} images): {', '.join(parts)}"
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction as a percentage with two decimals, ``-`` if undefined."""
-    return "-" if value is None else f"{100 * value:.2f}"
 
 
 def _duration(seconds: float) -> str:
