@@ -4,9 +4,9 @@ PatchShuffle permutes blocks of the student's input and restores the feature gri
 the attention of unsure patches toward unsure patches; NCR matches the teacher's distribution over the classes
 that a pixel is *not*.
 
-Source: Hu, Jiang, Schiele, CVPR 2024, "Training Vision Transformers for Semi-Supervised Semantic
-Segmentation". Compared with the authors' released code: every loss, gradient, averaged weight and batch-norm
-statistic of one step is equal, with ``as_released=True``, to the tolerances of ``tests/golden/test_step.py``.
+Source: the released code of Hu, Jiang, Schiele, CVPR 2024, "Training Vision Transformers for Semi-Supervised
+Semantic Segmentation": every loss, gradient, averaged weight and batch-norm statistic of one step is equal,
+with ``as_released=True``, to the tolerances of ``tests/golden/test_step.py``.
 **We differ** by default: the teacher's logits take part in CutMix, as its labels do (released: NCR compares
 different pixels inside the box); padding teaches nothing; each image draws its own CutMix decision; and the
 teacher starts as an exact copy of the student, head included. See ``docs/methods/s4former.md``.
@@ -75,7 +75,7 @@ class S4FormerConfig(
 
 
 class S4Former(Method):
-    """A student, the moving average of its weights, and the paper's three parts."""
+    """A student, the moving average of its weights, and S4Former's three parts."""
 
     config: S4FormerConfig
     deployed = "teacher"
