@@ -7,27 +7,29 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from s4former.config.errors import NumericError, UserError
+from s4former.config.errors import NumericError
+from s4former.config.invocation import invocation
 from s4former.data.check import require_sound
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.device import autocast, seed_layers, set_up
+from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
+from s4former.engine.memory import memory_watched
 from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.engine.step import accumulate, build_method
 from s4former.engine.trained import start_from
-from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
-from s4former.types import Batch, Segmenter, StepOutput
 
 
+@own_threads()
 @distributed.joined()
 def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
     """Train one run to its last step, together with the processes that this one was started with, if any.
@@ -42,12 +44,15 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         UserError: If the run cannot be built, or ``folder`` holds another one.
         DataError: If the data set lacks something or holds a bad file.
         NumericError: If a loss or gradient stops being finite.
+        OutOfMemory: If memory runs out; states that were saved before are kept.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
     progress = progress if progress and across.rank() == 0 else Progress()
     before = distributed.from_main(lambda: earlier_run(folder, resume))
     with distributed.agreed():
+        choose = run.threads == "auto" and not before
         run = run.resolved(before)
+        fewer = fewer_threads(int(run.threads)) if choose else ""
         device = set_up(run.device, run.threads, run.deterministic)
         source = open_source(run.data)
         if before:
@@ -66,8 +71,11 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
     step_of = distributed.wrap(method)
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeper.stop:
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), keeper.stop, memory_watched(run, lambda: keeper.saved):
         progress.note(opening(run, source))
+        if fewer:
+            progress.note(fewer)
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
@@ -99,46 +107,6 @@ def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
     return student
 
 
-def build_method(run: Run, student: Segmenter) -> Method:
-    """Return the method of a run, if it can work with the run's crops.
-
-    Raises:
-        UserError: If not.
-    """
-    method = run.method.build(student)
-    try:
-        method.check(run.data.crop)
-    except ValueError as error:
-        raise UserError(f"data.crop_size={run.data.crop_size} does not fit: {error}") from None
-    return method
-
-
-def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step: int) -> StepOutput:
-    """Add the gradients of one batch, learned in ``run.accumulate`` equal parts, and return its loss.
-
-    Args:
-        run: The run.
-        method: The method.
-        step_of: What to call for the loss: the method, or what wraps it for several processes.
-        batch: This process's share of the step's batch, on the device.
-        step: The step.
-    """
-    parts = run.accumulate
-    with autocast(run.device, run.precision):
-        targets = method.prepare(batch)
-    losses, scalars = [], dict[str, Tensor]()
-    for index in range(parts):
-        seed_layers(run.seed, step)
-        with distributed.syncing(step_of, last=index == parts - 1), across.learning_part(index, parts):
-            with autocast(run.device, run.precision):
-                out = step_of(batch.part(index, parts), targets.part(index, parts))
-            out.loss.backward()
-        losses.append(out.loss.detach())
-        for name, value in out.scalars.items():
-            scalars[name] = scalars[name] + value if name in scalars else value
-    return StepOutput(sum(losses[1:], losses[0]), {**scalars, **targets.scalars})
-
-
 def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:
     """Stop before the optimizer moves if the loss or the gradient is not finite.
 
@@ -162,7 +130,7 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     raise NumericError(
         f"step {keeper.step + 1}: {found}. The optimizer did not move the weights. {keeper.saved} "
         "A resumed run would come to the same point, so start another one with "
-        f"{' '.join(advice)} and a new --out."
+        f"{' '.join(advice)} and a new {invocation().out}."
     )
 
 
