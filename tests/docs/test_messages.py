@@ -102,12 +102,43 @@ def two_masks() -> tuple[str, ...]:
 
 
 @trouble
+def a_mask_for_each_class() -> tuple[str, ...]:
+    for mask in sorted(Path("masks").iterdir())[1:]:
+        mask.unlink()
+    mask = Path("masks/dish_01.png")
+    Image.open(mask).save("masks/dish_01_vein.png")
+    mask.rename("masks/dish_01_cell.png")
+    for photo in sorted(Path("photos").iterdir())[1:]:
+        photo.unlink()
+    return (INIT,)
+
+
+@trouble
 def one_more_value() -> tuple[str, ...]:
     _write_described()
     mask = np.array(Image.open("masks/dish_02.png"))
     mask[:5, :5] = 128
     Image.fromarray(mask).save("masks/dish_02.png")
     return (TRAIN,)
+
+
+@trouble
+def palettes_in_two_orders() -> tuple[str, ...]:
+    _write_described("names: [background, cell]\n")
+    for number, mask in enumerate(sorted(Path("masks").iterdir())):
+        indices = Image.fromarray((np.array(Image.open(mask)) > 0).astype(np.uint8))
+        indices.putpalette([0, 0, 0, 200 * number, 200, 0])
+        indices.save(mask)
+    return (TRAIN,)
+
+
+@trouble
+def a_stack_of_masks() -> tuple[str, ...]:
+    for mask in list(Path("masks").iterdir()):
+        page = Image.open(mask)
+        page.save(mask.with_suffix(".tif"), save_all=True, append_images=[page, page])
+        mask.unlink()
+    return (INIT,)
 
 
 @trouble

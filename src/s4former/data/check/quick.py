@@ -42,6 +42,7 @@ def require_sound(
     end = time.monotonic() + seconds
     palettes: list[tuple[str, dict[int, Color]]] = []
     problems = [problem for part in parts for problem in _problems(source, part, channels, end, palettes)]
+    problems += [problem for part in parts if part != "labeled" for problem in _shared(source, part)]
     disagreement = Disagreement.among(palettes)
     if disagreement:
         problems.append(

@@ -12,6 +12,7 @@ from pathlib import Path
 from s4former.config.errors import DataError, UserError
 from s4former.data.annotations import Format, detect_format
 from s4former.data.dataset_yaml.schema import LabeledFiles
+from s4former.data.sources.finding import plain
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.naming import MASK_WORDS, Naming, Rule, guess_rule
 from s4former.data.splits.lists import first_few
@@ -140,7 +141,8 @@ def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path,
             if key in keys or posixpath.basename(key) in keys:
                 of_image[key if key in keys else posixpath.basename(key)].append(mask)
                 break
-    several = {key: own for key, own in of_image.items() if len(own) > 1}
+    # Of one name but for endings: `Matcher` tells these apart, or says that it cannot.
+    several = {key: own for key, own in of_image.items() if len(set(map(plain, own))) > 1}
     if not several:
         return
     key, own = next(iter(several.items()))
@@ -186,11 +188,14 @@ def val_folder(
     pairs = [
         (val / images[0].name, val / masks.name),
         (val / "images", val / "masks"),
-        (val, val / masks.name),
         (val, masks.parent / val.name),
+        *([(val, val / masks.name)] if labeled.annotations else []),  # which may lie among the images
     ]
     for own_images, own_masks in pairs:
-        if own_images.is_dir() and own_masks.exists() and own_images != own_masks:
+        together = own_images == own_masks
+        if not own_images.is_dir() or not own_masks.exists() or (together and not labeled.annotations):
+            continue
+        if not together or detect_format(own_masks):
             update: dict[str, object] = {"images": (relative(own_images, root),)}
             where = relative(own_masks, root)
             update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}
