@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
@@ -10,8 +10,10 @@ from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from s4former.config.base import Config
-from s4former.models.segmenter import ViTSegmenter
 from s4former.ops.schedules import poly
+
+if TYPE_CHECKING:  # a config is read without timm
+    from s4former.models.segmenter import ViTSegmenter
 
 _UNDECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token")
 

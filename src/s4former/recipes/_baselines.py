@@ -1,15 +1,21 @@
-"""The methods that S4Former is compared with, each with all other settings of the S4Former run."""
+"""Names of recipes: methods that S4Former is compared with, networks, splits. Knows no torch.
+
+A baseline has all other settings of the S4Former run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from s4former.config.override import override
-from s4former.engine.run import Run
 
-Recipe = Callable[[], Run]
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
+Recipe: TypeAlias = "Callable[[], Run]"
+Network = Literal["setr", "segformer"]
 MethodName = Literal["supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"]
 
 _CHANGES: dict[MethodName, dict[str, Any]] = {
@@ -33,3 +39,15 @@ def baselines(recipe: Recipe, prefix: str = "") -> dict[str, Recipe]:
 
 def _baseline(recipe: Recipe, method: MethodName) -> Run:
     return with_method(recipe(), method)
+
+
+def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
+    """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
+    return {
+        ".".join(part for part in (split, "" if network == "setr" else network, method) if part): partial(
+            make, split, network, method
+        )
+        for split in splits
+        for network in get_args(Network)
+        for method in get_args(MethodName)
+    }

@@ -12,11 +12,9 @@ from s4former.data.sources.base import (
     part_ids,
     write_splits,
 )
-from s4former.data.sources.folder import FolderSource
 
 __all__ = [
     "Classes",
-    "FolderSource",
     "Part",
     "Source",
     "evaluation_pairs",
@@ -41,4 +39,6 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.dataset import DatasetSource
 
         return DatasetSource(config)
+    from s4former.data.sources.folder import FolderSource
+
     return FolderSource(config)
