@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         evaluation_pairs,
         open_source,
         part_ids,
+        short_names,
         write_splits,
     )
 
@@ -28,6 +29,7 @@ __all__ = [
     "evaluation_pairs",
     "open_source",
     "part_ids",
+    "short_names",
     "write_splits",
 ]
 

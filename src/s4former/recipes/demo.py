@@ -9,38 +9,27 @@ Data     made by the package; data.root=1 is another world with other scenes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from s4former.data import DataConfig, open_source
-from s4former.engine import wording
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.optim import OptimizerConfig
-from s4former.engine.predict import Model
-from s4former.engine.progress import Progress, progress_for
-from s4former.engine.run import Run
-from s4former.methods.s4former import S4FormerConfig
-from s4former.methods.supervised import SupervisedConfig
+from s4former.data.config import DataConfig
 from s4former.models.config import CustomViT, ModelConfig
 from s4former.recipes._baselines import Recipe, baselines
-from s4former.report.figures import colorize, learning_curves, panel
 
-_PANEL_ROWS = 6
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
 
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
+    from s4former.engine.evaluate import EvaluateConfig
+    from s4former.engine.optim import OptimizerConfig
+    from s4former.engine.run import Run
+    from s4former.methods.s4former import S4FormerConfig
+
     return Run(
         steps=800,
         evaluate_every=200,
-        save_every=0,
+        save_every=100,
         log_every=20,
         data=DataConfig(
             source="scenes",
@@ -71,147 +60,3 @@ def recipe() -> Run:
 def recipes() -> dict[str, Recipe]:
     """Return the baselines of the demo by name."""
     return baselines(recipe)
-
-
-@dataclass(frozen=True)
-class NetworkScore:
-    """What one network of one run reached on the validation scenes, as fractions.
-
-    Attributes:
-        run: ``supervised`` or ``s4former``.
-        network: ``student`` or ``teacher``.
-        last: Mean IoU after the last step.
-        best: Highest mean IoU of all evaluations, so chosen on the scenes it is measured on.
-        best_step: When that was.
-        deployed: Whether this is the network that the run's ``model/`` holds.
-        lines: Both lines of ``scores.jsonl``.
-    """
-
-    run: str
-    network: str
-    last: float
-    best: float
-    best_step: int
-    deployed: bool
-    lines: tuple[Mapping[str, Any], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class DemoResult:
-    """What the demo leaves.
-
-    Attributes:
-        folder: Holds a run folder each for ``supervised`` and ``s4former``.
-        scores: A score for each network of both runs.
-        panel: Picture of some validation scenes, their truth and both predictions.
-        curves: Picture of the scores over the training steps.
-    """
-
-    folder: Path
-    scores: tuple[NetworkScore, ...]
-    panel: Path
-    curves: Path
-
-    @property
-    def gain(self) -> float:
-        """By how much the S4Former model beats the supervised one after the last step, as a fraction."""
-        last = {score.run: score.last for score in self.scores if score.deployed}
-        return last["s4former"] - last["supervised"]
-
-
-def run_demo(
-    out: Path,
-    run: Run | None = None,
-    console: Console | None = None,
-    progress: Progress | None = None,
-) -> DemoResult:
-    """Train supervised-only and S4Former from the same few labels, and compare them.
-
-    Both runs start from the same weights, see the same labeled crops and take the same number of steps.
-
-    Args:
-        out: Folder for both runs and the pictures.
-        run: The S4Former run; `recipe` by default. The baseline is the same run with another method.
-        console: Where to write; the terminal by default.
-        progress: Who hears of the training; by default what suits the console.
-
-    Raises:
-        UserError: If ``out`` holds a demo already.
-    """
-    console = console or Console()
-    run = run or recipe()
-    runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
-    for name, each in runs.items():
-        with progress or progress_for(console) as listener:
-            train(each, out / name, progress=listener)
-    scores = tuple(score for name in runs for score in _scores(out / name))
-    result = DemoResult(out, scores, _draw_panel(out, run), _draw_curves(out, runs))
-    _report(result, console)
-    return result
-
-
-def _scores(folder: Path) -> list[NetworkScore]:
-    """Return the last and the best score of each network of a run folder."""
-    lines = read_lines(folder / "scores.jsonl")
-    scores = []
-    for network in dict.fromkeys(line["network"] for line in lines):
-        own = [line for line in lines if line["network"] == network]
-        best = max(own, key=lambda line: line["miou"])
-        last = own[-1]
-        scores.append(
-            NetworkScore(
-                folder.name, network, last["miou"], best["miou"], best["step"], last["deployed"], (last, best)
-            )
-        )
-    return scores
-
-
-def _draw_panel(out: Path, run: Run) -> Path:
-    source = open_source(run.data)
-    models = [Model.load(out / name) for name in ("supervised", "s4former")]
-    colors = source.classes.colors
-    rows = []
-    for id in source.val[:_PANEL_ROWS]:
-        image = source.read_image(id, "val")
-        masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
-        rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
-    columns = ("image", "truth", "supervised only", "S4Former")
-    return panel(rows, columns, out / "panel.png", dict(zip(source.classes.names, colors, strict=True)))
-
-
-def _draw_curves(out: Path, names: Mapping[str, Run]) -> Path:
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for name in names:
-        for line in read_lines(out / name / "scores.jsonl"):
-            curves.setdefault(f"{name}, {line['network']}", []).append((line["step"], line["miou"]))
-    return learning_curves(curves, out / "curves.png", "mIoU on validation scenes")
-
-
-def _report(result: DemoResult, console: Console) -> None:
-    first = result.scores[0].lines[0]
-    table = Table(
-        title=f"mean IoU on {first['images']} validation scenes, in percent",
-        caption=wording.caption(first["protocol"]),
-        title_justify="left",
-        caption_justify="left",
-    )
-    for column in ("trained with", "network"):
-        table.add_column(column)
-    for column in ("last", "best", "at step"):
-        table.add_column(column, justify="right")
-    for score in result.scores:
-        style = "bold" if score.deployed else None
-        cells = (score.run, score.network, *map(wording.mean, score.lines), str(score.best_step))
-        table.add_row(*cells, style=style)
-    console.print(table)
-    for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
-        console.print(remark, highlight=False, soft_wrap=True)
-    console.print(
-        f"S4Former after the last step: {100 * result.gain:+.2f} points over supervised-only, "
-        "from the same labels, first weights and steps."
-    )
-    console.print(
-        f"pictures     {result.panel}\n             {result.curves}", highlight=False, soft_wrap=True
-    )
-    for name in ("supervised", "s4former"):
-        console.print(f"run folder   {result.folder / name}", highlight=False, soft_wrap=True)

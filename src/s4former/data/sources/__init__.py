@@ -10,6 +10,7 @@ from s4former.data.sources.base import (
     evaluation_pairs,
     evaluation_share,
     part_ids,
+    short_names,
     write_splits,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "evaluation_share",
     "open_source",
     "part_ids",
+    "short_names",
     "write_splits",
 ]
 
@@ -35,10 +37,6 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.scenes import ScenesSource
 
         return ScenesSource(config)
-    if config.source == "dataset":
-        from s4former.data.sources.dataset import DatasetSource
-
-        return DatasetSource(config)
     from s4former.data.sources.folder import FolderSource
 
     return FolderSource(config)
