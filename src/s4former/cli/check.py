@@ -35,12 +35,13 @@ def check(
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
     from s4former.config.errors import DataError
-    from s4former.data.check import check_source
-    from s4former.data.sources import open_source
     from s4former.recipes import load_data, main_settings
 
     changes = overrides or []
     data = load_data(config, changes)
+    from s4former.data.check import check_source  # late: a mistake in what was typed is told without torch
+    from s4former.data.sources import open_source
+
     source = open_source(data)
     with bars() as report:
         result = check_source(source, data, report)

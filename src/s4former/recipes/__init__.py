@@ -191,13 +191,15 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         UserError: If there is no such config or it does not make a run.
         DataError: If it is a ``dataset.yaml`` that does not make sense.
     """
-    from s4former.data.dataset_yaml.schema import is_dataset_file
-    from s4former.recipes.folder import data_config
-
     path = Path(config)
-    if path.suffix in (".yaml", ".yml") and is_dataset_file(parse_yaml(config_file(path), config)):
-        own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
-        return override(data_config(path), own)[0]
+    if path.suffix in (".yaml", ".yml"):
+        content = parse_yaml(config_file(path), config)
+        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.recipes.folder import data_config
+
+        if is_dataset_file(content):
+            own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
+            return override(data_config(path), own)[0]
     return load_run(config, changes)[0].data
 
 
