@@ -90,7 +90,7 @@ class Keeper:
         self._best: dict[str, Any] | None = None
         self._checkpoints = Checkpoints(folder)
         images = run.data.labeled_batch_size
-        if method.views.any and source.unlabeled:
+        if method.config.views.unlabeled and source.unlabeled:
             images += run.data.unlabeled_batch_size
         self._forecast = Forecast(run, len(part_ids(source, run.evaluate.part)))
         self._journal = Journal(folder / "journal.jsonl" if self._writes else None, run.log_every, images)
@@ -176,7 +176,7 @@ class Keeper:
 
     @property
     def _deployed(self) -> str:
-        return next(name for name, network in self.method.scored.items() if network is self.method.deployed)
+        return self.method.deployed
 
     def _due(self, every: int) -> bool:
         return self.step == self.run.steps or (every > 0 and self.step % every == 0)
@@ -191,12 +191,12 @@ class Keeper:
         try:
             self._forecast.interrupted()
             with self._journal.paused():
-                self._score(self.method.scored)
+                self._score(self.method.networks)
         except _StopWhileScoring:
             return  # scored when the run is resumed
         self._scored_step = self.step
 
-    def _score(self, networks: dict[str, Segmenter]) -> None:
+    def _score(self, networks: Mapping[str, Segmenter]) -> None:
         panel = Panel(self.source.classes.colors, self.run.data.display_channels)
 
         def on_image(
@@ -256,7 +256,7 @@ class Keeper:
             return
         run, classes = self.run, self.source.classes
         card = ModelCard(
-            architecture=architecture_of(self.method.deployed),
+            architecture=architecture_of(self.method.networks[self._deployed]),
             names=classes.names,
             colors=classes.colors,
             ignore=classes.ignore,
@@ -270,7 +270,7 @@ class Keeper:
             chosen=chosen,
             score=score,
         )
-        save_model(self.folder / name, self.method.deployed, card)
+        save_model(self.folder / name, self.method.networks[self._deployed], card)
 
 
 def _step_of(model: Path) -> int | None:

@@ -19,10 +19,11 @@ from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
 from s4former.data.sources import Source, evaluation_pairs, part_ids
 from s4former.engine.bands import placed
-from s4former.engine.device import autocast, own_threads, set_up
+from s4former.engine.device import own_threads, set_up
 from s4former.engine.evaluate import Pixels, in_eval, logit_bands
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.run import Run
+from s4former.engine.step import accumulate, build_method
 from s4former.models.segmenter import build_segmenter
 
 _TIMED = 3
@@ -143,15 +144,12 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
     model = run.model.model_copy(update={"pretrained": "none"})
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         student = build_segmenter(model, len(source.classes), run.seed)
-        method = run.method.build(student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, student)
-        batches = TrainBatches(run.data, source, method.views, run.seed)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
 
         def step(number: int) -> None:
-            batch = batches.build(number)[0].to(device)
-            with autocast(run.device, run.precision):
-                loss = method(batch).loss
-            loss.backward()
+            accumulate(run, method, method, batches.build(number)[0].to(device), number)
             float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -164,12 +162,12 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
             early = _median_seconds(map(step, [0] * (_TIMED + 1)), "timing early training steps", report)
 
         def score(image: Pixels) -> None:
-            for network in method.scored.values():
+            for network in method.networks.values():
                 for _, band in placed(logit_bands(network, image, run.evaluate, run.device, run.precision)):
                     band[0].argmax(0).cpu()
 
         images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), _TIMED + 1)
-        with in_eval(method.scored):
+        with in_eval(method.networks):
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)
     return Pace(late, early, image)

@@ -18,10 +18,13 @@ Recipe: TypeAlias = "Callable[[], Run]"
 Network = Literal["setr", "segformer"]
 MethodName = Literal["supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"]
 
+# What S4Former adds, which mean teacher has as switches.
+_PLAIN = {f"method.{part}": False for part in ("patch_shuffle", "pasa", "ncr")}
 _CHANGES: dict[MethodName, dict[str, Any]] = {
     "supervised": {"method.name": "supervised"},
-    "mean_teacher": {"method.name": "mean_teacher", "method.cutmix_probability": 0.0},
-    "mean_teacher_cutmix": {"method.name": "mean_teacher"},  # as often as S4Former: its gain is not CutMix's
+    "mean_teacher": {"method.name": "mean_teacher", **_PLAIN, "method.cutmix_probability": 0.0},
+    # CutMix as often as S4Former has it, so that the gain of S4Former is not CutMix's.
+    "mean_teacher_cutmix": {"method.name": "mean_teacher", **_PLAIN},
     "s4former": {},
 }
 
