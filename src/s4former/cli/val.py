@@ -18,7 +18,10 @@ def val(
     model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[a.b=c ...]", help="evaluate.part=test, data.root=DIR, device=cpu ..."),
+        typer.Argument(
+            metavar="[DATA] [a.b=c ...]",
+            help="evaluate.part=test, device=cpu ...; other data as a dataset.yaml or data.root=DIR.",
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON, fractions from 0 to 1.")
@@ -27,15 +30,24 @@ def val(
     """Score a trained model."""
     from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.validate import validate
+    from s4former.recipes import load_data
 
+    changes = [change for change in overrides or [] if not _is_config(change)]
+    configs = [config for config in overrides or [] if _is_config(config)]
+    data = load_data(configs[-1]) if configs else None
     with progress_for(Console(stderr=True)) as progress:
-        result = validate(model, overrides or [], progress)
+        result = validate(model, changes, progress, data)
     if not is_main_process():
         return
     if json:
         typer.echo(json_format.dumps(result.record(), indent=2))
     else:
         Console().print(score_table(result))
+
+
+def _is_config(text: str) -> bool:
+    """Whether an argument names data: a dataset.yaml, or the config of a run."""
+    return "=" not in text and Path(text).suffix in (".yaml", ".yml", ".py")
 
 
 def score_table(result: Evaluation) -> Table:

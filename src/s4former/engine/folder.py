@@ -9,12 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from s4former.config.errors import UserError
-from s4former.config.override import changed_fields
+from s4former.config.override import changed_fields, validated
 from s4former.config.record import now, read_json, run_record, write_json, write_text
+from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine.device import describe
 from s4former.engine.run import Run
 
+MODELS = ("model", "model_best")
+"""Model folders of a run."""
+_LISTED = ("labeled", "unlabeled", "val")
 FREE_TO_CHANGE = frozenset(
     {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
     | {"data.num_workers", "data.cache_images", "data.root"}
@@ -32,7 +36,7 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
         if resume:
             run: dict[str, Any] = _record(folder)["run"]
             return run
-        if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
+        if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
             f"{folder} holds a run already; add --resume to go on with it, or choose another --out "
@@ -43,10 +47,22 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     return None
 
 
+def _never_started(folder: Path) -> bool:
+    """Whether a folder holds what `enter` writes, and nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    lists = {path.name for path in (folder / "splits").glob("*")}
+    alone = names <= {"run.json", "splits"} and lists <= {f"{part}.txt" for part in _LISTED}
+    return alone and _is_record(read_json(folder / "run.json"))
+
+
+def _is_record(content: Any) -> bool:
+    return isinstance(content, dict) and {"run", "data", "resumed", "versions"} <= content.keys()
+
+
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
     """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
     if before is None:
-        for part in ("labeled", "unlabeled", "val"):
+        for part in _LISTED:
             ids = getattr(source, part)
             write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
         record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
@@ -78,6 +94,20 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
         )
 
 
+def data_of(model: Path) -> tuple[DataConfig, Path] | None:
+    """Return the data that a model was trained on, and the folder that its relative root starts from.
+
+    It is told by the run folder around a model folder; None if there is none, as for a model that was shared.
+    """
+    if model.name not in MODELS or not (model.parent / "run.json").is_file():
+        return None
+    record = _record(model.parent)
+    data = validated(
+        DataConfig, record["run"].get("data"), f"the data in {model.parent / 'run.json'} does not fit"
+    )
+    return data, Path(str(record.get("working_directory", "")))
+
+
 def _record(folder: Path) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     try:
@@ -87,6 +117,8 @@ def _record(folder: Path) -> dict[str, Any]:
             f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
             "start a new one with another --out"
         ) from None
+    if not _is_record(record):
+        raise UserError(f"{folder / 'run.json'} is none of a run of s4former; choose another --out")
     return record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import torch
 from safetensors.torch import save
 
 from s4former.config.errors import UserError
+from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
-from s4former.config.record import write_atomically
 from s4former.models.backbones import ViTBackbone
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
@@ -56,7 +57,7 @@ def convert_weights(
     Raises:
         UserError: If ``source`` can't be read or does not fit, or ``out`` is not to be written.
     """
-    _require_new(source, out, force)
+    outputs = _claim(source, out, force)
     state = read_state(source)
     named = name_weights(state, str(source))
     tensors = {key: value for key, value in named.tensors.items() if not outside_of_vit(key)}
@@ -74,7 +75,7 @@ def convert_weights(
         fit_positions(tensors, network, "bilinear", str(source))
         tensors = {key: value.to(given) if key == "pos_embed" else value for key, value in tensors.items()}
     written = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    write_atomically(out, lambda temporary: temporary.write_bytes(save(written)))
+    outputs.write(out, lambda temporary: temporary.write_bytes(save(written)))
     return Conversion(
         style=named.style,
         tensors=len(written),
@@ -84,13 +85,18 @@ def convert_weights(
     )
 
 
-def _require_new(source: Path, out: Path, force: bool) -> None:
+def _claim(source: Path, out: Path, force: bool) -> Outputs:
     if out.suffix != ".safetensors":
         raise UserError(f"the new file is safetensors: give it a name like {out.with_suffix('.safetensors')}")
-    if out.exists() and source.exists() and out.samefile(source):
-        raise UserError(f"{out} is the file to convert, and that stays as it is; choose another name")
-    if out.exists() and not force:
+    if os.path.lexists(out) and not force:
         raise UserError(f"{out} exists; choose another name, or replace it with --force")
+    return claim(
+        [(out, "the weights")],
+        "weight file",
+        [source],
+        instead="choose another name; only weight files that s4former convert wrote are replaced",
+        edited=True,
+    )
 
 
 def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:

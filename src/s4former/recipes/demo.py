@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from s4former.config.outputs import Outputs, claim
 from s4former.data import DataConfig, open_source
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.journal import read_lines
@@ -29,6 +30,7 @@ from s4former.models.config import CustomViT, ModelConfig
 from s4former.report.figures import colorize, learning_curves, panel
 
 _PANEL_ROWS = 6
+_PANEL, _CURVES = "panel.png", "curves.png"
 
 
 def recipe() -> Run:
@@ -130,11 +132,16 @@ def run_demo(
     console = console or Console()
     run = run or recipe()
     runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
+    outputs = claim(
+        [(out / name, "a picture of the demo") for name in (_PANEL, _CURVES)],
+        "figure",
+        instead="type another --out",
+    )
     for name, each in runs.items():
         with progress or progress_for(console) as listener:
             train(each, out / name, progress=listener)
     scores = tuple(score for name in runs for score in _scores(out / name))
-    result = DemoResult(out, scores, _draw_panel(out, run), _draw_curves(out, runs))
+    result = DemoResult(out, scores, _draw_panel(out, run, outputs), _draw_curves(out, runs, outputs))
     _report(result, console)
     return result
 
@@ -153,7 +160,7 @@ def _scores(folder: Path) -> list[NetworkScore]:
     return scores
 
 
-def _draw_panel(out: Path, run: Run) -> Path:
+def _draw_panel(out: Path, run: Run, outputs: Outputs) -> Path:
     source = open_source(run.data)
     models = [Model.load(out / name) for name in ("supervised", "s4former")]
     colors = source.classes.colors
@@ -163,15 +170,16 @@ def _draw_panel(out: Path, run: Run) -> Path:
         masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
         rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
     columns = ("image", "truth", "supervised only", "S4Former")
-    return panel(rows, columns, out / "panel.png", dict(zip(source.classes.names, colors, strict=True)))
+    legend = dict(zip(source.classes.names, colors, strict=True))
+    return panel(rows, columns, out / _PANEL, legend, outputs=outputs)
 
 
-def _draw_curves(out: Path, names: Mapping[str, Run]) -> Path:
+def _draw_curves(out: Path, names: Mapping[str, Run], outputs: Outputs) -> Path:
     curves: dict[str, list[tuple[int, float]]] = {}
     for name in names:
         for line in read_lines(out / name / "scores.jsonl"):
             curves.setdefault(f"{name}, {line['network']}", []).append((line["step"], line["miou"]))
-    return learning_curves(curves, out / "curves.png", "mIoU on validation scenes")
+    return learning_curves(curves, out / _CURVES, "mIoU on validation scenes", outputs)
 
 
 def _report(result: DemoResult, console: Console) -> None:
