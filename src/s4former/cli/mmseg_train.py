@@ -32,7 +32,7 @@ class TrainCommand:
 
 def main() -> None:
     """Run ``tools/train.py``."""
-    guarded(lambda: train(sys.argv[1:]))
+    guarded(lambda: train(sys.argv[1:]), {"out": "--work-dir"})
 
 
 def train(arguments: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ def predict(
 
     Both have the size of the image.
     """
-    from s4former.config.errors import DataError
+    from s4former.config.errors import DataError, out_of_memory
     from s4former.config.outputs import claim
     from s4former.engine.device import resolve_device
     from s4former.engine.inputs import find_images
@@ -48,6 +48,11 @@ def predict(
             network.predict(path).save(out, stem, confidence, outputs=outputs)
         except DataError as error:
             failures.append(str(error))
+        except (MemoryError, RuntimeError) as error:
+            memory = out_of_memory(error)
+            if memory is None:
+                raise
+            failures.append(f"{path} takes more memory than there is ({memory}); cut it into parts")
     count = len(found.images)
     typer.echo(f"{count - len(failures)} of {count} images: {out}")
     if failures:

@@ -13,6 +13,10 @@ class UserError(S4FormerError):
     """Something asked for cannot be done as asked; the message says what to type instead."""
 
 
+class ValueMistake(UserError, ValueError):
+    """A value that was asked for does not go with the others; Python code may catch it as a ValueError."""
+
+
 class DataError(S4FormerError):
     """A file of the data set is missing, unreadable or does not hold what it should."""
 
@@ -29,3 +33,12 @@ class Interrupted(S4FormerError):
     """The run was asked to stop and has saved itself; it can be resumed."""
 
     exit_code = 75
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """Return what ran out of memory, in the words of an error that says so; None of any other error."""
+    said = str(error).partition("\n")[0]
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in said:
+        return said or "an array"
+    return None

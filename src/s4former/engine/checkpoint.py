@@ -12,6 +12,7 @@ import torch
 
 from s4former.config.errors import UserError
 from s4former.config.record import read_json, write_atomically, write_json
+from s4former.config.wording import option, switch
 
 _logger = logging.getLogger(__name__)
 _KEPT = 2
@@ -48,7 +49,7 @@ class Checkpoints:
             kept = "No state was saved before" if before is None else f"The one after step {before} is kept"
             raise UserError(
                 f"cannot save the state after step {step} in {self.folder}: {error}. {kept}. Make room on "
-                f"the disk ({_KEPT + 1} states at a time), then type the same command with --resume"
+                f"the disk ({_KEPT + 1} states at a time), then go on with {switch('resume')}"
             ) from error
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
@@ -83,7 +84,7 @@ class Checkpoints:
             _logger.warning("%s is missing or damaged; going back to the state saved before it", path)
         if entries:
             raise UserError(
-                f"no complete checkpoint is left in {self.folder}; start again with another --out"
+                f"no complete checkpoint is left in {self.folder}; start again with another {option('out')}"
             )
         return None
 
@@ -94,7 +95,7 @@ class Checkpoints:
         except (ValueError, TypeError):
             raise UserError(
                 f"{index} is damaged, so it is not known which states are complete; start again with another "
-                "--out, or delete that file to start from the first step with --resume"
+                f"{option('out')}, or delete that file to start from the first step with {switch('resume')}"
             ) from None
 
 

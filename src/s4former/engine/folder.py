@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from s4former.config.errors import UserError
 from s4former.config.override import changed_fields, validated
 from s4former.config.record import now, read_json, run_record, write_json, write_text
+from s4former.config.wording import option, switch
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine.device import describe
@@ -39,11 +40,11 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
         if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
-            f"{folder} holds a run already; add --resume to go on with it, or choose another --out "
-            "(tools/train.py: --work-dir)"
+            f"{folder} holds a run already; add {switch('resume')} to go on with it, or choose another "
+            f"{option('out')}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is no run folder; choose a new one with --out")
+        raise UserError(f"{folder} exists and is no run folder; choose another {option('out')}")
     return None
 
 
@@ -52,11 +53,12 @@ def _never_started(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()}
     lists = {path.name for path in (folder / "splits").glob("*")}
     alone = names <= {"run.json", "splits"} and lists <= {f"{part}.txt" for part in _LISTED}
-    return alone and _is_record(read_json(folder / "run.json"))
+    return alone and bool(_record(folder))
 
 
 def _is_record(content: Any) -> bool:
-    return isinstance(content, dict) and {"run", "data", "resumed", "versions"} <= content.keys()
+    parts = {"run": dict, "data": dict, "resumed": list}
+    return isinstance(content, dict) and all(isinstance(content.get(part), kind) for part, kind in parts.items())
 
 
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
@@ -85,12 +87,12 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
         shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
         raise UserError(
             f"{folder} holds another run: {shown}. Resume it with the values it started with, or start a new "
-            f"run with another --out; load_from={folder} lets that one start from these weights"
+            f"run with another {option('out')}; load_from={folder} lets that one start from these weights"
         )
     if content["data"]["fingerprint"] != source.fingerprint():
         raise UserError(
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
-            "resumed; start a new run with another --out"
+            f"resumed; start a new run with another {option('out')}"
         )
 
 
@@ -115,10 +117,10 @@ def _record(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(
             f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
-            "start a new one with another --out"
+            f"start a new one with another {option('out')}"
         ) from None
     if not _is_record(record):
-        raise UserError(f"{folder / 'run.json'} is none of a run of s4former; choose another --out")
+        raise UserError(f"{folder / 'run.json'} is none of a run of s4former; choose another {option('out')}")
     return record
 
 

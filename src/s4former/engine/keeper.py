@@ -15,6 +15,7 @@ from torch import Tensor
 
 from s4former.config.errors import Interrupted
 from s4former.config.record import read_json, write_json, write_text
+from s4former.config.wording import switch
 from s4former.data.sources import Source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
@@ -134,7 +135,7 @@ class Keeper:
     def _interrupted(self) -> Interrupted:
         return Interrupted(
             f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
-            "type the same command with --resume to go on"
+            f"go on with {switch('resume')}"
         )
 
     def finish(self) -> Outcome:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from s4former.config.errors import NumericError
+from s4former.config.wording import option
 from s4former.data.check import require_sound
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
@@ -123,7 +124,7 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     raise NumericError(
         f"step {keeper.step + 1}: {found}. The optimizer did not move the weights. {keeper.saved} "
         "A resumed run would come to the same point, so start another one with "
-        f"{' '.join(advice)} and a new --out."
+        f"{' '.join(advice)} and a new {option('out')}."
     )
 
 

@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from s4former.config.base import Config
-from s4former.config.errors import DataError, UserError
+from s4former.config.errors import DataError, UserError, ValueMistake
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
+from s4former.config.wording import switch
 from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
@@ -284,10 +285,10 @@ def model_folder(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
     if (folder / "run.json").is_file():
-        raise UserError(f"the run in {folder} has no model yet; finish it with `s4former train ... --resume`")
+        raise UserError(f"the run in {folder} has no model yet; train it to its end, with {switch('resume')}")
     raise UserError(
-        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, the --out of "
-        "`s4former train`, or the model folder in it"
+        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, which training "
+        "writes, or the model folder in it"
     )
 
 
@@ -333,13 +334,13 @@ def _read(image: ImageLike, taken: ImageInput) -> Pixels:
     if image.ndim != 3 or image.shape[2] != taken.channels or 0 in image.shape:
         c = taken.channels
         flat = " or h x w" if c in (1, 3) else ""
-        raise ValueError(
+        raise ValueMistake(
             f"expected an image h x w x {c} (a tensor {c} x h x w){flat}, got shape {image.shape}"
         )
     if image.dtype == np.uint8 or (taken.value_range and image.dtype.kind in "uif"):
         return scaled(image, taken.value_range, "the image")
     if image.dtype.kind != "f" or not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
-        raise ValueError(
+        raise ValueMistake(
             f"expected uint8 from 0 to 255 or floats in [0, 1], got {image.dtype} {_range(image)}"
         )
     return np.round(image * 255).astype(np.uint8)

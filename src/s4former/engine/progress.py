@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichBars
+from rich.table import Table
 from rich.text import Text
+
+_NARROWEST = 8
+"""Cells of a column of text on a narrow screen."""
 
 
 class Progress:
@@ -186,6 +192,27 @@ def _scores(lines: Iterable[Mapping[str, Any]]) -> str:
     parts = [f"{line['network']} {percent(line['miou'])}" for line in lines]
     first = lines[0]
     return f"step {first['step']}  mIoU on {first['part']} ({first['images']} images): {', '.join(parts)}"
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table in which no number is cut: words are broken first, then rows are longer than the screen."""
+    if Measurement.get(console, console.options.update(width=10_000), table).maximum > console.width:
+        _squeeze(table, console.width)
+    console.print(table, crop=False)
+
+
+def _squeeze(table: Table, width: int) -> None:
+    """Give each column of numbers the width of its numbers, and the others what is left."""
+    words = [column for column in table.columns if column.justify != "right"]
+    taken = 1 + 3 * len(table.columns)  # borders, and a space beside each
+    for column in table.columns:
+        column.overflow = "fold"
+        if column.justify == "right":
+            column.width = max((cell_len(str(cell)) for cell in column.cells), default=1)
+            taken += column.width
+    for column in words:
+        column.width = max(_NARROWEST, (width - taken) // len(words))
+    table.width = taken + sum(column.width or 0 for column in words)
 
 
 def percent(value: float | None) -> str:

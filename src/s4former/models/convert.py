@@ -13,6 +13,7 @@ from safetensors.torch import save
 from s4former.config.errors import UserError
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
+from s4former.config.wording import switch
 from s4former.models.backbones import ViTBackbone
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
@@ -89,7 +90,7 @@ def _claim(source: Path, out: Path, force: bool) -> Outputs:
     if out.suffix != ".safetensors":
         raise UserError(f"the new file is safetensors: give it a name like {out.with_suffix('.safetensors')}")
     if os.path.lexists(out) and not force:
-        raise UserError(f"{out} exists; choose another name, or replace it with --force")
+        raise UserError(f"{out} exists; choose another name, or replace it with {switch('force')}")
     return claim(
         [(out, "the weights")],
         "weight file",

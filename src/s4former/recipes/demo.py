@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from s4former.config.outputs import Outputs, claim
+from s4former.config.wording import option
 from s4former.data import DataConfig, open_source
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.journal import read_lines
@@ -135,7 +136,7 @@ def run_demo(
     outputs = claim(
         [(out / name, "a picture of the demo") for name in (_PANEL, _CURVES)],
         "figure",
-        instead="type another --out",
+        instead=f"give another {option('out')}",
     )
     for name, each in runs.items():
         with progress or progress_for(console) as listener:

@@ -16,6 +16,7 @@ from jaxtyping import Bool
 from s4former.config.errors import UserError
 from s4former.config.outputs import claim
 from s4former.config.record import json_text
+from s4former.config.wording import option
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
 from s4former.data.splits.lists import first_few
@@ -124,11 +125,13 @@ class Split:
             if (folder / name).is_file() and not _holds(folder / name, text)
         ]
         if others:
-            raise UserError(f"{folder} holds another split ({first_few(others)}); type --out NEW_FOLDER")
+            raise UserError(
+                f"{folder} holds another split ({first_few(others)}); give another {option('out')}"
+            )
         sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         texts["split.json"] = json_text({**self.record, "sha256": sums})
         new = {folder / name: text for name, text in texts.items() if not _holds(folder / name, text)}
-        outputs = claim([(path, path.name) for path in new], "split", instead="type --out NEW_FOLDER")
+        outputs = claim([(path, path.name) for path in new], "split", instead=f"give another {option('out')}")
         for path, text in new.items():
             outputs.write_text(path, text)
 
