@@ -29,6 +29,7 @@ from rich.table import Table
 from ablation import ABLATION
 from s4former.config.record import read_json, write_json
 from s4former.data.sources import open_source
+from s4former.engine import wording
 from s4former.engine.loop import train
 from s4former.engine.run import Run
 from s4former.recipes import load_run
@@ -98,6 +99,8 @@ def result_of(run: Run, folder: Path) -> dict[str, Any]:
         "seconds": result["seconds"],
         "hardware": record["hardware"],
         "networks": networks,
+        "caption": wording.caption(next(iter(result["last"].values()))["protocol"]),
+        "remarks": wording.all_remarks(list(result["last"].values())),
     }
 
 
@@ -195,12 +198,17 @@ def main() -> None:
     found = tables(summaries, title)
     for table in found:
         console.print(table)
-    evaluation = next(iter(configs.values()))["evaluate"]
     protocol = (
-        "mIoU in percent from one confusion matrix over all images at their own size, "
-        + (f"windows of {evaluation['crop_size']}" if evaluation["mode"] == "slide" else "in one piece")
-        + f"; 'best' is the highest point of the curve, chosen on {chosen.eval_split} itself"
+        "mIoU in percent from one confusion matrix over all images at their own size; "
+        f"{next(iter(collected.values()))[0]['caption']}; 'best' is the highest point of the curve, chosen "
+        f"on {chosen.eval_split} itself"
     )
+    remarks = {
+        f"{row}, seed {result['seed']}: {remark}": None
+        for row, results in collected.items()
+        for result in results
+        for remark in result["remarks"]
+    }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         chosen.out,
@@ -209,6 +217,7 @@ def main() -> None:
             "date": time.strftime("%Y-%m-%d"),
             "torch": torch.__version__,
             "protocol": protocol,
+            "remarks": list(remarks),
             "summary": summaries,
             "runs": collected,
             "configs": configs,
@@ -217,7 +226,8 @@ def main() -> None:
     if not chosen.ablation:  # two lines a row would cover each other
         learning_curves(curves(collected), chosen.out.with_suffix(".png"), f"mIoU on {chosen.eval_split}")
     text = "\n\n".join(f"{table.title}\n\n{markdown(table)}" for table in found)
-    chosen.out.with_suffix(".md").write_text(f"{text}\n\nScores: {protocol}.\n")
+    notes = "".join(f"\n- {remark}" for remark in remarks)
+    chosen.out.with_suffix(".md").write_text(f"{text}\n\nScores: {protocol}.\n{notes and notes + chr(10)}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import torch
 
 from s4former.config.record import hardware, versions
 from s4former.data import open_source
+from s4former.engine import wording
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.run import Run
@@ -51,6 +52,12 @@ def measure(seed: int, lrs: list[float]) -> dict[str, Any]:
             "seed": seed,
             "seconds": round(seconds, 1),
             "gain": result.gain,
+            "caption": wording.caption(result.scores[0].lines[0]["protocol"]),
+            "remarks": [
+                f"seed {seed}, {score.run}, {score.network}: {remark}"
+                for score in result.scores
+                for remark in score.lines[0]["remarks"]
+            ],
             "supervised": _scores(out / "supervised"),
             "s4former": _scores(out / "s4former"),
             "supervised_at_lr": {},
@@ -85,8 +92,9 @@ def table(records: list[dict[str, Any]], run: Run, machine: str) -> str:
         f"{run.steps} steps, {run.data.labeled_batch_size} + {run.data.unlabeled_batch_size} crops of "
         f"{run.data.crop[0]} pixels, {len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled "
         f"scenes; mean IoU in percent on {len(source.val)} validation scenes. A seed is also a world: other "
-        f"labeled, unlabeled and validation scenes. {machine}",
+        f"labeled, unlabeled and validation scenes; {records[0]['caption']}. {machine}",
         "",
+        *(f"- {remark}" for record in records for remark in record["remarks"]),
         "| trained with | network | "
         + " | ".join(f"seed {seed}" for seed in seeds)
         + " | mean | spread | best |",

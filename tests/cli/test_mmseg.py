@@ -161,6 +161,27 @@ def test_test_scores_a_run_and_writes_masks_overlays_and_scores(
     assert Image.open("show/val1.png").size == (48, 40)
 
 
+def test_test_scores_a_run_as_it_was_scored_and_tells_what_differs(
+    tools: Tools, config: Path, tmp_path: Path
+) -> None:
+    windows = {"steps": 2, "evaluate.mode": "slide", "evaluate.stride": 16}
+    train(tiny_run(config.parent / "data", SETR | windows), tmp_path / "slid")
+    assert tools(mmseg_test.main, config, "slid", "--out", "as_run.json") == 0
+    assert "evaluate.mode=slide (the config: whole)" in tools.err
+    assert "not scored as during training" not in tools.err
+    assert "windows of 32 x 32, stride 16 x 16" in tools.out
+    trained = json.loads(Path("slid/result.json").read_text())["last"]["teacher"]
+    score = json.loads(Path("as_run.json").read_text())["teacher"]
+    assert (score["miou"], score["protocol"]) == (trained["miou"], trained["protocol"])
+
+    whole = ["--cfg-options", "evaluate.mode=whole"]
+    assert tools(mmseg_test.main, config, "slid", "--out", "whole.json", *whole) == 0
+    assert "evaluate.mode=whole (then: slide)" in tools.err
+    score = json.loads(Path("whole.json").read_text())["teacher"]
+    assert score["protocol"]["mode"] == "whole"
+    assert score["miou"] != trained["miou"]
+
+
 def test_test_scores_student_and_teacher_of_the_authors(tools: Tools, config: Path, authors: Path) -> None:
     assert tools(mmseg_test.main, config, authors, "--out", "scores.json") == 0
     scores = json.loads(Path("scores.json").read_text())

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from s4former.config.errors import DataError
 from s4former.data.sources import open_source
+from s4former.engine import wording
 from s4former.engine.bands import window_starts
 from s4former.engine.evaluate import EvaluateConfig, evaluate, logit_bands, whole_patches
-from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
 
@@ -148,6 +149,45 @@ def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
     assert record["images"] == 3
     assert record["iou"]["square"] == pytest.approx(results["one"].scores.iou[1])
     assert record["protocol"] == {**EvaluateConfig().model_dump(mode="json"), "precision": "float32"}
+
+
+def test_few_images_give_an_interval_and_many_do_not(data: Path, tmp_path: Path) -> None:
+    for count in (3, 10):
+        root = data if count == 3 else make_data(tmp_path, val=count)
+        seen: list[Tensor] = []
+
+        def on_image(
+            number: int, id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]
+        ) -> None:
+            said = torch.from_numpy(answers["n"].astype(np.int64))
+            seen.append(areas(confusion_matrix(said, torch.from_numpy(mask), 3)))  # noqa: B023
+
+        source = open_source(tiny_run(root).data)
+        result = evaluate({"n": Brightness()}, source, EvaluateConfig(), "cpu", "float32", on_image)["n"]
+        record = result.record()
+        if count == 10:
+            assert result.interval is None
+            assert (record["interval"], record["remarks"]) == (None, [])
+            continue
+        assert result.interval == bootstrap(torch.stack(seen))
+        assert record["interval"]["low"]["miou"] <= record["miou"] <= record["interval"]["high"]["miou"]
+        assert any("3 val images are few" in remark for remark in record["remarks"])
+
+
+def test_a_class_without_a_true_pixel_counts_as_0_and_that_is_said(tmp_path: Path) -> None:
+    lonely = make_data(tmp_path, val=1)  # its one picture has no disk
+    network = Brightness()
+    network.forward = lambda images: torch.stack([-images.mean(1), images.mean(1), images.mean(1) * 3 - 1], 1)  # type: ignore[method-assign]
+    source = open_source(tiny_run(lonely).data)
+    record = evaluate({"n": network}, source, EvaluateConfig(), "cpu", "float32")["n"].record()
+    assert record["iou"]["disk"] == 0
+    assert record["counted_absent"] == ["disk"]
+    assert record["miou"] == pytest.approx(sum(record["iou"].values()) / 3)
+    assert record["miou_present"] == pytest.approx(sum(record["iou"].values()) / 2)
+    assert "disk" in record["remarks"][0]
+    assert f"{100 * record['miou_present']:.2f}" in record["remarks"][0]
+    assert f"{100 * record['miou']:.2f} (over present classes" in wording.mean(record)
+    assert any("no interval" in remark for remark in record["remarks"])
 
 
 def test_undefined_scores_are_null(data: Path, tmp_path: Path) -> None:

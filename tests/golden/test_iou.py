@@ -39,3 +39,5 @@ def test_scores_of_the_set(golden):
             (scores.aacc, "aAcc"),
         ):
             np.testing.assert_allclose(actual, case[name].numpy(), rtol=1e-12, equal_nan=True)
+        present = case["iou"].numpy()[~np.isnan(case["acc"].numpy())]
+        np.testing.assert_allclose(scores.miou_present, present.mean(), rtol=1e-12)

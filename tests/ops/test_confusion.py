@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import IGNORE
+
+MEANS = ("miou", "miou_present", "macc", "aacc")
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([np.uint8, np.int32, np.int64]))
@@ -56,6 +59,8 @@ def test_scores_of_a_small_matrix():
     assert scores.acc[:2] == pytest.approx((6 / 8, 0))
     assert math.isnan(scores.acc[2])
     assert scores.miou == pytest.approx(6 / 27)
+    assert scores.miou_present == pytest.approx(6 / 18)
+    assert scores.counted_absent == (2,)
     assert scores.macc == pytest.approx(3 / 8)
     assert scores.aacc == pytest.approx(6 / 10)
 
@@ -63,5 +68,38 @@ def test_scores_of_a_small_matrix():
 def test_nothing_scored_is_not_a_number():
     scores = Scores.from_matrix(torch.zeros(3, 3, dtype=torch.int64))
     assert all(
-        math.isnan(score) for score in (*scores.iou, *scores.acc, scores.miou, scores.macc, scores.aacc)
+        math.isnan(score)
+        for score in (*scores.iou, *scores.acc, scores.miou, scores.miou_present, scores.macc, scores.aacc)
     )
+
+
+def image_matrices(count: int) -> torch.Tensor:
+    """Return confusion matrices of images of three classes; the last class is in the first image only."""
+    random = np.random.default_rng(1)
+    matrices = random.integers(1, 50, (count, 3, 3))
+    matrices[1:, 2] = 0
+    return torch.from_numpy(matrices)
+
+
+def test_interval_is_that_of_scoring_every_resample():
+    matrices = image_matrices(5)
+    low, high = bootstrap(torch.stack([areas(matrix) for matrix in matrices]))
+    # All 3,125 draws of five images, each as likely as the other: what 2,000 draws come close to.
+    every = [
+        Scores.from_matrix(matrices[list(draw)].sum(0)) for draw in itertools.product(range(5), repeat=5)
+    ]
+    for name in MEANS:
+        expected = np.nanquantile([getattr(scores, name) for scores in every], (0.025, 0.975))
+        np.testing.assert_allclose((getattr(low, name), getattr(high, name)), expected, atol=0.02)
+    seen = [scores.iou[2] for scores in every if not math.isnan(scores.acc[2])]
+    np.testing.assert_allclose((low.iou[2], high.iou[2]), np.quantile(seen, (0.025, 0.975)), atol=0.02)
+    assert low.miou < Scores.from_matrix(matrices.sum(0)).miou < high.miou
+
+
+def test_interval_is_the_same_again_narrower_for_more_and_none_for_one():
+    by_image = torch.stack([areas(matrix) for matrix in image_matrices(4)])
+    first, again = bootstrap(by_image), bootstrap(by_image)
+    assert first == again
+    many = bootstrap(by_image.repeat(16, 1, 1))
+    assert many[1].aacc - many[0].aacc < 0.5 * (first[1].aacc - first[0].aacc)
+    assert bootstrap(by_image[:1]) is None

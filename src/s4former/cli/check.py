@@ -93,6 +93,8 @@ def _summarize(console: Console, result: Check, with_fix: bool) -> None:
     console.print(
         f"{result.files:,} files{remembered}: {counts or 'nothing to complain about'}", markup=False
     )
+    for sentence in result.few_scored():
+        say(console, "", sentence)
     if result.findings and not with_fix:
         console.print("--fix-suggestions says what to do about each", markup=False)
 

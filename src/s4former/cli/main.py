@@ -30,7 +30,7 @@ from s4former.cli.train import train
 from s4former.cli.val import val
 from s4former.config.errors import Interrupted, S4FormerError, UserError, out_of_memory
 from s4former.config.record import versions
-from s4former.config.wording import on_command_line
+from s4former.config.spelling import on_command_line
 
 _DEFECT, _STOPPED = 70, 130
 

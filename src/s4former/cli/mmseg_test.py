@@ -101,6 +101,8 @@ def parser() -> argparse.ArgumentParser:
 def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     """Return the run whose data, protocol and network are meant, and notes.
 
+    The protocol of one of our own models is its own, whatever the config says; options change it.
+
     Raises:
         UserError: If the config cannot be had, or options do not fit it.
     """
@@ -108,13 +110,33 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)
+    run, told = as_trained(run, options.checkpoint)
     changes, notes = translate(run, options.cfg_options, int(os.environ.get("WORLD_SIZE", "1")))
     if options.aug_test:
         changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
     if options.gpu_id is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         changes["device"] = f"cuda:{options.gpu_id}"
     run, implied = load_run(run, changes)
-    return run, [*notes, *implied]
+    return run, [*told, *notes, *implied]
+
+
+def as_trained(run: Run, checkpoint: Path) -> tuple[Run, list[str]]:
+    """Return the run of the config with the protocol that one of our own models was trained with.
+
+    Raises:
+        UserError: If there is no model.
+    """
+    from s4former.engine import wording
+    from s4former.engine.predict import model_folder, read_card
+    from s4former.engine.trained import is_own
+
+    if not is_own(checkpoint):
+        return run, []
+    protocol = read_card(model_folder(checkpoint)).evaluate.model_copy(update={"part": run.evaluate.part})
+    configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
+    found = wording.differences(protocol.model_dump(mode="json"), configured, "the config")
+    notes = [f"scored as the run was: {', '.join(found)}; --cfg-options evaluate.FIELD=VALUE changes that"]
+    return run.model_copy(update={"evaluate": protocol}), notes if found else []
 
 
 def default_folder(options: argparse.Namespace) -> Path:
@@ -146,13 +168,11 @@ def _report(
 ) -> None:
     from rich.console import Console
 
-    from s4former.cli.val import score_table
+    from s4former.cli.val import print_scores
 
     console = Console()
     for name, result in results.items():
-        table = score_table(result)
-        table.title = f"{name}, {table.title}"
-        console.print(table)
+        print_scores(result.record(), console, name)
     for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
         if place is not None:
             console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)

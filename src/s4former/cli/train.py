@@ -48,19 +48,24 @@ def train(
 
 def report(outcome: Outcome, console: Console) -> None:
     """Print what came of a run and what to type next."""
-    from s4former.engine.progress import is_main_process, percent
+    from s4former.engine import wording
+    from s4former.engine.progress import is_main_process
+    from s4former.engine.tables import print_table
 
     if not is_main_process():
         return
     if outcome.last:
-        console.print(_table(outcome))
+        print_table(console, _table(outcome))
+        for remark in wording.all_remarks(list(outcome.last.values())):
+            console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     best = outcome.best
     if best:
         console.print(
-            f"best {best['network']} mIoU {percent(best['miou'])} at step {best['step']}, "
+            f"best {best['network']} mIoU {wording.mean(best)} at step {best['step']}, "
             f"chosen on {best['chosen_on']}: {outcome.folder / 'model_best'}",
             soft_wrap=True,
             highlight=False,
+            markup=False,
         )
     elif outcome.last:
         console.print("no best step: the masks of the validation images have no known pixel")
@@ -76,16 +81,24 @@ def report(outcome: Outcome, console: Console) -> None:
 
 
 def _table(outcome: Outcome) -> Table:
-    from s4former.engine.progress import percent
+    from s4former.engine import wording
 
     lines = outcome.last
     first = next(iter(lines.values()))
-    table = Table(title=f"IoU %, {first['part']} ({first['images']} images), step {outcome.steps}")
+    table = Table(
+        title=f"IoU %, {first['part']} ({first['images']} images), step {outcome.steps}",
+        caption=wording.caption(first["protocol"]),
+    )
     table.add_column("class")
     for name in lines:
         table.add_column(f"{name} (deployed)" if name == outcome.deployed else name, justify="right")
     for label in first["iou"]:
-        table.add_row(label, *(percent(line["iou"][label]) for line in lines.values()))
+        table.add_row(label, *(wording.percent(line["iou"][label]) for line in lines.values()))
     table.add_section()
-    table.add_row("mean", *(percent(line["miou"]) for line in lines.values()), style="bold")
+    table.add_row("mean", *(wording.percent(line["miou"]) for line in lines.values()), style="bold")
+    if first["interval"]:
+        table.add_row("95 % interval", *map(wording.interval, lines.values()))
+    if any(line["counted_absent"] for line in lines.values()):
+        present = (wording.percent(line["miou_present"]) for line in lines.values())
+        table.add_row("mean, present classes", *present)
     return table

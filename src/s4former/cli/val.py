@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from s4former.engine.evaluate import Evaluation
 
 
 def val(
@@ -42,7 +40,7 @@ def val(
     if json:
         typer.echo(json_format.dumps(result.record(), indent=2))
     else:
-        Console().print(score_table(result))
+        print_scores(result.record(), Console())
 
 
 def _is_config(text: str) -> bool:
@@ -50,25 +48,34 @@ def _is_config(text: str) -> bool:
     return "=" not in text and Path(text).suffix in (".yaml", ".yml", ".py")
 
 
-def score_table(result: Evaluation) -> Table:
-    """Return the scores of each class, and their means."""
-    from s4former.engine.progress import percent
+def print_scores(record: Mapping[str, Any], console: Console, name: str = "") -> None:
+    """Print the scores of each class, their means, and what to know of them.
 
-    record = result.record()
-    size = (
-        f"short side {record['protocol']['short_side']}" if record["protocol"]["short_side"] else "own size"
-    )
-    how = (
-        f"{record['protocol']['mode']} images at {size}"
-        if record["protocol"]["mode"] == "whole"
-        else f"slide, {size}"
-    )
-    table = Table(title=f"{record['part']}: {record['images']} images", caption=how)
-    for column in ("class", "IoU %", "accuracy %"):
+    Args:
+        record: The scores.
+        console: Where to.
+        name: Of which network, if there are several.
+    """
+    from s4former.engine import wording
+    from s4former.engine.tables import print_table
+
+    few = record["interval"] is not None
+    title = f"{record['part']}: {record['images']} image{'' if record['images'] == 1 else 's'}"
+    table = Table(title=f"{name}, {title}" if name else title, caption=wording.caption(record["protocol"]))
+    for column in ("class", "IoU %", *(["95 % interval"] if few else []), "accuracy %"):
         table.add_column(column, justify="left" if column == "class" else "right")
-    for name in result.names:
-        table.add_row(name, percent(record["iou"][name]), percent(record["acc"][name]))
+
+    def row(title: str, iou: str, between: str, acc: str, style: str | None = None) -> None:
+        table.add_row(title, iou, *([between] if few else []), acc, style=style)
+
+    percent, interval = wording.percent, wording.interval
+    for label, iou in record["iou"].items():
+        row(label, percent(iou), interval(record, "iou", label), percent(record["acc"][label]))
     table.add_section()
-    table.add_row("mean", percent(record["miou"]), percent(record["macc"]), style="bold")
-    table.add_row("all pixels", "", percent(record["aacc"]))
-    return table
+    row("mean", percent(record["miou"]), interval(record), percent(record["macc"]), "bold")
+    if record["counted_absent"]:
+        row("mean, present classes", percent(record["miou_present"]), interval(record, "miou_present"), "")
+    row("all pixels", "", "", percent(record["aacc"]))
+    print_table(console, table)
+    for remark in record["remarks"]:
+        console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)

@@ -12,7 +12,7 @@ import torch
 
 from s4former.config.errors import UserError
 from s4former.config.record import read_json, write_atomically, write_json
-from s4former.config.wording import option, switch
+from s4former.config.spelling import option, switch
 
 _logger = logging.getLogger(__name__)
 _KEPT = 2

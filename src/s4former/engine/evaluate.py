@@ -22,8 +22,9 @@ from s4former.data.sources import Part, Source, evaluation_pairs, evaluation_sha
 from s4former.engine import distributed
 from s4former.engine.bands import Bands, placed, resized_bands, slide_bands, whole_bands
 from s4former.engine.device import autocast
+from s4former.engine.wording import remarks
 from s4former.ops import across
-from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.ops.confusion import CONFIDENCE, FEW_IMAGES, Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Images, Logits, Segmenter
 
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
@@ -86,6 +87,8 @@ class Evaluation:
         images: How many.
         protocol: The evaluation's config, resolved, and the precision.
         seconds: Time for all networks that were scored together.
+        interval: Between which scores others of as few images might lie, see `bootstrap`; none for a single
+            image, and for `FEW_IMAGES` or more.
     """
 
     scores: Scores
@@ -94,20 +97,32 @@ class Evaluation:
     images: int
     protocol: dict[str, Any]
     seconds: float
+    interval: tuple[Scores, Scores] | None = None
 
     def record(self) -> dict[str, Any]:
         """Return plain data for JSON, undefined scores as None."""
-        scores = self.scores
-        return {
+        record = {
             "part": self.part,
             "images": self.images,
+            **self._plain(self.scores),
+            "counted_absent": [self.names[index] for index in self.scores.counted_absent],
+            "interval": None,
+            "protocol": self.protocol,
+            "seconds": round(self.seconds, 2),
+        }
+        if self.interval:
+            low, high = map(self._plain, self.interval)
+            record["interval"] = {"confidence": CONFIDENCE, "low": low, "high": high}
+        return record | {"remarks": remarks(record)}
+
+    def _plain(self, scores: Scores) -> dict[str, Any]:
+        return {
             "miou": _number(scores.miou),
+            "miou_present": _number(scores.miou_present),
             "macc": _number(scores.macc),
             "aacc": _number(scores.aacc),
             "iou": dict(zip(self.names, map(_number, scores.iou), strict=True)),
             "acc": dict(zip(self.names, map(_number, scores.acc), strict=True)),
-            "protocol": self.protocol,
-            "seconds": round(self.seconds, 2),
         }
 
 
@@ -129,7 +144,8 @@ def evaluate(
 ) -> dict[str, Evaluation]:
     """Score networks on one part of a data set, reading each image once.
 
-    Several processes share the images, and all get the scores of all of them.
+    Several processes share the images, and all get the scores of all of them. Of fewer than `FEW_IMAGES`
+    the areas of each are kept, so that the scores have an interval.
 
     Args:
         networks: The networks by name, on ``device``; their training mode is given back.
@@ -149,6 +165,14 @@ def evaluate(
     matrices = {
         name: torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device) for name in networks
     }
+    total = len(part_ids(source, part))
+    share = evaluation_share(total, across.rank(), across.world_size())
+    by_image = {
+        name: torch.zeros(
+            total if total < FEW_IMAGES else 0, 3, num_classes, dtype=torch.int64, device=device
+        )
+        for name in networks
+    }
     start, count = time.perf_counter(), 0
     with distributed.agreed(), in_eval(networks):
         for id, image, mask in pairs:
@@ -159,19 +183,28 @@ def evaluate(
                 answers[name] = np.empty(mask.shape, np.uint8)
                 for rows, band in placed(logit_bands(network, image, config, device, precision)):
                     prediction = band[0].argmax(0)
-                    matrices[name] += confusion_matrix(prediction, labels[rows], num_classes)
+                    matrix = confusion_matrix(prediction, labels[rows], num_classes)
+                    matrices[name] += matrix
+                    if total < FEW_IMAGES:
+                        by_image[name][share.start + count] += areas(matrix)
                     if on_image:
                         answers[name][rows] = prediction.to(torch.uint8).cpu().numpy()
             if on_image:
                 on_image(count, id, image, mask, answers)
             count += 1
-    protocol = {**config.model_dump(mode="json"), "precision": precision}
+    protocol = protocol_record(config, precision)
     sums = {name: across.total(matrix) for name, matrix in matrices.items()}
-    seconds, images = time.perf_counter() - start, len(part_ids(source, part))
+    intervals = {name: bootstrap(across.total(each)) for name, each in by_image.items()}
+    seconds, names = time.perf_counter() - start, source.classes.names
     return {
-        name: Evaluation(Scores.from_matrix(matrix), source.classes.names, part, images, protocol, seconds)
+        name: Evaluation(Scores.from_matrix(matrix), names, part, total, protocol, seconds, intervals[name])
         for name, matrix in sums.items()
     }
+
+
+def protocol_record(config: EvaluateConfig, precision: str) -> dict[str, Any]:
+    """Return how scores are made as JSON has it, beside the scores."""
+    return {**config.model_dump(mode="json"), "precision": precision}
 
 
 def own_images(source: Source, part: Part) -> int:

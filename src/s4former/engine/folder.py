@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from s4former.config.errors import UserError
 from s4former.config.override import changed_fields, validated
 from s4former.config.record import now, read_json, run_record, write_json, write_text
-from s4former.config.wording import option, switch
+from s4former.config.spelling import option, switch
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine.device import describe
@@ -58,7 +58,9 @@ def _never_started(folder: Path) -> bool:
 
 def _is_record(content: Any) -> bool:
     parts = {"run": dict, "data": dict, "resumed": list}
-    return isinstance(content, dict) and all(isinstance(content.get(part), kind) for part, kind in parts.items())
+    return isinstance(content, dict) and all(
+        isinstance(content.get(part), kind) for part, kind in parts.items()
+    )
 
 
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:

@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from s4former.config.errors import Interrupted
-from s4former.config.wording import switch
+from s4former.config.spelling import switch
 from s4former.ops import across
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from s4former.config.errors import Interrupted
 from s4former.config.record import read_json, write_json, write_text
-from s4former.config.wording import switch
+from s4former.config.spelling import switch
 from s4former.data.sources import Source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from s4former.config.errors import NumericError
-from s4former.config.wording import option
+from s4former.config.spelling import option
 from s4former.data.check import require_sound
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,11 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichBars
-from rich.table import Table
 from rich.text import Text
 
-_NARROWEST = 8
-"""Cells of a column of text on a narrow screen."""
+from s4former.engine import wording
 
 
 class Progress:
@@ -68,6 +64,7 @@ class PlainProgress(Progress):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.steps = 0
+        self._remarked = False
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -86,8 +83,12 @@ class PlainProgress(Progress):
         )
 
     def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Write the mean IoU of each network."""
+        """Write the mean IoU of each network, and after the first time what to know of such scores."""
+        lines = list(lines)
         self._say(_scores(lines))
+        for remark in () if self._remarked else wording.all_remarks(lines):
+            self._say(remark)
+        self._remarked = True
 
     def _say(self, text: str) -> None:
         whole = not self.console.is_terminal  # a screen gets lines broken between words
@@ -187,37 +188,10 @@ def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.3f}"
 
 
-def _scores(lines: Iterable[Mapping[str, Any]]) -> str:
-    lines = list(lines)
-    parts = [f"{line['network']} {percent(line['miou'])}" for line in lines]
+def _scores(lines: Sequence[Mapping[str, Any]]) -> str:
+    parts = [f"{line['network']} {wording.mean(line)}" for line in lines]
     first = lines[0]
     return f"step {first['step']}  mIoU on {first['part']} ({first['images']} images): {', '.join(parts)}"
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Print a table in which no number is cut: words are broken first, then rows are longer than the screen."""
-    if Measurement.get(console, console.options.update(width=10_000), table).maximum > console.width:
-        _squeeze(table, console.width)
-    console.print(table, crop=False)
-
-
-def _squeeze(table: Table, width: int) -> None:
-    """Give each column of numbers the width of its numbers, and the others what is left."""
-    words = [column for column in table.columns if column.justify != "right"]
-    taken = 1 + 3 * len(table.columns)  # borders, and a space beside each
-    for column in table.columns:
-        column.overflow = "fold"
-        if column.justify == "right":
-            column.width = max((cell_len(str(cell)) for cell in column.cells), default=1)
-            taken += column.width
-    for column in words:
-        column.width = max(_NARROWEST, (width - taken) // len(words))
-    table.width = taken + sum(column.width or 0 for column in words)
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction as a percentage with two decimals, ``-`` if undefined."""
-    return "-" if value is None else f"{100 * value:.2f}"
 
 
 def _duration(seconds: float) -> str:

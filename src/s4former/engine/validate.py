@@ -15,7 +15,7 @@ from s4former.config.override import override
 from s4former.data.check import require_sound
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
-from s4former.engine import distributed
+from s4former.engine import distributed, wording
 from s4former.engine.device import Precision, resolve_device, resolve_precision, set_up
 from s4former.engine.evaluate import (
     Answers,
@@ -25,6 +25,7 @@ from s4former.engine.evaluate import (
     Pixels,
     evaluate,
     own_images,
+    protocol_record,
 )
 from s4former.engine.folder import data_of
 from s4former.engine.predict import Model, ModelCard, model_folder, read_card
@@ -93,7 +94,7 @@ def validate(
 
     protocol = config.evaluate.resolved(card.crop_size)
     try:
-        return _score(config, protocol, load, progress, None)[card.network]
+        return _score(config, protocol, load, progress, None, card)[card.network]
     except DataError as error:
         raise DataError(f"{error}{_elsewhere(config.data, trained_on)}") from None
 
@@ -125,14 +126,25 @@ def validate_with_config(
         UserError: If there is no model, or it is none for these classes.
         DataError: If the data cannot be read.
     """
+    card = read_card(model_folder(path)) if is_own(path) else None
 
     def load(source: Source) -> Mapping[str, Segmenter]:
-        if is_own(path):
-            require_same_classes(read_card(model_folder(path)), source)
+        if card:
+            require_same_classes(card, source)
         return load_networks(path, model, len(source.classes))
 
-    protocol = config.evaluate.resolved(config.data.crop)
-    return _score(config, protocol, load, progress, watch)
+    protocol = config.evaluate.resolved(card.crop_size if card else config.data.crop)
+    return _score(config, protocol, load, progress, watch, card)
+
+
+def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progress: Progress) -> None:
+    """Say what is not as it was when the run scored its model, so that both scores are not compared."""
+    if card is None or card.score is None:
+        return
+    before = {name: value for name, value in card.score["protocol"].items() if name != "part"}
+    found = wording.differences(protocol, before)
+    if found:
+        progress.note(f"not scored as during training: {', '.join(found)}; do not compare the two scores")
 
 
 def require_same_classes(card: ModelCard, source: Source) -> None:
@@ -155,6 +167,7 @@ def _score(
     load: Callable[[Source], Mapping[str, Segmenter]],
     progress: Progress,
     watch: OpenOnImage | None,
+    card: ModelCard | None,
 ) -> dict[str, Evaluation]:
     with distributed.agreed():
         device = resolve_device(config.device)
@@ -164,6 +177,7 @@ def _score(
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
         require_sound(source, config.data.channels, [protocol.part])
         watched = watch(source) if watch else None
+    tell_differences(protocol_record(protocol, precision), card, progress)
 
     def on_image(
         number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers

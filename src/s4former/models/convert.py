@@ -13,7 +13,7 @@ from safetensors.torch import save
 from s4former.config.errors import UserError
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
-from s4former.config.wording import switch
+from s4former.config.spelling import option, switch
 from s4former.models.backbones import ViTBackbone
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
@@ -110,4 +110,4 @@ def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:
         image_size = [side * sizes.patch for side in grid]
         data |= {"image_size": image_size, "norm_taps": "norm.weight" in named.tensors}
     with torch.random.fork_rng(devices=[]):
-        return create_backbone(validated(ModelConfig, data, "--backbone"))
+        return create_backbone(validated(ModelConfig, data, f"{option('backbone')}={backbone}"))

@@ -1,14 +1,23 @@
-"""Scores of a segmentation, all from one summed confusion matrix."""
+"""Scores of a segmentation, all from one summed confusion matrix, and how much chance is in them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Int, Integer
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from s4former.types import IGNORE
+
+CONFIDENCE = 0.95
+"""Share of the resamples whose scores lie in the interval of `bootstrap`."""
+FEW_IMAGES = 10
+"""Scores of fewer images than these come with an interval."""
+_RESAMPLES = 2000
 
 
 def confusion_matrix(
@@ -34,6 +43,11 @@ def confusion_matrix(
     return counts.view(num_classes, num_classes)
 
 
+def areas(matrix: Int[Tensor, "k k"]) -> Int[Tensor, "3 k"]:
+    """Return what scores are made of: each class's pixels that are right, labeled and predicted."""
+    return torch.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)])
+
+
 @dataclass(frozen=True)
 class Scores:
     """Scores over a whole data set, as fractions; NaN where there is nothing to score.
@@ -41,7 +55,9 @@ class Scores:
     Attributes:
         iou: Intersection over union per class; NaN for a class neither labeled nor predicted.
         acc: Share of a class's labeled pixels that were found; NaN for a class that is never labeled.
-        miou: Mean of ``iou`` over the classes where it is a number.
+        miou: Mean of ``iou`` over the classes where it is a number. A class that is never labeled is among
+            them, with 0, as soon as one pixel is taken for it.
+        miou_present: Mean of ``iou`` over the classes that are labeled somewhere.
         macc: Mean of ``acc`` over the classes where it is a number.
         aacc: Share of all labeled pixels that are right.
     """
@@ -49,6 +65,7 @@ class Scores:
     iou: tuple[float, ...]
     acc: tuple[float, ...]
     miou: float
+    miou_present: float
     macc: float
     aacc: float
 
@@ -57,16 +74,67 @@ class Scores:
         """Score a confusion matrix [label, prediction].
 
         Source:
-            mmseg's ``mIoU`` evaluation (golden ``iou``).
+            mmseg's ``mIoU`` evaluation (golden ``iou``); ``miou_present`` is ours.
         """
-        counts = matrix.double().cpu()
-        right, labeled, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-        iou = right / (labeled + predicted - right)
-        acc = right / labeled
-        return cls(
-            iou=tuple(iou.tolist()),
-            acc=tuple(acc.tolist()),
-            miou=float(iou.nanmean()),
-            macc=float(acc.nanmean()),
-            aacc=float(right.sum() / labeled.sum()),
-        )
+        return cls._of(_measure(areas(matrix)), lambda values: values)
+
+    @classmethod
+    def _of(cls, measured: _Measured, reduce: Callable[[Tensor], Tensor]) -> Scores:
+        values = [reduce(value) for value in measured]
+        return cls(tuple(values[0].tolist()), tuple(values[1].tolist()), *map(float, values[2:]))
+
+    @property
+    def counted_absent(self) -> tuple[int, ...]:
+        """The classes that are never labeled and yet enter ``miou``, as 0: something was taken for them."""
+        pairs = enumerate(zip(self.iou, self.acc, strict=True))
+        return tuple(index for index, (iou, acc) in pairs if iou == 0 and np.isnan(acc))
+
+
+def bootstrap(by_image: Int[Tensor, "images 3 k"]) -> tuple[Scores, Scores] | None:
+    """Return the lower and upper ends of the 95 % interval of each score; None for a single image.
+
+    Images are drawn anew, with replacement, 2,000 times from a fixed seed, and scored like the set itself;
+    the interval holds the middle 95 % of those scores. It tells what the choice of the images does to a
+    score. Of few images it is rather too narrow, as they cannot show what others would.
+
+    Args:
+        by_image: The `areas` of each image.
+
+    Source:
+        The percentile bootstrap (Efron, 1979).
+    """
+    count = len(by_image)
+    if count < 2:
+        return None
+    drawn = np.random.default_rng(0).multinomial(count, [1 / count] * count, size=_RESAMPLES)
+    sums = torch.einsum("ri,iak->rak", torch.from_numpy(drawn).double(), by_image.double().cpu())
+    measured = _measure(sums)
+    seen = sums[:, 1] > 0  # a draw without the class says nothing of its IoU
+    measured = measured._replace(iou=measured.iou.where(seen, torch.nan))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (
+        Scores._of(measured, lambda values, share=share: values.nanquantile(share, dim=0))  # type: ignore[misc]
+        for share in (tail, 1 - tail)
+    )
+    return low, high
+
+
+class _Measured(NamedTuple):
+    """The fields of `Scores` in their order, of one set of areas or of many."""
+
+    iou: Float[Tensor, "*sets k"]
+    acc: Float[Tensor, "*sets k"]
+    miou: Float[Tensor, "*sets"]
+    miou_present: Float[Tensor, "*sets"]
+    macc: Float[Tensor, "*sets"]
+    aacc: Float[Tensor, "*sets"]
+
+
+def _measure(counts: Tensor) -> _Measured:
+    right, labeled, predicted = counts.double().cpu().unbind(-2)
+    iou = right / (labeled + predicted - right)
+    acc = right / labeled
+    present = iou.where(labeled > 0, torch.nan)
+    return _Measured(
+        iou, acc, iou.nanmean(-1), present.nanmean(-1), acc.nanmean(-1), right.sum(-1) / labeled.sum(-1)
+    )

@@ -11,20 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from s4former.config.outputs import Outputs, claim
-from s4former.config.wording import option
+from s4former.config.spelling import option
 from s4former.data import DataConfig, open_source
+from s4former.engine import wording
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.optim import OptimizerConfig
 from s4former.engine.predict import Model
-from s4former.engine.progress import Progress, percent, progress_for
+from s4former.engine.progress import Progress, progress_for
 from s4former.engine.run import Run
+from s4former.engine.tables import print_table
 from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 from s4former.models.config import CustomViT, ModelConfig
@@ -78,6 +81,7 @@ class NetworkScore:
         best: Highest mean IoU of all evaluations, so chosen on the scenes it is measured on.
         best_step: When that was.
         deployed: Whether this is the network that the run's ``model/`` holds.
+        lines: Both lines of ``scores.jsonl``.
     """
 
     run: str
@@ -86,6 +90,7 @@ class NetworkScore:
     best: float
     best_step: int
     deployed: bool
+    lines: tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,9 @@ def _scores(folder: Path) -> list[NetworkScore]:
         best = max(own, key=lambda line: line["miou"])
         last = own[-1]
         scores.append(
-            NetworkScore(folder.name, network, last["miou"], best["miou"], best["step"], last["deployed"])
+            NetworkScore(
+                folder.name, network, last["miou"], best["miou"], best["step"], last["deployed"], (last, best)
+            )
         )
     return scores
 
@@ -184,16 +191,24 @@ def _draw_curves(out: Path, names: Mapping[str, Run], outputs: Outputs) -> Path:
 
 
 def _report(result: DemoResult, console: Console) -> None:
-    table = Table(title="mean IoU on 100 validation scenes, in percent", title_justify="left")
+    first = result.scores[0].lines[0]
+    table = Table(
+        title=f"mean IoU on {first['images']} validation scenes, in percent",
+        caption=wording.caption(first["protocol"]),
+        title_justify="left",
+        caption_justify="left",
+    )
     for column in ("trained with", "network"):
         table.add_column(column)
     for column in ("last", "best", "at step"):
         table.add_column(column, justify="right")
     for score in result.scores:
         style = "bold" if score.deployed else None
-        cells = (score.run, score.network, percent(score.last), percent(score.best), str(score.best_step))
+        cells = (score.run, score.network, *map(wording.mean, score.lines), str(score.best_step))
         table.add_row(*cells, style=style)
-    console.print(table)
+    print_table(console, table)
+    for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
+        console.print(remark, highlight=False, soft_wrap=True)
     console.print(
         f"S4Former after the last step: {100 * result.gain:+.2f} points over supervised-only, "
         "from the same labels, first weights and steps."

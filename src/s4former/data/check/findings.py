@@ -9,6 +9,7 @@ from typing import Literal
 
 from s4former.data.check.facts import ImageFacts, MaskFacts
 from s4former.data.sources.base import Classes, MaskValue, Part
+from s4former.ops.confusion import FEW_IMAGES
 
 Severity = Literal["error", "warning", "note"]
 Kind = Literal[
@@ -173,6 +174,20 @@ class Check:
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """Return the findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def few_scored(self) -> list[str]:
+        """Return a sentence on each part whose scores say little, as it has few images."""
+        return [
+            f"{part} has {summary.images} image{'' if summary.images == 1 else 's'}: "
+            + (
+                "nothing can say how far to trust its score"
+                if summary.images == 1
+                else "its scores come with an interval, which will be wide"
+            )
+            + f"; label {FEW_IMAGES} or more to do without"
+            for part, summary in self.parts.items()
+            if part in ("val", "test") and summary.images < FEW_IMAGES
+        ]
 
 
 def _usable(sample: Sample) -> bool:

@@ -141,7 +141,12 @@ def _balance(part: Part, own: Sequence[Sample], classes: Classes) -> Iterator[Fi
             "absent_class",
             "warning" if learned else "note",
             f"{len(absent)} of {len(classes)} classes are in no {part} mask: {first_few(absent, 8)}; "
-            + ("they cannot be learned" if learned else f"the {part} score says nothing of them"),
+            + (
+                "they cannot be learned"
+                if learned
+                else f"the {part} score cannot say how well they are found, and one that some pixel is taken "
+                "for enters the mean IoU as 0; the score then says so, with the mean over the present classes"
+            ),
             _advice_for_absent(part, classes, ignored),
         )
     if total:

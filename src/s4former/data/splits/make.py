@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from s4former.config.errors import UserError
 from s4former.config.outputs import claim
 from s4former.config.record import json_text
-from s4former.config.wording import option
+from s4former.config.spelling import option
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
 from s4former.data.splits.lists import first_few
