@@ -177,6 +177,8 @@ def test_demo_hands_its_folder_over(
         (["val", "nowhere"], 1, "there is no nowhere"),
         (["predict", "nowhere", "a.png", "--out", "x"], 1, "a.png"),
         (["predict", "nowhere", "a.png", "--out", "CONFIG"], 2, "is a file"),
+        (["predict", "nowhere", "CONFIG", "--out", "x", "--device", "cuda:77"], 1, "type --device cpu"),
+        (["predict", "nowhere", "CONFIG", "--out", "x", "--device", "gpu"], 1, "type --device auto"),
         (["demo", "--out", "CONFIG"], 2, "is a file"),
         (["train"], 2, "Missing argument"),
         (["train", "CONFIG", "--steps", "3"], 2, "No such option"),

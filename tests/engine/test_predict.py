@@ -165,6 +165,23 @@ def test_saved_pictures_hold_indices_colors_and_confidence(model: Model, tmp_pat
     assert np.abs(gray - result.confidence).max() <= 0.5 / 255 + 1e-6
 
 
+def test_saving_replaces_its_own_pictures_and_no_others(model: Model, tmp_path: Path) -> None:
+    result = model.predict(picture(tmp_path / "a.png"))
+    photo = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(UserError, match=r"a\.png is there already.*\n.*another stem"):
+        result.save(tmp_path, "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == photo
+    for _ in range(2):
+        result.save(tmp_path / "out", "a")
+
+
+@pytest.mark.parametrize("opacity", [-0.1, 2, float("nan")])
+def test_an_opacity_is_a_share(model: Model, tmp_path: Path, opacity: float) -> None:
+    with pytest.raises(UserError, match="from 0 to 1"):
+        model.predict(picture(tmp_path / "a.png")).overlay(opacity)
+
+
 def test_validation_repeats_the_score_of_the_run(run_folder: Path) -> None:
     (line,) = [
         line

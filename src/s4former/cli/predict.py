@@ -25,11 +25,13 @@ def predict(
     """
     from s4former.config.errors import DataError, out_of_memory
     from s4former.config.outputs import claim
+    from s4former.config.spelling import on_command_line
     from s4former.engine.device import resolve_device
     from s4former.engine.inputs import find_images
     from s4former.engine.predict import Model, model_folder, picture_paths
 
-    resolve_device(device)
+    with on_command_line({"device": "--device"}):
+        resolve_device(device)
     found = find_images(images)
     model_folder(model)
     outputs = claim(

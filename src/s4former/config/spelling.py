@@ -18,12 +18,18 @@ def switch(name: str) -> str:
     return f"{name}=True" if _flags is None else option(name)
 
 
+def setting(name: str, value: str) -> str:
+    """Return an override, as in ``device=cpu``, or ``--device cpu`` where that is an option of its own."""
+    flag = (_flags or {}).get(name)
+    return f"{flag} {value}" if flag else f"{name}={value}"
+
+
 @contextmanager
 def on_command_line(flags: Mapping[str, str]) -> Iterator[None]:
     """Spell options as a command line does, inside of the block.
 
     Args:
-        flags: Those that are not ``--`` and their name in Python.
+        flags: Those that are not ``--`` and their name in Python, and overrides that are options.
     """
     global _flags
     before, _flags = _flags, flags

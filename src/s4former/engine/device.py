@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from s4former.config.errors import UserError
+from s4former.config.spelling import setting
 from s4former.engine.distributed import own_device
 from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
@@ -25,17 +26,20 @@ def resolve_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    given = setting("device", name)
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"device={name} is not a device; type device=auto, cpu, cuda or cuda:1") from None
+        raise UserError(
+            f"{given} is not a device; type {setting('device', 'auto')}, cpu, cuda or cuda:1"
+        ) from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"device={name} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; "
-            "type device=cpu, or install a torch build that fits the driver"
+            f"{given} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; type "
+            f"{setting('device', 'cpu')}, or install a torch build that fits the driver"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"device={name} was asked for, but there is none; type device=cpu")
+        raise UserError(f"{given} was asked for, but there is none; type {setting('device', 'cpu')}")
     return name
 
 
