@@ -23,6 +23,7 @@ import s4former
 from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
+from s4former.cli.train import _run_name
 from s4former.config.errors import Interrupted
 from s4former.engine.predict import Model, Prediction
 from s4former.methods import config_class
@@ -377,3 +378,19 @@ def test_a_run_is_scored_from_another_folder_once_it_is_told_where_its_data_is(
     assert shell("val", "../home/run", said[0]) == 0
     assert shell("val", "../home/run", "data.root=nowhere") == 3
     assert "another folder" not in shell.err
+
+
+@pytest.mark.parametrize(
+    ("config", "method", "name"),
+    [
+        ("voc.classic_92.s4former", "s4former", "voc.classic_92_s4former"),
+        ("voc.classic_92.mean_teacher", "mean_teacher", "voc.classic_92_mean_teacher"),
+        ("voc.classic_92.mean_teacher_cutmix", "mean_teacher", "voc.classic_92_mean_teacher_cutmix"),
+        ("camvid", "s4former", "camvid_s4former"),
+        ("camvid.long", "s4former", "camvid.long_s4former"),
+        ("here/dataset.yaml", "s4former", "dataset_s4former"),
+        ("s4former.yaml", "s4former", "s4former_s4former"),
+    ],
+)
+def test_runs_of_different_configs_go_to_different_folders(config: str, method: str, name: str) -> None:
+    assert _run_name(config, method) == name

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Sequence
 from s4former.config.errors import DataError
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.check.survey import FileSource
-from s4former.data.sources.base import Part, Source, part_ids
+from s4former.data.palettes import BY_COLOR, Disagreement
+from s4former.data.sources.base import Color, Part, Source, part_ids
+from s4former.data.sources.mask_files import open_mask
 from s4former.data.statistics import spread
+from s4former.types import IGNORE
 
 _PARTS: tuple[Part, ...] = ("labeled", "val")
 _MOST = 500
@@ -37,7 +40,13 @@ def require_sound(
     if not isinstance(source, FileSource):
         return
     end = time.monotonic() + seconds
-    problems = [problem for part in parts for problem in _problems(source, part, channels, end)]
+    palettes: list[tuple[str, dict[int, Color]]] = []
+    problems = [problem for part in parts for problem in _problems(source, part, channels, end, palettes)]
+    disagreement = Disagreement.among(palettes)
+    if disagreement:
+        problems.append(
+            f"masks are read by palette index, and their palettes differ: {disagreement}; {BY_COLOR}"
+        )
     if len(problems) == 1:
         raise DataError(problems[0])
     if problems:
@@ -63,13 +72,16 @@ def _listed(problems: Sequence[str]) -> Iterator[str]:
         said.add(advice)
 
 
-def _problems(source: FileSource, part: Part, channels: int, end: float) -> Iterator[str]:
+def _problems(
+    source: FileSource, part: Part, channels: int, end: float, palettes: list[tuple[str, dict[int, Color]]]
+) -> Iterator[str]:
+    """Say what is wrong with the files of a part, and add the palettes by whose index masks are read."""
     ids = part_ids(source, part)
     opened = set(spread(ids, _MOST))
     for id in ids:
         if id in opened and time.monotonic() < end:
             try:
-                _open(source, id, part, channels)
+                palettes.append((str(source.mask_file(id, part)), _open(source, id, part, channels)))
             except DataError as error:
                 yield str(error)
             continue
@@ -78,13 +90,19 @@ def _problems(source: FileSource, part: Part, channels: int, end: float) -> Iter
                 yield f"there is no file {file}"
 
 
-def _open(source: FileSource, id: str, part: Part, channels: int) -> None:
-    file = source.image_file(id, part)
-    mask = source.read_mask(id, part)
-    size = displayed_size(file, channels)
-    if size != mask.shape:
+def _open(source: FileSource, id: str, part: Part, channels: int) -> dict[int, Color]:
+    """Open a mask and the head of its image, and return the palette by whose index it is read."""
+    file, mask_file = source.image_file(id, part), source.mask_file(id, part)
+    if mask_file is None:
+        raise DataError(f"the {part} image {file} has no mask")
+    label_map = source.label_map(part)
+    mask = open_mask(mask_file, label_map.reading)
+    label_map(mask.pixels, str(mask_file))
+    size, own = displayed_size(file, channels), mask.pixels.shape[:2]
+    if size != own:
         raise DataError(
             f"the {part} image {file} has {size[0]} x {size[1]} pixels (height x width) but its mask "
-            f"{source.mask_file(id, part)} {mask.shape[0]} x {mask.shape[1]}; they must be equal once EXIF "
-            "rotation is applied"
+            f"{mask_file} {own[0]} x {own[1]}; they must be equal once EXIF rotation is applied"
         )
+    meanings = label_map.classes.meanings
+    return {index: color for index, color in mask.palette.items() if meanings.get(index) != IGNORE}

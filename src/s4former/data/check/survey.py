@@ -65,10 +65,11 @@ def check_source(source: Source, config: DataConfig, report: Report = silent) ->
     image_facts = seen.look(images.values(), look, "opening images", report)
     masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
     maps = {part: source.label_map(part) for part in masked}
-    colors = any(label_map.colors for label_map in maps.values())
-    seen_masks = FactsStore(folder / "masks.jsonl", MaskFacts, colors, source.root)
+    readings = {file: maps[part].reading for (_, part), file in masks.items()}
+    settings = {part: label_map.reading for part, label_map in maps.items()}
+    seen_masks = FactsStore(folder / "masks.jsonl", MaskFacts, settings, source.root)
     mask_facts = seen_masks.look(
-        masks.values(), partial(MaskFacts.of, colors=colors), "opening masks", report
+        masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report
     )
     samples = [
         _sample(
