@@ -127,10 +127,11 @@ def claim(
     problems = [problem for path, origin in outputs if (problem := claims.problem(path, origin))]
     problems += claims.folders_that_are_files()
     problems += claims.told_apart_by_case_alone()
+    problems = list(dict.fromkeys(problems))
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         lines = "\n".join(f"  {problem}" for problem in [*problems[:_SHOWN], *more])
-        raise UserError(f"nothing was written, as files would be lost:\n{lines}\n{instead}")
+        raise UserError(f"nothing was written:\n{lines}\n{instead}")
     return Outputs(claims.planned, kind, claims.ledgers)
 
 
@@ -148,7 +149,7 @@ class Claims:
         """Return why a file cannot be written, None if it can."""
         if path.parent not in self._parents:
             resolved = _place(path).parent
-            self._parents[path.parent] = resolved, _folder_problem(resolved)
+            self._parents[path.parent] = resolved, folder_problem(resolved)
         folder, problem = self._parents[path.parent]
         place = folder / path.name
         if place in self.planned:
@@ -177,7 +178,8 @@ class Claims:
 
     def folders_that_are_files(self) -> Iterator[str]:
         """Yield the outputs that others need as a folder."""
-        folders = {parent for place in self.planned for parent in place.parents}
+        nearest = {place.parent for place in self.planned}
+        folders = nearest | {parent for folder in nearest for parent in folder.parents}
         return (f"{place} would be a file and a folder" for place in self.planned if place in folders)
 
     def told_apart_by_case_alone(self) -> Iterator[str]:
@@ -211,7 +213,7 @@ def _nearest(folder: Path) -> Path:
     return next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
 
 
-def _folder_problem(folder: Path) -> str | None:
+def folder_problem(folder: Path) -> str | None:
     """Return why nothing can be written into a folder, made if it is not there."""
     try:
         nearest = _nearest(folder)

@@ -33,6 +33,10 @@ def resolve_device(name: str) -> str:
         raise UserError(
             f"{given} is not a device; type {setting('device', 'auto')}, cpu, cuda or cuda:1"
         ) from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(
+            f"{given}: networks run on none of those; type {setting('device', 'auto')}, cpu or cuda"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
             f"{given} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; type "

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from s4former.config.errors import UserError
+from s4former.config.outputs import folder_problem
 from s4former.config.override import changed_fields, validated
 from s4former.config.record import now, read_json, run_record, write_json, write_text
 from s4former.config.spelling import option, switch
@@ -33,6 +34,9 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     Raises:
         UserError: If the folder holds a run that is not to be resumed, or something else.
     """
+    problem = folder_problem(folder.resolve())
+    if problem:
+        raise UserError(f"{problem}; choose another {option('out')}")
     if (folder / "run.json").exists():
         if resume:
             run: dict[str, Any] = _record(folder)["run"]
@@ -43,7 +47,7 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
             f"{folder} holds a run already; add {switch('resume')} to go on with it, or choose another "
             f"{option('out')}"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no run folder; choose another {option('out')}")
     return None
 

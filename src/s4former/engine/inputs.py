@@ -72,11 +72,10 @@ def _expand(argument: str) -> Iterator[tuple[str, Path]]:
 def _images_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         inside = Path(parent)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and not (inside / name / "run.json").is_file()
-        )
+        if (inside / "run.json").is_file():
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (inside / name for name in sorted(names) if _is_image(inside / name))
 
 

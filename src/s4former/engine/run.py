@@ -35,7 +35,7 @@ class Run(Config):
 
     steps: PositiveInt = 2000
     """Updates of the weights."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     """Names every random draw: first weights, crops, colors, boxes."""
     evaluate_every: int = Field(500, ge=0)
     """Steps between scores; 0: only at the end."""

@@ -11,7 +11,7 @@ from jaxtyping import Integer
 
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
-from s4former.config.override import override
+from s4former.config.override import override, validated
 from s4former.data.check import require_sound
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
@@ -82,9 +82,8 @@ def validate(
             f"name them, as in `s4former val {folder} dataset.yaml` or with data.root=DIR"
         )
     told = (data or DataConfig()).model_dump() | card.input.model_dump()
-    config, notes = override(
-        Validation(data=DataConfig.model_validate(told), evaluate=card.evaluate), changes
-    )
+    data = validated(DataConfig, told, f"the data does not go with the images that {folder} takes")
+    config, notes = override(Validation(data=data, evaluate=card.evaluate), changes)
     for note in notes:
         progress.note(note)
 
