@@ -52,7 +52,10 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "prepare": ("prepare camvid --root sets", ("sets/camvid.png",)),
     "train": ("train run.yaml --out new", ("new/notes.txt", "new/run.json", "new/splits/labeled.txt")),
-    "demo": ("demo --out demo", ("demo/panel.png", "demo/curves.png", "demo/supervised/notes.txt")),
+    "demo": (
+        "demo --out demo",
+        ("demo/panel.png", "demo/curves.png", "demo/scenes/val_0.png", "demo/supervised/notes.txt"),
+    ),
     "tools/train.py": ("run.yaml --work-dir work", ("work/notes.txt", "work/model/model.json")),
     "tools/test.py": (
         "run.yaml run --out masks --show-dir shown --work-dir work",

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ import pytest
 
 import s4former
 from s4former.config.errors import UserError
-from s4former.config.spelling import on_command_line
 from tiny_run import make_data, tiny_run
 
 
@@ -44,24 +42,13 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_no_message_of_the_library_speaks_of_flags() -> None:
-    """They are spelled where they are read (`s4former.config.spelling`), or belong to a whole command."""
+    """They are named as the call names them (`s4former.config.invocation`), or belong to a whole command."""
     flag = re.compile(r"(?<![\w`-])--[a-z]+")
     rooms = ("config", "ops", "methods", "models", "engine")
     for path in (path for room in rooms for path in (Path(s4former.__file__).parent / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Raise):
                 assert not flag.search(ast.unparse(node)), (path, ast.unparse(node))
-
-
-def test_messages_are_spelled_for_who_reads_them(tmp_path: Path) -> None:
-    run = tiny_run(make_data(tmp_path / "data"), {"steps": 1})
-    s4former.train(run, out=tmp_path / "run", progress=False)
-    for flags, spelled in ((None, ("resume=True", "another out")), ({}, ("--resume", "another --out"))):
-        with on_command_line(flags) if flags is not None else nullcontext(), pytest.raises(UserError) as stop:
-            s4former.train(run, out=tmp_path / "run", progress=False)
-        assert all(words in str(stop.value) for words in spelled)
-    with on_command_line({"out": "--work-dir"}), pytest.raises(UserError, match="another --work-dir"):
-        s4former.train(run, out=tmp_path / "run", progress=False)
 
 
 def test_train_load_predict(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from tempfile import NamedTemporaryFile
 from typing import Annotated, NoReturn
 
@@ -28,9 +28,8 @@ from s4former.cli.screen import say
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
-from s4former.config.errors import Interrupted, S4FormerError, UserError, out_of_memory
+from s4former.config.errors import Interrupted, S4FormerError, UserError
 from s4former.config.record import versions
-from s4former.config.spelling import on_command_line
 
 _DEFECT, _STOPPED = 70, 130
 
@@ -83,43 +82,39 @@ def main() -> None:
     guarded(app)
 
 
-def guarded(command: Callable[[], object], flags: Mapping[str, str] | None = None) -> None:
-    """Run a command; a known error is one message and its exit code, any other is our defect and says so.
-
-    Args:
-        command: What to run.
-        flags: Options that this command line calls something else than ``--`` and their name in Python.
-    """
-    with on_command_line(flags or {}):
-        try:
-            command()
-        except Interrupted as stop:
-            _tell(str(stop))
-            sys.exit(stop.exit_code)
-        except (KeyboardInterrupt, SystemExit) as end:  # typer turns the former into the latter
-            # Before or after training, which saves its state and says so itself.
-            if isinstance(end, SystemExit) and end.code != _STOPPED:
-                raise
-            _tell("stopped")
-            sys.exit(_STOPPED)
-        except S4FormerError as error:
-            _tell(str(error), "error: ")
-            sys.exit(error.exit_code)
-        except Exception as error:
-            _outside(error)
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command; a known error is one message and its exit code, any other is our defect and says so."""
+    # Read when torch is loaded. Threads that wait for each other keep cores busy by default: where other
+    # programs compute too, a step can then take a hundred times as long (benchmarks/busy.py).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        command()
+    except Interrupted as stop:  # as asked, so no error
+        _tell(str(stop))
+        sys.exit(stop.exit_code)
+    except S4FormerError as error:
+        _tell(str(error), "error: ")
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns the former into the latter
+        # Before or after training, which saves its state and says so itself.
+        if isinstance(end, SystemExit) and end.code != _STOPPED:
+            raise
+        _tell("stopped")
+        sys.exit(_STOPPED)
+    except Exception as error:
+        _outside(error)
 
 
 def _outside(error: Exception) -> NoReturn:
     """End because of an error that is none of ours: of the machine, or of the package itself."""
-    memory = out_of_memory(error)
-    if memory:
-        _tell(
-            f"there is not enough memory ({memory}); training takes less with a smaller data.crop_size, "
-            "smaller batch sizes, model.recompute_activations=all or data.cache_images=0",
-            "error: ",
-            alone=True,
-        )
-        sys.exit(UserError.exit_code)
+    if isinstance(error, (MemoryError, RuntimeError, OSError)):
+        from s4former.engine.memory import lack_of_memory
+
+        lack = lack_of_memory(error)
+        if lack:
+            less = "a smaller data.crop_size, smaller batch sizes or model.recompute_activations=all"
+            _tell(f"{lack}; training takes less with {less}", "error: ", alone=True)
+            sys.exit(UserError.exit_code)
     if isinstance(error, OSError) and error.strerror:
         _tell(f"{error.strerror}{f': {error.filename}' if error.filename else ''}", "error: ")
         sys.exit(UserError.exit_code)

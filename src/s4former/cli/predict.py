@@ -23,15 +23,17 @@ def predict(
 
     Both have the size of the image.
     """
-    from s4former.config.errors import DataError, out_of_memory
+    from s4former.config.errors import DataError, UserError
     from s4former.config.outputs import claim
-    from s4former.config.spelling import on_command_line
     from s4former.engine.device import resolve_device
     from s4former.engine.inputs import find_images
+    from s4former.engine.memory import lack_of_memory
     from s4former.engine.predict import Model, model_folder, picture_paths
 
-    with on_command_line({"device": "--device"}):
+    try:
         resolve_device(device)
+    except UserError as error:
+        raise UserError(str(error).replace("device=", "--device ")) from None
     found = find_images(images)
     model_folder(model)
     outputs = claim(
@@ -51,10 +53,10 @@ def predict(
         except DataError as error:
             failures.append(str(error))
         except (MemoryError, RuntimeError) as error:
-            memory = out_of_memory(error)
-            if memory is None:
+            lack = lack_of_memory(error)
+            if lack is None:
                 raise
-            failures.append(f"{path} takes more memory than there is ({memory}); cut it into parts")
+            failures.append(f"{path}: {lack} for an image of its size; cut it into parts")
     count = len(found.images)
     typer.echo(f"{count - len(failures)} of {count} images: {out}")
     if failures:

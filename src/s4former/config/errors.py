@@ -24,21 +24,16 @@ class DataError(S4FormerError):
 
 
 class NumericError(S4FormerError):
-    """A loss or gradient stopped being finite; the weights were not touched by it."""
+    """A loss, a gradient or a loaded weight is not finite; no weight was touched by it."""
 
     exit_code = 4
+
+
+class OutOfMemory(S4FormerError):
+    """Memory ran out in this process; the message says what is saved and how to need less."""
 
 
 class Interrupted(S4FormerError):
     """The run was asked to stop and has saved itself; it can be resumed."""
 
     exit_code = 75
-
-
-def out_of_memory(error: BaseException) -> str | None:
-    """Return what ran out of memory, in the words of an error that says so; None of any other error."""
-    said = str(error).partition("\n")[0]
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in said:
-        return said or "an array"
-    return None

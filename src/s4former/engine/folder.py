@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from s4former.config.errors import UserError
+from s4former.config.invocation import invocation
 from s4former.config.outputs import folder_problem
 from s4former.config.override import changed_fields, validated
-from s4former.config.record import now, read_json, run_record, write_json, write_text
-from s4former.config.spelling import option, switch
+from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine.device import describe
@@ -36,7 +36,7 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     """
     problem = folder_problem(folder.resolve())
     if problem:
-        raise UserError(f"{problem}; choose another {option('out')}")
+        raise UserError(f"{problem}; choose another {invocation().out}")
     if (folder / "run.json").exists():
         if resume:
             run: dict[str, Any] = _record(folder)["run"]
@@ -44,11 +44,11 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
         if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
-            f"{folder} holds a run already; add {switch('resume')} to go on with it, or choose another "
-            f"{option('out')}"
+            f"{folder} holds a run already; {invocation().resume} to go on with it, or choose another "
+            f"{invocation().out}"
         )
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} exists and is no run folder; choose another {option('out')}")
+    if folder.exists() and any(not is_temporary(path) for path in folder.iterdir()):
+        raise UserError(f"{folder} exists and is no run folder; choose a new one with {invocation().out}")
     return None
 
 
@@ -70,14 +70,14 @@ def _is_record(content: Any) -> bool:
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
     """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
     if before is None:
-        for part in _LISTED:
-            ids = getattr(source, part)
-            write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
         record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
     else:
         record = _record(folder)
         record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
-    write_json(folder / "run.json", record)
+    write_json(folder / "run.json", record)  # first: a folder with this is known as a run, whatever happens
+    for part in ("labeled", "unlabeled", "val"):
+        ids = getattr(source, part)
+        write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
 
 
 def check_same(folder: Path, run: Run, source: Source) -> None:
@@ -86,20 +86,25 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
     Raises:
         UserError: If not; the message names what differs.
     """
-    content = _record(folder)
-    changes = changed_fields(_in_todays_fields(content["run"]), run.model_dump(mode="json"))
-    changes = {path: values for path, values in changes.items() if path not in FREE_TO_CHANGE}
+    changes = differences(folder, run)
     if changes:
-        shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
         raise UserError(
-            f"{folder} holds another run: {shown}. Resume it with the values it started with, or start a new "
-            f"run with another {option('out')}; load_from={folder} lets that one start from these weights"
+            f"{folder} holds another run: {changes}. Resume it with the values it started with, or start a "
+            f"new run with another {invocation().out}; load_from={folder} lets that one start from these "
+            "weights"
         )
-    if content["data"]["fingerprint"] != source.fingerprint():
+    if _record(folder)["data"]["fingerprint"] != source.fingerprint():
         raise UserError(
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
-            f"resumed; start a new run with another {option('out')}"
+            f"resumed; start a new run with another {invocation().out}"
         )
+
+
+def differences(folder: Path, run: Run) -> str:
+    """Return the fields that decide the outcome and differ from the run in a folder, as text."""
+    changes = changed_fields(_in_todays_fields(_record(folder)["run"]), run.model_dump(mode="json"))
+    decisive = [(path, values) for path, values in changes.items() if path not in FREE_TO_CHANGE]
+    return "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in decisive[:5])
 
 
 def data_of(model: Path) -> tuple[DataConfig, Path] | None:
@@ -123,10 +128,12 @@ def _record(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(
             f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
-            f"start a new one with another {option('out')}"
+            f"start a new one with another {invocation().out}"
         ) from None
     if not _is_record(record):
-        raise UserError(f"{folder / 'run.json'} is none of a run of s4former; choose another {option('out')}")
+        raise UserError(
+            f"{folder / 'run.json'} is none of a run of s4former; choose another {invocation().out}"
+        )
     return record
 
 

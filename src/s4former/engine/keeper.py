@@ -14,8 +14,8 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from s4former.config.errors import Interrupted
+from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_json, write_text
-from s4former.config.spelling import switch
 from s4former.data.sources import Source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
@@ -135,7 +135,7 @@ class Keeper:
     def _interrupted(self) -> Interrupted:
         return Interrupted(
             f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
-            f"go on with {switch('resume')}"
+            f"{invocation().resume} to go on"
         )
 
     def finish(self) -> Outcome:

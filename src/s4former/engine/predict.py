@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image as PilImage
 from PIL import ImageOps
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from s4former.config.base import Config
@@ -22,7 +21,6 @@ from s4former.config.errors import DataError, UserError, ValueMistake
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
-from s4former.config.spelling import switch
 from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
@@ -40,6 +38,7 @@ from s4former.engine.evaluate import (
 from s4former.engine.overlay import index_picture, overlay_picture, write_png
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
 
 _logger = logging.getLogger(__name__)
@@ -113,7 +112,8 @@ def architecture_of(network: Segmenter) -> ModelConfig:
     """Return the config from which the trained network can be built anew, without auxiliary heads."""
     if not isinstance(network, ViTSegmenter):
         raise TypeError(f"expected a ViTSegmenter, got {type(network).__name__}")
-    return network.config.model_copy(update={"pretrained": "none", "auxiliary_taps": (), "frozen_blocks": 0})
+    only_training = {"pretrained": "none", "pretrained_part": None, "auxiliary_taps": (), "frozen_blocks": 0}
+    return network.config.model_copy(update=only_training)
 
 
 @dataclass(frozen=True)
@@ -211,13 +211,12 @@ class Model:
         Raises:
             UserError: If there is no model there, its files don't belong together, or there is no such device
                 or precision.
+            NumericError: If a tensor of the weights holds a NaN or an infinity.
         """
         folder = model_folder(Path(path))
         card = read_card(folder)
-        try:
-            state = load_file(folder / WEIGHTS)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"cannot read the weights {folder / WEIGHTS}: {error}") from None
+        state = read_state(folder / WEIGHTS)
+        require_finite(state, str(folder / WEIGHTS))
         device = resolve_device(device)
         network = rebuild_segmenter(card.architecture, len(card.names), state)
         return cls(network, card, device, resolve_precision(precision or "auto", device))
@@ -285,7 +284,7 @@ def model_folder(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
     if (folder / "run.json").is_file():
-        raise UserError(f"the run in {folder} has no model yet; train it to its end, with {switch('resume')}")
+        raise UserError(f"the run in {folder} has no model yet; it has to be trained to its last step")
     raise UserError(
         f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, which training "
         "writes, or the model folder in it"

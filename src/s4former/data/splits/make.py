@@ -16,7 +16,6 @@ from jaxtyping import Bool
 from s4former.config.errors import UserError
 from s4former.config.outputs import claim
 from s4former.config.record import json_text
-from s4former.config.spelling import option
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
 from s4former.data.splits.lists import first_few
@@ -125,13 +124,11 @@ class Split:
             if (folder / name).is_file() and not _holds(folder / name, text)
         ]
         if others:
-            raise UserError(
-                f"{folder} holds another split ({first_few(others)}); give another {option('out')}"
-            )
+            raise UserError(f"{folder} holds another split ({first_few(others)}); type --out NEW_FOLDER")
         sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         texts["split.json"] = json_text({**self.record, "sha256": sums})
         new = {folder / name: text for name, text in texts.items() if not _holds(folder / name, text)}
-        outputs = claim([(path, path.name) for path in new], "split", instead=f"give another {option('out')}")
+        outputs = claim([(path, path.name) for path in new], "split", instead="type --out NEW_FOLDER")
         for path, text in new.items():
             outputs.write_text(path, text)
 
