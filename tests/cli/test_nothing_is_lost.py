@@ -54,7 +54,7 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     "train": ("train run.yaml --out new", ("new/notes.txt", "new/run.json", "new/splits/labeled.txt")),
     "demo": (
         "demo --out demo",
-        ("demo/panel.png", "demo/curves.png", "demo/scenes/val_0.png", "demo/supervised/notes.txt"),
+        ("demo/panel.png", "demo/curves.png", "demo/scenes/scene-10000.png", "demo/supervised/notes.txt"),
     ),
     "tools/train.py": ("run.yaml --work-dir work", ("work/notes.txt", "work/model/model.json")),
     "tools/test.py": (
