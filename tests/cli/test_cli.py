@@ -172,7 +172,7 @@ def test_demo_hands_its_folder_over(
         (["train", "CONFIG", "device=cuda:77"], 1, "type device=cpu"),
         (["train", "CONFIG", "device=meta"], 1, "type device=auto"),
         (["train", "CONFIG", f"seed={2**63}"], 1, "seed: got"),
-        (["train", "CONFIG", "--out", "CONFIG/x"], 1, "is a file, and the folder"),
+        (["train", "CONFIG", "--out", "CONFIG"], 1, "is a file, and the folder"),
         (["train", "CONFIG", "data.root=nowhere"], 3, "nowhere"),
         (["train", "CONFIG", "data.crop_size=40"], 1, "PatchShuffle"),
         (["train", "CONFIG", "data.crop_size=30", "method=supervised"], 1, "set data.crop_size to"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,16 +44,15 @@ def init(
     from s4former.data.dataset_yaml.text import dataset_text
 
     val_list = out.with_name(f"{out.stem}_val.txt")
-    present = [path for path in (out, val_list) if os.path.lexists(path)]
-    if present and not force:
-        raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
     outputs = claim(
         [(out, "the data set"), (val_list, "the list of val images")],
         "description of a data set",
-        instead="--force replaces what s4former init wrote, and nothing else: move the file away, or type "
-        "another --out",
+        instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
         edited=True,
     )
+    present = [path for path in (out, val_list) if path.exists()]
+    if present and not force:
+        raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
     with bars() as report:
         description = describe(images, masks, _val(val), out.parent, val_list.name, report)
     if description.val_ids:

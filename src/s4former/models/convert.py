@@ -100,15 +100,17 @@ def convert_weights(
 def _claim(source: Path, out: Path, force: bool) -> Outputs:
     if out.suffix != ".safetensors":
         raise UserError(f"the new file is safetensors: give it a name like {out.with_suffix('.safetensors')}")
-    if os.path.lexists(out) and not force:
-        raise UserError(f"{out} exists; choose another name, or replace it with --force")
-    return claim(
+    outputs = claim(
         [(out, "the weights")],
         "weight file",
         [source],
-        instead="choose another name; only weight files that s4former convert wrote are replaced",
+        instead=f"{source} is converted under another name; --force replaces what this command wrote, and "
+        "nothing else",
         edited=True,
     )
+    if os.path.lexists(out) and not force:
+        raise UserError(f"{out} exists; choose another name, or replace it with --force")
+    return outputs
 
 
 def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:

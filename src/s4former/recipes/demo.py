@@ -152,11 +152,11 @@ def run_demo(
     console = console or Console()
     run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
     runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
+    left = _left_to_do(out, runs)
     instead = f"choose another folder with {invocation().out}"
     shown = open_source(run.data).val[:_PANEL_ROWS]
     figures = claim([(out / name, name) for name in (_PANEL, _CURVES)], "figure", instead=instead)
     scenes = claim([(out / "scenes" / f"{id}.png", id) for id in shown], "scene", instead=instead)
-    left = _left_to_do(out, runs)
     _announce(out, {name: runs[name] for name in left}, console)
     for name in left:
         with progress or progress_for(console) as listener:
