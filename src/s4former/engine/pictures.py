@@ -9,7 +9,7 @@ from jaxtyping import Integer
 from PIL import Image as PilImage
 
 from s4former.config.outputs import claim
-from s4former.data.sources import Part, Source, part_ids
+from s4former.data.sources import Part, Source, part_ids, short_names
 from s4former.engine.evaluate import Answers, OnImage, Pixels
 from s4former.engine.overlay import index_picture, overlay_picture, require_opacity, write_png
 from s4former.engine.validate import OpenOnImage
@@ -22,7 +22,9 @@ def picture_writer(
     opacity: float = 0.5,
     display_channels: tuple[int, int, int] = (0, 1, 2),
 ) -> OpenOnImage:
-    """Return what writes ``ID.png`` for each image of an evaluation, of the network that was named last.
+    """Return what writes ``NAME.png`` for each image of an evaluation, of the network that was named last.
+
+    An image's name is its id without the folders that all images of the part share.
 
     All files are claimed when the data is opened: before the first image is looked at.
 
@@ -40,13 +42,14 @@ def picture_writer(
 
     def watch(source: Source) -> OnImage:
         colors = source.classes.colors
+        names = short_names(part_ids(source, part))
         kinds = [("mask", masks), ("overlay", overlays)]
         wanted = [(folder, f"the {kind} of") for kind, folder in kinds if folder is not None]
         outputs = claim(
             [
-                (folder / f"{id}.png", f"{what} {id}")
+                (folder / f"{name}.png", f"{what} {name}")
                 for folder, what in wanted
-                for id in part_ids(source, part)
+                for name in names.values()
             ],
             "picture",
             instead="choose another folder for the pictures",
@@ -54,7 +57,7 @@ def picture_writer(
 
         def save(folder: Path | None, id: str, picture: PilImage.Image) -> None:
             if folder is not None:
-                outputs.write(folder / f"{id}.png", lambda temporary: write_png(picture, temporary))
+                outputs.write(folder / f"{names[id]}.png", lambda temporary: write_png(picture, temporary))
 
         def write(
             number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
