@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s4former.data.check import Check, Finding
     from s4former.data.config import DataConfig
     from s4former.data.sources.base import Source
+    from s4former.engine.run import Run
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
@@ -52,7 +53,7 @@ def check(
         run, settings = main_settings(config, changes)
         crop = run.data.crop
     except DataError:  # a labeled image that cannot be opened: it is among the findings
-        settings, crop = list[str](), None
+        run, settings, crop = None, list[str](), None
     console = Console(soft_wrap=True, highlight=False)
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
@@ -62,12 +63,30 @@ def check(
         console.print(f"next: {command}", markup=False)
         for line in settings:
             say(console, "  ", line)
+        if run and data.source == "dataset":
+            say(console, "  ", _time_needed(run, source, Path(data.root)))
     if html is not None and page is not None:
         text = _page(result, source, data, settings, config, command, crop)
         page.write_text(html, text)
         console.print(f"page: {html}", markup=False)
     if result.of("error"):
         raise typer.Exit(DataError.exit_code)
+
+
+def _time_needed(run: Run, source: Source, root: Path) -> str:
+    """Return how long the run takes on this machine, as a few of its steps do; they are timed only once."""
+    from s4former.config.errors import S4FormerError
+    from s4former.data.sources.annotated import CACHE
+    from s4former.engine.pace import in_words, remembered_pace
+
+    try:
+        run = run.resolved()
+        with bars() as report:
+            pace = remembered_pace(run, source, root / CACHE / "check" / "pace.json", report)
+    except (S4FormerError, MemoryError) as error:
+        return f"time: training cannot start as it is: {error or 'there is not enough memory'}"
+    seconds = in_words(pace.total(run, source))
+    return f"time: about {seconds} on this machine ({run.device}, {pace.step:.2g} s a step)"
 
 
 def _print(console: Console, finding: Finding, with_fix: bool) -> None:

@@ -16,17 +16,17 @@ from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.device import autocast, fewer_threads, own_threads, seed_layers, set_up
+from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
 from s4former.engine.memory import memory_watched
 from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.engine.step import accumulate, build_method
 from s4former.engine.trained import start_from
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
-from s4former.types import Views
 
 
 @own_threads()
@@ -61,10 +61,11 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
             require_sound(source, run.data.channels, ("labeled", run.evaluate.part))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         student = build_student(run, source, blank=state is not None)
-        distributed.synchronize_layers(student, device)
-        method = run.method.build(student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, student)
-        drawn = TrainBatches(run.data, source, method.views, run.seed, across.rank(), across.world_size())
+        distributed.synchronize_layers(student, device, run.accumulate)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        processes = across.rank(), across.world_size()
+        drawn = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     distributed.require_same("the data set", source.fingerprint())
     distributed.from_main(lambda: enter(folder, run, source, before))
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
@@ -72,7 +73,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
 
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), keeper.stop, memory_watched(run, lambda: keeper.saved):
-        progress.note(opening(run, source, method.views))
+        progress.note(opening(run, source))
         if fewer:
             progress.note(fewer)
         if before:
@@ -82,12 +83,9 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
         for batch in distributed.together(batches):
             step = keeper.step
-            seed_layers(run.seed, step)
             rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
 
-            with autocast(run.device, run.precision):
-                out = step_of(batch.to(device))  # the only line that knows the science
-            out.loss.backward()
+            out = accumulate(run, method, step_of, batch.to(device), step)
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
             scalars = distributed.averaged({"loss": out.loss, **out.scalars})
             refuse_non_finite(scalars, norm, keeper)
@@ -136,11 +134,11 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     )
 
 
-def opening(run: Run, source: Source, views: Views) -> str:
+def opening(run: Run, source: Source) -> str:
     """Return a sentence on what is about to be trained."""
     images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
     processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
-    lonely = views.any and not source.unlabeled
+    lonely = run.method.views.unlabeled and not source.unlabeled
     return (
         f"training {run.method.name} for {run.steps} steps on {images} "
         f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
