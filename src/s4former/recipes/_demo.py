@@ -14,7 +14,7 @@ from rich.table import Table
 
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation, program, typed
-from s4former.config.record import write_atomically
+from s4former.config.outputs import Outputs, claim
 from s4former.data import open_source
 from s4former.engine import wording
 from s4former.engine.checkpoint import Checkpoints
@@ -25,11 +25,13 @@ from s4former.engine.pace import in_words, measure_pace
 from s4former.engine.predict import Model
 from s4former.engine.progress import Progress, progress_for
 from s4former.engine.run import Run
+from s4former.engine.tables import print_table
 from s4former.methods.supervised import SupervisedConfig
 from s4former.recipes.demo import recipe
 from s4former.report.figures import colorize, learning_curves, panel
 
 _PANEL_ROWS = 6
+_PANEL, _CURVES = "panel.png", "curves.png"
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,16 @@ def run_demo(
     run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
     runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
     left = _left_to_do(out, runs)
+    instead = f"choose another folder with {invocation().out}"
+    shown = open_source(run.data).val[:_PANEL_ROWS]
+    figures = claim([(out / name, name) for name in (_PANEL, _CURVES)], "figure", instead=instead)
+    scenes = claim([(out / "scenes" / f"{id}.png", id) for id in shown], "scene", instead=instead)
     _announce(out, {name: runs[name] for name in left}, console)
     for name in left:
         with progress or progress_for(console) as listener:
             train(runs[name], out / name, resume=True, progress=listener)
     scores = tuple(score for name in runs for score in _scores(out / name))
-    result = DemoResult(out, scores, _draw_panel(out, run), _draw_curves(out, runs))
+    result = DemoResult(out, scores, _draw_panel(out, run, figures, scenes), _draw_curves(out, runs, figures))
     _report(result, console)
     return result
 
@@ -173,26 +179,27 @@ def _scores(folder: Path) -> list[NetworkScore]:
     return scores
 
 
-def _draw_panel(out: Path, run: Run) -> Path:
+def _draw_panel(out: Path, run: Run, figures: Outputs, scenes: Outputs) -> Path:
     source = open_source(run.data)
     models = [Model.load(out / name) for name in ("supervised", "s4former")]
     colors = source.classes.colors
     rows = []
     for id in source.val[:_PANEL_ROWS]:
         image = source.read_image(id, "val")
-        write_atomically(out / "scenes" / f"{id}.png", partial(Image.fromarray(image).save, format="PNG"))
+        scenes.write(out / "scenes" / f"{id}.png", partial(Image.fromarray(image).save, format="PNG"))
         masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
         rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
     columns = ("image", "truth", "supervised only", "S4Former")
-    return panel(rows, columns, out / "panel.png", dict(zip(source.classes.names, colors, strict=True)))
+    legend = dict(zip(source.classes.names, colors, strict=True))
+    return panel(rows, columns, out / _PANEL, legend, outputs=figures)
 
 
-def _draw_curves(out: Path, names: Mapping[str, Run]) -> Path:
+def _draw_curves(out: Path, names: Mapping[str, Run], figures: Outputs) -> Path:
     curves: dict[str, list[tuple[int, float]]] = {}
     for name in names:
         for line in read_lines(out / name / "scores.jsonl"):
             curves.setdefault(f"{name}, {line['network']}", []).append((line["step"], line["miou"]))
-    return learning_curves(curves, out / "curves.png", "mIoU on validation scenes")
+    return learning_curves(curves, out / _CURVES, "mIoU on validation scenes", figures)
 
 
 def _report(result: DemoResult, console: Console) -> None:
@@ -211,7 +218,7 @@ def _report(result: DemoResult, console: Console) -> None:
         style = "bold" if score.deployed else None
         cells = (score.run, score.network, *map(wording.mean, score.lines), str(score.best_step))
         table.add_row(*cells, style=style)
-    console.print(table)
+    print_table(console, table)
     for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
         console.print(remark, highlight=False, soft_wrap=True)
     console.print(
