@@ -11,7 +11,7 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,20 @@ def load_run(
         UserError: If there is no such config or it does not make a run.
     """
     changes = [changes] if isinstance(changes, str) else changes
-    run, decisions = (config, []) if isinstance(config, Run) else _read(str(config))
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
+    run, decisions = (config, []) if isinstance(config, Run) else _read(str(config), _device(changes))
     changed = [str(change).partition("=")[0] for change in changes]
     # A decision that is overridden is none.
     decided = [each.text for each in decisions if not _concerns(each.field, changed)]
     run, implied = override(run, changes)
     return run, [*decided, *implied]
+
+
+def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
+    """Return the device that changes ask for."""
+    if not isinstance(changes, Mapping):
+        changes = dict(str(change).partition("=")[::2] for change in changes)
+    return str(changes.get("device", "auto"))
 
 
 def _concerns(field: str | None, changed: Iterable[str]) -> bool:
@@ -82,13 +89,13 @@ def _concerns(field: str | None, changed: Iterable[str]) -> bool:
     )
 
 
-def _read(config: str) -> tuple[Run, list[Decision]]:
+def _read(config: str, device: str) -> tuple[Run, list[Decision]]:
     """Return a run, and what was decided for it."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
         if is_dataset_file(data):
-            return dataset_run(path)
+            return dataset_run(path, device)
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
