@@ -157,7 +157,7 @@ def test_demo_hands_its_folder_over(
     shell: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr("s4former.recipes.demo.run_demo", asked.append)
+    monkeypatch.setattr("s4former.recipes._demo.run_demo", asked.append)
     assert shell("demo", "--out", tmp_path / "demo") == 0
     assert asked == [tmp_path / "demo"]
     assert demo_module.__doc__

@@ -37,8 +37,6 @@ def check(
     """
     from s4former.config.errors import DataError
     from s4former.config.outputs import claim
-    from s4former.data.check import check_source
-    from s4former.data.sources import open_source
     from s4former.recipes import load_data, main_settings
 
     page = None
@@ -46,6 +44,9 @@ def check(
         page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
+    from s4former.data.check import check_source  # late: a mistake in what was typed is told without torch
+    from s4former.data.sources import open_source
+
     source = open_source(data)
     with bars() as report:
         result = check_source(source, data, report)
