@@ -84,14 +84,13 @@ def load_run(
     """
     changes = [changes] if isinstance(changes, str) else changes
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
-<<<<<<< HEAD
-    run, decisions = (config, []) if isinstance(config, Run) else _read(str(config), _device(changes))
-=======
     if isinstance(changes, list):
         for change in changes:
             parse_override(change)  # what cannot be read is refused before anything is imported for the run
-    run, decisions = _read(str(config)) if isinstance(config, str | Path) else (config, [])
->>>>>>> main
+    if isinstance(config, str | Path):
+        run, decisions = _read(str(config), _device(changes))
+    else:
+        run, decisions = config, []
     changed = [str(change).partition("=")[0] for change in changes]
     # A decision that is overridden is none.
     decided = [each.text for each in decisions if not _concerns(each.field, changed)]
