@@ -80,7 +80,7 @@ def test_splits_of_a_folder(shell: Shell, tmp_path: Path) -> None:
     assert shell("splits", "make", "data/camvid", "--labeled", "2", "--out", "lists") == 0
     assert f"data.labeled_split={tmp_path / 'lists/labeled.txt'}" in shell.out
     assert shell("splits", "make", "data/camvid", "--labeled", "1", "--out", "lists") == 1
-    assert "another --out" in shell.err
+    assert "type --out NEW_FOLDER" in shell.err
     fields = ("train_images=images/val", "train_masks=masks/val", "val_images=null")
     assert shell("splits", "make", "data/camvid", *fields, "--labeled", "50%", "--out", "of_val") == 0
     assert (tmp_path / "of_val/labeled.txt").read_text() in ("images/val/val_0\n", "images/val/val_1\n")

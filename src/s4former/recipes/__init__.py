@@ -12,7 +12,7 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,12 +87,22 @@ def load_run(
     if isinstance(changes, list):
         for change in changes:
             parse_override(change)  # what cannot be read is refused before anything is imported for the run
-    run, decisions = _read(str(config)) if isinstance(config, str | Path) else (config, [])
+    if isinstance(config, str | Path):
+        run, decisions = _read(str(config), _device(changes))
+    else:
+        run, decisions = config, []
     changed = [str(change).partition("=")[0] for change in changes]
     # A decision that is overridden is none.
     decided = [each.text for each in decisions if not _concerns(each.field, changed)]
     run, implied = override(run, changes)
     return run, [*decided, *implied]
+
+
+def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
+    """Return the device that changes ask for."""
+    if not isinstance(changes, Mapping):
+        changes = dict(str(change).partition("=")[::2] for change in changes)
+    return str(changes.get("device", "auto"))
 
 
 def _concerns(field: str | None, changed: Iterable[str]) -> bool:
@@ -101,7 +111,7 @@ def _concerns(field: str | None, changed: Iterable[str]) -> bool:
     )
 
 
-def _read(config: str) -> tuple[Run, list[Decision]]:
+def _read(config: str, device: str) -> tuple[Run, list[Decision]]:
     """Return a run, and what was decided for it."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
@@ -111,7 +121,7 @@ def _read(config: str) -> tuple[Run, list[Decision]]:
         from s4former.recipes.folder import dataset_run
 
         if is_dataset_file(data):
-            return dataset_run(path)
+            return dataset_run(path, device)
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "

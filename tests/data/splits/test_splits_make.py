@@ -156,7 +156,7 @@ def test_another_split_is_never_overwritten(root: Path) -> None:
     source = open_source(DataConfig(root=str(root)))
     split_source(source, "3", seed=0).write(root / "out")
     split_source(source, "3", seed=0).write(root / "out")
-    with pytest.raises(UserError, match=r"out holds another split \(labeled.txt.*another out"):
+    with pytest.raises(UserError, match=r"out holds another split \(labeled.txt.*type --out"):
         split_source(source, "3", seed=1).write(root / "out")
 
 
