@@ -14,7 +14,8 @@ from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data import DataConfig, evaluation_pairs
-from s4former.data.sources import FolderSource, open_source
+from s4former.data.sources import open_source
+from s4former.data.sources.folder import FolderSource
 from s4former.types import IGNORE
 
 LABELS = np.random.default_rng(0).integers(0, 3, (6, 8), dtype=np.uint8)

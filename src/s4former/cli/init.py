@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s4former.data.dataset_yaml.describe import Description
 
 Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
+_WHAT = ("the data set", "the list of val images")
 
 
 def init(
@@ -56,12 +57,18 @@ def init(
     Example: s4former init photos --masks masks --val 0.2
     """
     from s4former.config.errors import UserError
-    from s4former.config.record import write_text
+    from s4former.config.outputs import claim
     from s4former.data.dataset_yaml.describe import describe
     from s4former.data.dataset_yaml.schema import LabeledFiles
     from s4former.data.dataset_yaml.text import dataset_text
 
     files = [_with_list(out, f"_fold{number}" if folds else "") for number in range(1, (folds or 1) + 1)]
+    outputs = claim(
+        [(path, what) for pair in files for path, what in zip(pair, _WHAT, strict=True)],
+        "description of a data set",
+        instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
+        edited=True,
+    )
     present = [path for pair in files for path in pair if path.exists()]
     if present and not force:
         raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
@@ -85,9 +92,9 @@ def init(
     for number, (file, val_list) in enumerate(files):
         found = description.file
         if description.val_lists:
-            write_text(val_list, "".join(f"{id}\n" for id in description.val_lists[number]))
+            outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_lists[number]))
             found = found.model_copy(update={"val": LabeledFiles(list=val_list.name)})
-        write_text(file, dataset_text(found))
+        outputs.write_text(file, dataset_text(found))
     _say(description, files)
 
 

@@ -1,7 +1,8 @@
 """Whole runs by name.
 
 A file here has a function ``recipe() -> Run``, or ``recipes()`` that returns several such functions by name,
-or both; its docstring is the run card.
+or both; its docstring is the run card. To import such a file is cheap: what needs torch is imported by its
+functions, so that the recipes can be listed in an instant.
 """
 
 from __future__ import annotations
@@ -11,20 +12,31 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from s4former.config.base import config_named
 from s4former.config.errors import UserError
-from s4former.config.override import config_file, explain, nearest, override, parse_yaml, validated
-from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml.schema import is_dataset_file
-from s4former.engine.run import Run
-from s4former.recipes.folder import Decision, data_config, dataset_run
+from s4former.config.override import (
+    config_file,
+    explain,
+    nearest,
+    override,
+    parse_override,
+    parse_yaml,
+    validated,
+)
+
+if TYPE_CHECKING:
+    from s4former.data.config import DataConfig
+    from s4former.engine.run import Run
+    from s4former.recipes.folder import Decision
+
+_NO_RECIPES = ("folder",)
 
 __all__ = ["load_data", "load_run", "main_settings", "recipe_card", "recipe_families", "recipe_names"]
 
@@ -36,8 +48,12 @@ def recipe_names() -> list[str]:
 
 def recipe_families() -> dict[str, dict[str, Callable[[], Run]]]:
     """Return the recipes of each file that has any by their full names, in the order of the files' names."""
-    files = sorted(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
-    return {file: recipes for file in files if (recipes := _recipes_in(file))}
+    names = (file.name for file in pkgutil.iter_modules(__path__))
+    return {
+        file: _recipes_in(file)
+        for file in sorted(names)
+        if not file.startswith("_") and file not in _NO_RECIPES
+    }
 
 
 def recipe_card(file: str) -> str:
@@ -67,13 +83,26 @@ def load_run(
         UserError: If there is no such config or it does not make a run.
     """
     changes = [changes] if isinstance(changes, str) else changes
-    run, decisions = (config, []) if isinstance(config, Run) else _read(str(config))
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
+    if isinstance(changes, list):
+        for change in changes:
+            parse_override(change)  # what cannot be read is refused before anything is imported for the run
+    if isinstance(config, str | Path):
+        run, decisions = _read(str(config), _device(changes))
+    else:
+        run, decisions = config, []
     changed = [str(change).partition("=")[0] for change in changes]
     # A decision that is overridden is none.
     decided = [each.text for each in decisions if not _concerns(each.field, changed)]
     run, implied = override(run, changes)
     return run, [*decided, *implied]
+
+
+def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
+    """Return the device that changes ask for."""
+    if not isinstance(changes, Mapping):
+        changes = dict(str(change).partition("=")[::2] for change in changes)
+    return str(changes.get("device", "auto"))
 
 
 def _concerns(field: str | None, changed: Iterable[str]) -> bool:
@@ -82,13 +111,17 @@ def _concerns(field: str | None, changed: Iterable[str]) -> bool:
     )
 
 
-def _read(config: str) -> tuple[Run, list[Decision]]:
+def _read(config: str, device: str) -> tuple[Run, list[Decision]]:
     """Return a run, and what was decided for it."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
+        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.engine.run import Run
+        from s4former.recipes.folder import dataset_run
+
         if is_dataset_file(data):
-            return dataset_run(path)
+            return dataset_run(path, device)
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
@@ -102,20 +135,23 @@ def _fixed(config: str, path: Path) -> Run:
     """Return a run that is written down as such, or a recipe."""
     if path.suffix == ".py":
         return _from_python(path)
-    recipe = next((family[config] for family in recipe_families().values() if config in family), None)
+    families = recipe_families()
+    recipe = families.get(config.partition(".")[0], {}).get(config)
     if recipe:
         return recipe()
     if path.exists():
         raise UserError(
             f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
         )
-    hint = nearest(config, recipe_names(), fallback=recipe_families())
+    hint = nearest(config, recipe_names(), fallback=families)
     raise UserError(f"there is no recipe {config!r}; {hint} (`s4former recipes` lists all)")
 
 
 def _from_python(path: Path) -> Run:
     if not path.is_file():
         raise UserError(f"there is no config {path}")
+    from s4former.engine.run import Run
+
     with _importable(path.parent), _mistakes_of(path):
         names = runpy.run_path(str(path))
     run = names.get("run")
@@ -166,9 +202,14 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         DataError: If it is a ``dataset.yaml`` that does not make sense.
     """
     path = Path(config)
-    if path.suffix in (".yaml", ".yml") and is_dataset_file(parse_yaml(config_file(path), config)):
-        own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
-        return override(data_config(path), own)[0]
+    if path.suffix in (".yaml", ".yml"):
+        content = parse_yaml(config_file(path), config)
+        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.recipes.folder import data_config
+
+        if is_dataset_file(content):
+            own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
+            return override(data_config(path), own)[0]
     return load_run(config, changes)[0].data
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
@@ -13,9 +12,7 @@ from s4former.engine.run import Run
 from s4former.methods.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import segformer, setr
-from s4former.recipes._baselines import MethodName, Recipe, with_method
-
-Network = Literal["setr", "segformer"]
+from s4former.recipes._baselines import MethodName, Network, with_method
 
 _SHUFFLED_PIXELS = 128
 """Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
@@ -24,21 +21,9 @@ _SHUFFLED_PIXELS = 128
 _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
 
 
-def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
-    """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
-    return {
-        ".".join(part for part in (split, "" if network == "setr" else network, method) if part): partial(
-            make, split, network, method
-        )
-        for split in splits
-        for network in get_args(Network)
-        for method in get_args(MethodName)
-    }
-
-
 def published_run(
     data: DataConfig,
-    evaluate: EvaluateConfig,
+    evaluate: Mapping[str, Any],
     network: Network,
     method: MethodName,
     steps: int,
@@ -48,7 +33,7 @@ def published_run(
 
     Args:
         data: Where images, masks and lists are, and the crop; batch sizes are set here.
-        evaluate: The protocol.
+        evaluate: The protocol, fields of `EvaluateConfig`.
         network: Which one; its position embedding fits the crop.
         method: Which one, with its published settings.
         steps: Steps of the whole run.
@@ -66,7 +51,7 @@ def published_run(
         model=_model(network, data.crop[0]),
         method=S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32)),
         optimizer=_optimizer(network),
-        evaluate=evaluate,
+        evaluate=EvaluateConfig.model_validate(dict(evaluate)),
     )
     return with_method(run, method)
 

@@ -63,21 +63,26 @@ def data_config(path: Path) -> DataConfig:
     )
 
 
-def dataset_run(path: Path) -> tuple[Run, list[Decision]]:
+def dataset_run(path: Path, device: str = "auto") -> tuple[Run, list[Decision]]:
     """Return the run for a ``dataset.yaml``, and what was decided.
 
     Crop and protocol follow from the sizes of the images and from the device: those whose longer side has
     more than 4 crops are scored in windows (``evaluate.mode=slide``). Batches and steps follow from how many
     images there are, the method from whether any is unlabeled.
 
+    Args:
+        path: The file.
+        device: What the run is asked to compute on.
+
     Raises:
         DataError: If the data set lacks something.
+        UserError: If there is no such device.
     """
     config = data_config(path)
     source = FolderSource(config)
     file = source.layout.file
     sizes = _sizes(source)
-    on_cpu = resolve_device("auto") == "cpu"
+    on_cpu = resolve_device(device) == "cpu"
     crop = _crop(sizes, _LARGEST_ON_CPU if on_cpu else _LARGEST)
     enlarged = crop if _typical_short_side(sizes) < _SMALLEST else None
     labeled, unlabeled, val = len(source.labeled), len(source.unlabeled), len(source.val)
