@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +81,16 @@ def test_out_of_time_files_must_still_exist(root: Path) -> None:
     (root / "masks/train/a04.png").unlink()
     with pytest.raises(DataError, match=r"there is no file .*a04.png"):
         require_sound(source, seconds=0)
+
+
+def test_an_image_that_is_scored_under_another_name_is_named(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    (root / "images/val/v00.png").unlink()
+    os.link(root / "images/train/a01.png", root / "images/val/v00.png")
+    shutil.copy(root / "masks/train/a01.png", root / "masks/val/v00.png")
+    (root / "images/val/v01.png").unlink()
+    (root / "images/val/v01.png").symlink_to(root / "images/train/a02.png")
+    with pytest.raises(DataError, match="2 labeled or val images") as error:
+        require_sound(open_source(DataConfig(root=str(root))))
+    assert "a01.png by a link" in str(error.value)
+    assert "a02.png by a link" in str(error.value)

@@ -42,6 +42,7 @@ def require_sound(
     end = time.monotonic() + seconds
     palettes: list[tuple[str, dict[int, Color]]] = []
     problems = [problem for part in parts for problem in _problems(source, part, channels, end, palettes)]
+    problems += [problem for part in parts if part != "labeled" for problem in _shared(source, part)]
     disagreement = Disagreement.among(palettes)
     if disagreement:
         problems.append(
@@ -61,6 +62,27 @@ def require_sound(
                 ]
             )
         )
+
+
+def _shared(source: FileSource, part: Part) -> Iterator[str]:
+    """Name images to learn from that are, through a link, the files that are scored."""
+    learned = {_identity(source, id, "labeled"): id for id in part_ids(source, "labeled")}
+    for id in part_ids(source, part):
+        identity = _identity(source, id, part)
+        if identity is not None and identity in learned:
+            other = source.image_file(learned[identity], "labeled")
+            yield (
+                f"{source.image_file(id, part)} is {other} by a link, and so learned from as well as scored; "
+                f"take one of them out of labeled or {part}"
+            )
+
+
+def _identity(source: FileSource, id: str, part: Part) -> tuple[int, int] | None:
+    try:
+        stat = source.image_file(id, part).stat()
+    except OSError:  # a missing file is named on its own
+        return None
+    return (stat.st_dev, stat.st_ino) if stat.st_ino else None
 
 
 def _listed(problems: Sequence[str]) -> Iterator[str]:
