@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,39 +31,49 @@ def check(
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
 ) -> None:
-    """Open every file of a data set and say what is wrong: exit code 3 if training would stop or mislead.
+    """Open every file of a data set and say what is wrong: exit code 3 (or 1) if training would stop.
 
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
-    from s4former.config.errors import DataError
+    from s4former.config.errors import DataError, S4FormerError
     from s4former.data.check import check_source
     from s4former.data.sources import open_source
+    from s4former.data.sources.base import PARTS
+    from s4former.engine.prepare import refusal, refused, used_parts
     from s4former.recipes import load_data, main_settings
 
     changes = overrides or []
     data = load_data(config, changes)
     source = open_source(data)
-    with bars() as report:
-        result = check_source(source, data, report)
+    run, settings = None, list[str]()
+    problem: S4FormerError | None = None
     try:
         run, settings = main_settings(config, changes)
-        crop = run.data.crop
-    except DataError:  # a labeled image that cannot be opened: it is among the findings
-        settings, crop = list[str](), None
+    except DataError as error:  # a labeled image that cannot be opened, as a rule: it is among the findings
+        problem = error
+    with bars() as report:
+        result = check_source(source, data, report, used_parts(run) if run else PARTS)
+    if result.of("error"):
+        problem = DataError()
+    elif run:
+        problem = refusal(run, result)
+    if problem and not result.of("error"):
+        result = replace(result, findings=(refused(problem), *result.findings))
+    crop = run.data.crop if run else None
     console = Console(soft_wrap=True, highlight=False)
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
     _summarize(console, result, fix_suggestions)
     command = " ".join(["s4former train", config, *changes])
-    if not result.of("error"):
+    if not problem:
         console.print(f"next: {command}", markup=False)
         for line in settings:
             say(console, "  ", line)
     if html is not None:
         _write_page(html, result, source, data, settings, config, command, crop)
         console.print(f"page: {html}", markup=False)
-    if result.of("error"):
-        raise typer.Exit(DataError.exit_code)
+    if problem:
+        raise typer.Exit(problem.exit_code)
 
 
 def _print(console: Console, finding: Finding, with_fix: bool) -> None:

@@ -11,18 +11,17 @@ from torch import Tensor
 
 from s4former.config.errors import NumericError
 from s4former.data.check import require_sound
-from s4former.data.loader import TrainBatches, batch_iterator
+from s4former.data.loader import batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import autocast, seed_layers, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
-from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
+from s4former.engine.optim import clip_gradients, set_learning_rate
+from s4former.engine.prepare import prepare, used_parts
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
-from s4former.engine.trained import start_from
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
 from s4former.types import Views
 
@@ -49,16 +48,14 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         run = run.resolved(before)
         device = set_up(run.device, run.threads, run.deterministic)
         source = open_source(run.data)
+        checked = None
         if before:
             check_same(folder, run, source)
         elif across.rank() == 0:
-            require_sound(source, run.data.channels, ("labeled", run.evaluate.part))
+            checked = require_sound(source, run.data, used_parts(run))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
-        student = build_student(run, source, blank=state is not None)
-        distributed.synchronize_layers(student, device)
-        method = run.method.build(student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, student)
-        drawn = TrainBatches(run.data, source, method.views, run.seed, across.rank(), across.world_size())
+        ready = prepare(run, source, device, checked, blank=state is not None)
+    method, optimizer, drawn = ready.method, ready.optimizer, ready.batches
     distributed.require_same("the data set", source.fingerprint())
     distributed.from_main(lambda: enter(folder, run, source, before))
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
@@ -88,16 +85,6 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
 
             keeper.after_step({**scalars, "gradient_norm": norm}, rates)
         return keeper.finish()
-
-
-def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
-    """Return the network to train; if ``blank``, without looking for the weights it starts from."""
-    own = blank or run.load_from is not None
-    model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
-    student = build_segmenter(model, len(source.classes), run.seed)
-    if run.load_from is not None and not blank:
-        start_from(student, Path(run.load_from))
-    return student
 
 
 def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from s4former.methods.base import Method, MethodConfig
+from s4former.types import Views
 
-__all__ = ["Method", "MethodConfig", "config_class", "method_names"]
+__all__ = ["Method", "MethodConfig", "config_class", "method_names", "views_of"]
 
 
 def method_names() -> list[str]:
@@ -33,6 +34,17 @@ def config_class(name: str) -> type[MethodConfig]:
     ]
     (config,) = classes
     return config
+
+
+def views_of(config: MethodConfig) -> Views:
+    """Return the views of unlabeled images that the method of a config asks for."""
+    module = importlib.import_module(type(config).__module__)
+    (method,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
+    ]
+    return method.views
 
 
 def method_config(data: Mapping[str, Any]) -> MethodConfig:

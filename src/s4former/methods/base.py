@@ -101,6 +101,13 @@ class Method(nn.Module, ABC):
     def forward(self, batch: Batch) -> StepOutput:
         """Return the loss of one batch, and scalars to log."""
 
+    def check(self, crop: tuple[int, int]) -> None:
+        """Refuse a crop, given by height and width, that the method cannot train on.
+
+        Raises:
+            UserError: If the crop does not fit; the message says which does.
+        """
+
     @abstractmethod
     def after_update(self, step: int) -> None:
         """Follow the student after the optimizer has moved it in ``step``: where teachers move."""

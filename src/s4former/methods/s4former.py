@@ -21,6 +21,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from s4former.config.errors import UserError
 from s4former.methods.base import TeacherConfig, TeacherMethod
 from s4former.ops.attention import adaptive_bias, unconfidence
 from s4former.ops.losses import cross_entropy, negative_class_ranking
@@ -102,15 +103,21 @@ class S4Former(TeacherMethod):
 
     config: S4FormerConfig
 
+    def check(self, crop: tuple[int, int]) -> None:
+        """Refuse crops that are no whole blocks of PatchShuffle."""
+        try:
+            if self.config.patch_shuffle:
+                blocks_for(*crop, self.student.patch_size, self.config.shuffle_block)
+        except ValueError as error:
+            raise UserError(f"data.crop_size={list(crop)}: {error}") from None
+
     def forward(self, batch: Batch) -> StepOutput:
         """Draw this step's CutMix boxes and permutations, and return its loss."""
         unlabeled, key = batch.unlabeled, batch.key
-        # Drawn in early steps too: a crop that cannot be shuffled is refused in the very first one.
-        draws = (self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key)) if unlabeled else None
-        if draws is None or self.too_early(key.step):
+        if unlabeled is None or self.too_early(key.step):
             supervised = self.labeled_loss(batch.labeled)
             return StepOutput(supervised, {"loss/supervised": supervised.detach()})
-        return self.step(batch, *draws)
+        return self.step(batch, self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key))
 
     def step(self, batch: Batch, keep: Mask, shuffle: Shuffle | None) -> StepOutput:
         """Return the loss for given draws: the paper's training step.
