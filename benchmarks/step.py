@@ -3,12 +3,12 @@
     python benchmarks/step.py --preset small_2x2_256
     python benchmarks/step.py --preset published_1x1_512 --out results/step.json
 
-Machines differ and are noisy, so the number to compare is the *cost*: the median step time multiplied by the
-rate of a float32 matrix product measured in the same run (the faster of torch's and ours), in
-GFLOP-equivalents. Beside it stands the arithmetic of the step in its plain order, which torch's FLOP counter
-counts; a convolution that meets its map before the map is enlarged needs less, so a cost can fall below it.
-The presets are the networks and losses of the authors' released step, for which the cost is 9,900
-(published_1x1_512, 9.7 GB) and 2,700 (small_2x2_256, 3.5 GB) on 2 threads.
+A machine is noisy, so beside the median step time stands the *cost*: that time multiplied by the rate of a
+float32 matrix product measured in the same run (the faster of torch's and ours), in GFLOP-equivalents. It
+compares runs on one machine; from one to another it does not travel. The arithmetic of the step in its plain
+order is what torch's FLOP counter counts; a convolution that meets its map before the map is enlarged needs
+less, so a cost can fall below it. The presets are the networks and losses of the released step, which was run
+beside this one on one machine: results/released_step_*.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
 from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
 
 NUM_CLASSES = 21
-RELEASED = {"published_1x1_512": (9_900, 9.7), "small_2x2_256": (2_700, 3.5)}
 HEADS: dict[str, Any] = {
     "taps": (11,),
     "head": "setr_pup",
@@ -229,18 +228,17 @@ def show(result: dict[str, Any], console: Console) -> None:
     table = Table(title=f"{result['preset']}, {result['method']}, {result['hardware']}")
     table.add_column("what")
     table.add_column("measured", justify="right")
-    released = RELEASED[result["preset"]]
     rows = {
         "step, median": f"{result['step_seconds_median']:.2f} s",
         "CPU time": f"{result['cpu_seconds_median']:.2f} s",
-        "peak memory": f"{result['peak_memory_gb']:.2f} GB   (released: {released[1]} GB)",
+        "peak memory": f"{result['peak_memory_gb']:.2f} GB",
         "arithmetic, plain order": f"{result['counted_gflop']:,.0f} GFLOP",
         "float32 product": " / ".join(
             f"{rate:,.0f} ({product})"
             for product, rate in result["float32_product_gflops_by_product"].items()
         )
         + " GFLOP/s",
-        "cost": f"{result['cost_gflop_equivalents']:,.0f} GFLOP-eq. (released: {released[0]:,})",
+        "cost": f"{result['cost_gflop_equivalents']:,.0f} GFLOP-eq.",
     }
     rows |= {f"  {phase}": f"{seconds:.3f} s" for phase, seconds in result["phases_seconds"].items()}
     for what, value in rows.items():
@@ -267,7 +265,7 @@ def main() -> None:
     parser.add_argument("--method", default="s4former", help="supervised, mean_teacher or s4former")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (the reference used 2)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument(
         "--recompute", default="none", choices=["none", "heads", "all"], help="for less memory"
     )
@@ -289,8 +287,6 @@ def main() -> None:
         "torch": torch.__version__,
         "python": sys.version.split()[0],
         "date": time.strftime("%Y-%m-%d"),
-        "released_cost": RELEASED[options.preset][0],
-        "released_memory_gb": RELEASED[options.preset][1],
         **result,
     }
     show(result, Console())

@@ -1,8 +1,8 @@
 """Published: the mean teacher baseline, Pascal VOC, 92 labels (classic 1/16).
 
 As released: network, schedule and batches of the supervised config, plus 8 unlabeled images a step, EMA
-0.999, threshold 0.95, unlabeled weight 1, and color distortion of both views (data.weak_distortion=false:
-geometry only).
+0.999, threshold 0.95, unlabeled weight 1, no CutMix, and color distortion of both views
+(data.weak_distortion=false: geometry only).
 We differ, since the release is broken here: its config of this name trains no unlabeled loss at all, at
 learning rate 0.01; this one trains one, at the 0.001 of the other two. Unlabeled crops use no ground truth,
 and the teacher starts as a copy of the student.
@@ -12,5 +12,6 @@ from s4former.models.presets import DEIT_FILE
 from s4former.recipes import load_run
 
 run, _ = load_run(
-    "voc.classic_92.mean_teacher", {"model.pretrained": DEIT_FILE, "data.weak_distortion": True}
+    "voc.classic_92.mean_teacher",
+    {"model.pretrained": DEIT_FILE, "data.weak_distortion": True, "precision": "float32"},
 )

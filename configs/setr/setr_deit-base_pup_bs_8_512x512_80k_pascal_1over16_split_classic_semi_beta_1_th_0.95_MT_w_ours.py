@@ -13,5 +13,10 @@ from s4former.recipes import load_run
 
 run, _ = load_run(
     "voc.classic_92.s4former",
-    {"model.pretrained": DEIT_FILE, "data.weak_distortion": True, "method.as_released": True},
+    {
+        "model.pretrained": DEIT_FILE,
+        "data.weak_distortion": True,
+        "method.as_released": True,
+        "precision": "float32",
+    },
 )

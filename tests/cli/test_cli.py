@@ -20,6 +20,7 @@ import s4former
 from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
+from s4former.cli.train import _run_name
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 
@@ -247,3 +248,19 @@ def test_ctrl_c_outside_of_training_is_no_traceback(
         guarded(interrupted)
     assert stop.value.code == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("config", "method", "name"),
+    [
+        ("voc.classic_92.s4former", "s4former", "voc.classic_92_s4former"),
+        ("voc.classic_92.mean_teacher", "mean_teacher", "voc.classic_92_mean_teacher"),
+        ("voc.classic_92.mean_teacher_cutmix", "mean_teacher", "voc.classic_92_mean_teacher_cutmix"),
+        ("camvid", "s4former", "camvid_s4former"),
+        ("camvid.long", "s4former", "camvid.long_s4former"),
+        ("here/dataset.yaml", "s4former", "dataset_s4former"),
+        ("s4former.yaml", "s4former", "s4former_s4former"),
+    ],
+)
+def test_runs_of_different_configs_go_to_different_folders(config: str, method: str, name: str) -> None:
+    assert _run_name(config, method) == name

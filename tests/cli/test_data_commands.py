@@ -39,12 +39,17 @@ def test_prepare_voc_then_make_and_check_splits(shell: Shell, tmp_path: Path) ->
     assert not (tmp_path / "data").exists()
     assert shell("prepare", "voc", "--archives", "archives") == 0
     assert "SegmentationClassAug, train_aug.txt: 5 files written" in shell.out
+    assert "split lists of the S4Former release: 19 files written" in shell.out
     assert "labeled: 4 images (10,582 published)" in shell.out
     assert "masks read: 6, all values known" in shell.out
     assert "scores on this data compare with no published ones" in shell.err
     with Image.open(tmp_path / "data/voc.png") as sheet:
         assert min(sheet.size) > 200
 
+    shell("prepare", "voc", "--archives", "archives", "--dry-run")
+    assert "there split lists of the S4Former release" in shell.out
+    assert shell("splits", "fetch", "s4former", "--root", "data") == 0  # Cityscapes' four, without a network
+    assert shell.out.count("was there") == 19
     folder = "data/VOCdevkit/VOC2012"
     assert shell("splits", "make", "voc", "--labeled", "1/2", "--seed", 3) == 0
     assert f"2 labeled and 2 unlabeled images: {folder}/splits/1_2_seed3" in shell.out

@@ -323,7 +323,7 @@ def test_masks_saved_as_arrays(init, tmp_path: Path) -> None:
         ),
         (index, ["images", "--masks", "masks", "--val", "held/out"], 1, "or held/out and out"),
         (soft, ["images", "--masks", "masks"], 3, "they have soft edges"),
-        (soft_rgb, ["images", "--masks", "masks"], 3, "2 of 2 masks hold a few colors and many mixtures"),
+        (soft_rgb, ["images", "--masks", "masks"], 3, "hold a few colors and many mixtures"),
         (instances, ["images", "--masks", "masks"], 3, "more than 255 different values"),
     ],
 )

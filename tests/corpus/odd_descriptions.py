@@ -93,14 +93,30 @@ def a_value_that_is_a_class_and_ignored(data: OddSet) -> None:
     data.fields["ignore"] = [2]
 
 
-@case(Refused("-1", "whole number from 0 to 65535"))
+@case(Accepted())
 def a_negative_value(data: OddSet) -> None:
     data.fields["ignore"] = [-1]
 
 
-@case(Refused("70000", "whole number from 0 to 65535"))
+@case(Accepted("absent_class"))
+def a_value_of_17_bits(data: OddSet) -> None:
+    data.fields["names"].append({"name": "far", "values": [70000]})
+
+
+@case(Refused("5000000000", "whole number from -2147483648 to 4294967295"))
 def a_value_too_large(data: OddSet) -> None:
-    data.fields["names"][2] = {"name": "blue", "values": [70000]}
+    data.fields["names"][2] = {"name": "blue", "values": [5_000_000_000]}
+
+
+@case(Refused("got []", "class without values"))
+def a_class_without_values(data: OddSet) -> None:
+    data.fields["names"][2] = {"name": "blue", "values": []}
+
+
+@case(Refused("mask value [0, 0, 0] is both the class 'ground' and a value to ignore"))
+def a_color_to_ignore_that_is_a_class(data: OddSet) -> None:
+    data.fields["names"][0] = {"name": "ground", "values": [[0, 0, 0]]}
+    data.fields["ignore"] = [0, 0, 0]
 
 
 @case(Refused("'red'", "color as [255, 0, 0]"))

@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import numpy as np
+import tifffile
 from odd_sets import SIZE, Accepted, Cases, Flawed, OddSet, Refused
 from PIL import Image
 
@@ -120,6 +121,87 @@ def palettes_in_several_orders(data: OddSet) -> None:
     orders = iter([(0, 1, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1), (2, 1, 0)])
     all_masks(data, lambda labels: palette(labels, next(orders)))
     in_color(data)
+
+
+@case(Flawed("palettes_disagree", words=("index 0 is", "values: [[220, 30, 30]]")))
+def palettes_in_several_orders_read_by_index(data: OddSet) -> None:
+    palettes_in_several_orders(data)
+    data.fields["names"] = ["ground", "red", "blue"]
+
+
+@case(Flawed("palettes_disagree", words=("masks/a0.png", "val/masks/v0.png")))
+def palettes_of_val_in_another_order(data: OddSet) -> None:
+    all_masks(data, palette)
+    for stem in ("v0", "v1"):
+        data.mask(f"val/masks/{stem}.png", palette(data.labels(), (0, 2, 1)))
+
+
+@case(Accepted("palettes_missing", words=("1 of 5 masks have no palette", "masks/a1.png")))
+def one_mask_without_a_palette(data: OddSet) -> None:
+    all_masks(data, palette)
+    data.mask("masks/a1.png")
+
+
+@case(Flawed("unknown_value", words=("init IMAGES --masks MASKS --force",), others=()))
+def one_mask_in_color_among_palettes(data: OddSet) -> None:
+    all_masks(data, palette)
+    data.mask("masks/a1.png", COLORS[data.labels()])
+
+
+@case(
+    Accepted(
+        "one_class_mask",
+        "only_background_and_ignored",
+        words=("1 of 3 labeled masks hold ground and ignored", "masks/a1.png"),
+    )
+)
+def masks_of_two_habits(data: OddSet) -> None:
+    all_masks(data, lambda labels: (labels == 1).astype(np.uint8))
+    data.mask("masks/a1.png", binary(data.labels()))
+    data.fields["names"] = ["ground", "crack"]
+
+
+def _no_data(data: OddSet, value: int) -> None:
+    data.remove("masks/a0.png")
+    labels = data.labels()
+    labels[:3] = value
+    tag = [(42113, 2, 0, str(value), True)]
+    tifffile.imwrite(data.path("masks/a0.tif"), labels, extratags=tag)
+
+
+@case(Accepted("declared_nodata", words=("1 of 5 masks have pixels that hold no data",)))
+def a_mask_with_no_data(data: OddSet) -> None:
+    _no_data(data, 200)
+
+
+@case(Accepted("declared_nodata", words=("declare 0 to be no data, but it is the class ground",)))
+def a_mask_whose_background_is_no_data(data: OddSet) -> None:
+    _no_data(data, 0)
+
+
+@case(Accepted())
+def masks_of_numpy_with_minus_one(data: OddSet) -> None:
+    for stem in ("a0", "a1"):
+        data.remove(f"masks/{stem}.png")
+        np.save(
+            data.path(f"masks/{stem}.npy"), data.labels().astype(np.int32) - (np.indices(SIZE)[0] == 0) * 3
+        )
+    data.fields["ignore"] = [255, -1, -2, -3]
+
+
+@case(Accepted())
+def masks_with_a_page_a_class(data: OddSet) -> None:
+    for stem in ("a0", "a1", "a2"):
+        labels = data.labels()
+        pages = np.stack([labels == index for index in range(3)]).astype(np.uint8) * 255
+        data.remove(f"masks/{stem}.png")
+        tifffile.imwrite(data.path(f"masks/{stem}.tif"), pages, photometric="minisblack")
+
+
+@case(Flawed("unreadable_mask", words=("lossy JPEG in a TIFF",)))
+def a_mask_saved_as_jpeg_in_a_tiff(data: OddSet) -> None:
+    data.remove("masks/a0.png")
+    data.mask("masks/a0.tif", compression="jpeg")
 
 
 @case(Accepted())

@@ -140,8 +140,8 @@ def an_empty_folder_of_masks(data: OddSet) -> None:
 
 @case(Refused("there is no image in", "expected JPEG, PNG"))
 def only_files_of_other_kinds(data: OddSet) -> None:
-    data.text("gifs/a.gif", "x")
-    data.fields["unlabeled"]["images"] = "gifs"
+    data.text("scans/a.czi", "x")
+    data.fields["unlabeled"]["images"] = "scans"
 
 
 @case(Refused("images/a0.png", "is a file"))

@@ -198,6 +198,14 @@ def boxes() -> tuple[str, ...]:
 
 
 @trouble
+def merged_ids() -> tuple[str, ...]:
+    images = [{"id": 1, "file_name": f"dish_{n:02}.jpg", "height": 48, "width": 64} for n in (1, 2)]
+    content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cell"}]}
+    Path("coco.json").write_text(json.dumps(content))
+    return ("s4former init photos --masks coco.json",)
+
+
+@trouble
 def sixteen_bits() -> tuple[str, ...]:
     for photo in list(Path("photos").iterdir()):
         Image.fromarray(np.array(Image.open(photo).convert("L")).astype(np.uint16) * 40).save(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,32 +143,69 @@ def test_another_network(released: Path, changes: Any, num_classes: int, why: st
         segmenter_from_checkpoint(tiny_config(**changes), num_classes, released)
 
 
-@pytest.mark.parametrize("network", ["student", "teacher"])
-def test_a_segformer_of_the_authors(tmp_path: Path, network: Any) -> None:
-    config = ModelConfig(
-        backbone="mit",
-        custom_mit=CustomMiT(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)),
-        head="segformer",
-        head_channels=8,
-    )
-    own = build_segmenter(config, NUM_CLASSES, seed=0)
-    ending = {"student": "", "teacher": "_ema"}[network]
+def segformer_config(**changes: Any) -> ModelConfig:
+    sizes = CustomMiT(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
+    fields = {"backbone": "mit", "custom_mit": sizes, "head": "segformer", "head_channels": 8}
+    return ModelConfig(**(fields | changes))
+
+
+# Our names of the two heads' layers, and theirs.
+SEGFORMER_HEADS = {
+    "segformer": {
+        r"projections\.(\d)": lambda found: f"linear_c{int(found[1]) + 1}.proj",
+        r"fuse": "linear_fuse.conv",
+        r"norm": "linear_fuse.bn",
+        r"classifier": "linear_pred",
+    },
+    "segformer_conv": {
+        r"convs\.(\d)": r"convs.\1.conv",
+        r"norms\.(\d)": r"convs.\1.bn",
+        r"fuse": "fusion_conv.conv",
+        r"norm": "fusion_conv.bn",
+        r"classifier": "conv_seg",
+    },
+}
+
+
+def authors_segformer(network: ViTSegmenter, ending: str = "") -> dict[str, Tensor]:
+    """Its tensors by the names of SegFormer's authors, or of the release for the head ``segformer_conv``."""
     state = {}
-    for name, value in own.state_dict().items():
+    for name, value in network.state_dict().items():
         part, _, rest = name.partition(".")
         if part == "head":
-            stem, _, last = rest.rpartition(".")
-            stem = stem.replace("projections.", "linear_c.").replace("classifier", "linear_pred")
-            stem = {"fuse": "linear_fuse.conv", "norm": "linear_fuse.bn"}.get(stem, stem)
-            rest = f"{stem}.proj.{last}" if stem.startswith("linear_c.") else f"{stem}.{last}"
-            rest = (
-                rest
-                if not rest.startswith("linear_c.")
-                else rest.replace(f"linear_c.{rest[9]}", f"linear_c{int(rest[9]) + 1}")
-            )
+            for ours, theirs in SEGFORMER_HEADS[network.config.head].items():
+                rest, found = re.subn(rf"^{ours}(?=\.)", theirs, rest)
+                if found:
+                    break
         state[f"{ {'backbone': 'backbone', 'head': 'decode_head'}[part] }{ending}.{rest}"] = value
+    return state
+
+
+@pytest.mark.parametrize("head", SEGFORMER_HEADS)
+def test_a_segformer_of_the_authors(tmp_path: Path, head: Any) -> None:
+    config = segformer_config(head=head)
+    student, teacher = (build_segmenter(config, NUM_CLASSES, seed) for seed in (0, 1))
+    state = authors_segformer(student) | authors_segformer(teacher, "_ema")
     path = save_as_released(tmp_path / "segformer.pth", state)
-    loaded = segmenter_from_checkpoint(config, NUM_CLASSES, path, network)
     images = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(images), own.eval()(images), rtol=0, atol=0)
+    for name, own in (("student", student), ("teacher", teacher)):
+        loaded = segmenter_from_checkpoint(config, NUM_CLASSES, path, name)
+        with torch.no_grad():
+            torch.testing.assert_close(loaded(images), own.eval()(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("head", "asked", "advice"),
+    [
+        ("segformer_conv", {"head": "segformer"}, "model.head=segformer_conv model.head_channels=8"),
+        ("segformer_conv", {"head_channels": 16}, "model.head=segformer_conv model.head_channels=8"),
+        ("segformer", {"head": "segformer_conv"}, "model.head=segformer model.head_channels=8"),
+    ],
+)
+def test_a_segformer_with_the_other_head_is_told_which(
+    tmp_path: Path, head: str, asked: dict[str, Any], advice: str
+) -> None:
+    own = build_segmenter(segformer_config(head=head), NUM_CLASSES, seed=0)
+    path = save_as_released(tmp_path / "segformer.pth", authors_segformer(own))
+    with pytest.raises(UserError, match=re.escape(advice)):
+        segmenter_from_checkpoint(segformer_config(**({"head": head} | asked)), NUM_CLASSES, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,15 @@ from torch.nn import functional as F
 
 from s4former.config.errors import UserError
 from s4former.models.config import MIT_SIZES, CustomMiT
-from s4former.models.heads.segformer import SegFormerHead
+from s4former.models.heads.segformer import SegFormerConvHead, SegFormerHead
 from s4former.models.mit import MiTBackbone
 from s4former.models.mit_keys import to_mit, to_segformer
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
 from s4former.ops.attention import released_mit_bias
 from s4former.ops.resize import resize_bilinear
 from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
+from s4former.recipes import load_run
+from s4former.types import Batch, DrawKey, LabeledBatch
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -251,23 +254,32 @@ def test_drop_path_draws_from_the_seeded_generator_in_training_alone() -> None:
     assert rates == pytest.approx([0, 0.125, 0.25, 0.375, 0.5])
 
 
-def published_order(head: SegFormerHead, grids: tuple[Tensor, ...]) -> Tensor:
-    """The head as its authors wrote it: map, upsample, join (coarse first), fuse, classify."""
+def published_order(head: SegFormerHead | SegFormerConvHead, grids: tuple[Tensor, ...]) -> Tensor:
+    """The heads as their authors wrote them: map, upsample, join, fuse, classify."""
     size = grids[0].shape[-2:]
-    maps = [
-        linear(grid.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        for linear, grid in zip(head.projections, grids, strict=True)
-    ]
-    joined = torch.cat([resize_bilinear(part, (size[0], size[1])) for part in reversed(maps)], dim=1)
+    if isinstance(head, SegFormerHead):  # joined with the coarsest stage first
+        maps = [
+            linear(grid.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            for linear, grid in zip(head.projections, grids, strict=True)
+        ][::-1]
+    else:
+        layers = zip(head.convs, head.norms, grids, strict=True)
+        maps = [F.relu(norm(conv(grid))) for conv, norm, grid in layers]
+    joined = torch.cat([resize_bilinear(part, (size[0], size[1])) for part in maps], dim=1)
     return head.classifier(F.relu(head.norm(head.fuse(joined))))
 
 
+@pytest.mark.parametrize("kind", [SegFormerHead, SegFormerConvHead])
 @pytest.mark.parametrize("train", [False, True])
-def test_fusing_before_upsampling_changes_nothing(train: bool) -> None:
+def test_fusing_before_upsampling_changes_nothing(
+    train: bool, kind: type[SegFormerHead | SegFormerConvHead]
+) -> None:
     widths = (4, 6, 8, 10)
-    head = SegFormerHead(widths, 12, NUM_CLASSES, dropout=0.0).double().train(train)
+    head = kind(widths, 12, NUM_CLASSES, dropout=0.0).double().train(train)
     for parameter in head.parameters():
         nn.init.normal_(parameter)
+    for norm in (part for part in head.modules() if isinstance(part, nn.BatchNorm2d)):
+        norm.running_mean, norm.running_var = numbers(12).double(), numbers(12, seed=1).double().abs() + 0.5
     grids = tuple(numbers(2, w, 16 >> i, 24 >> i, seed=i).double() for i, w in enumerate(widths))
     cheap, published = head(grids, (16, 24)), published_order(head, grids)
     torch.testing.assert_close(cheap, published, rtol=0, atol=1e-10)
@@ -292,6 +304,31 @@ def test_the_head_drops_channels_in_training_alone() -> None:
     left_out = [(maps == 0).all(dim=(2, 3)).float().mean().item() for maps in seen]
     assert 0.02 < left_out[0] < 0.25
     assert left_out[1] == 0
+
+
+def test_the_released_head_and_its_loss_at_the_size_of_the_crop() -> None:
+    """Sizes of the release's one SegFormer config; its labeled loss compares pixels of the crop."""
+    config = next(Path(__file__).parents[2].glob("configs/segformer/*.py"))
+    run, _ = load_run(config, {"model.pretrained": "none"})
+    head = SegFormerConvHead(MIT_SIZES["mit_b4"].embed_dims, 256, num_classes=19)
+    shapes = {name: tuple(value.shape) for name, value in head.named_parameters()}
+    assert shapes == {
+        **{f"convs.{i}.weight": (256, w, 1, 1) for i, w in enumerate((64, 128, 320, 512))},
+        **{f"norms.{i}.{name}": (256,) for i in range(4) for name in ("weight", "bias")},
+        "fuse.weight": (256, 1024, 1, 1),
+        **{f"norm.{name}": (256,) for name in ("weight", "bias")},
+        "classifier.weight": (19, 256, 1, 1),
+        "classifier.bias": (19,),
+    }
+    network = tiny_segformer(head=run.model.head).eval()
+    assert isinstance(network.head, SegFormerConvHead)
+    images = numbers(2, 3, 32, 64)
+    labels = torch.randint(0, NUM_CLASSES, (2, 32, 64), generator=torch.Generator().manual_seed(0))
+    method = run.method.build(network).eval()
+    loss = method(Batch(LabeledBatch(images, labels, labels >= 0), None, DrawKey(0, 0))).loss
+    coarse = network.decode(network.encode(images), (8, 16))
+    plain = F.interpolate(coarse, size=(32, 64), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(loss, F.cross_entropy(plain, labels))
 
 
 def test_rebuilt_from_config_and_state() -> None:

@@ -173,7 +173,17 @@ def test_other_networks_are_none(official: State) -> None:
         to_segformer(official)
 
 
-def test_the_head_of_mmseg_is_another(official: State) -> None:
-    state = prefixed("backbone.", in_mmseg(official)) | {"decode_head.convs.0.conv.weight": torch.zeros(1)}
-    with pytest.raises(UserError, match=r"head of mmseg.*model.pretrained=FILE"):
-        to_segformer(state)
+def test_a_whole_network_of_mmseg_and_of_the_release(official: State) -> None:
+    """Their head has convolutions, batch norms and ReLUs, and its classifier another name."""
+    ours = tiny_segformer(seed=4, head="segformer_conv").state_dict()
+    theirs = renamed(
+        {key.removeprefix("head."): value for key, value in ours.items() if key.startswith("head.")},
+        (r"^fuse\.", "fusion_conv.conv."),
+        (r"^norm\.", "fusion_conv.bn."),
+        (r"^classifier\.", "conv_seg."),
+        (r"^convs\.(\d)\.", r"convs.\1.conv."),
+        (r"^norms\.(\d)\.", r"convs.\1.bn."),
+    )
+    assert "convs.3.bn.running_var" in theirs
+    state = prefixed("backbone.", in_mmseg(official)) | prefixed("decode_head.", theirs)
+    assert_same(to_segformer(state), ours | prefixed("backbone.", official))

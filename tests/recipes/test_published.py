@@ -10,7 +10,7 @@ import pytest
 from s4former.config.errors import UserError
 from s4former.data.prepare import DATASETS
 from s4former.data.splits.published import PUBLISHERS
-from s4former.recipes import load_run, recipe_card, recipe_families
+from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))
 SETR = "setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_"
@@ -19,13 +19,30 @@ SETR = "setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_"
 def test_the_papers_rows_have_names() -> None:
     names = {name for family in recipe_families().values() for name in family}
     splits = [f"voc.classic_{n}" for n in (92, 183, 366, 732, 1464)]
-    splits += [f"voc.blended_{n}" for n in (662, 1323, 2646)]
+    splits += [f"voc.blended_{n}" for n in (662, 1323, 2646, 5291)]
     splits += [f"cityscapes.{n}" for n in (186, 372, 744, 1488)]
     splits += [f"coco.1_{n}" for n in (512, 256, 128, 64, 32)]
     splits += [f"ade20k.1_{n}" for n in (64, 32, 16, 8, 4, 2)]
     for split in splits:
-        for method in ("supervised", "mean_teacher", "s4former"):
+        for method in ("supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"):
             assert {f"{split}.{method}", f"{split}.segformer.{method}"} <= names
+
+
+@pytest.mark.parametrize("file", recipe_families())
+def test_every_family_has_mean_teacher_with_and_without_cutmix(file: str) -> None:
+    """They differ in CutMix alone, and share all that mean teacher has with the S4Former run beside them."""
+    names = [name for name in recipe_families()[file] if name.endswith("mean_teacher")]
+    assert names
+    for name in names:
+        plain, mixed = load_run(name)[0], load_run(f"{name}_cutmix")[0]
+        stem = name.removesuffix(".mean_teacher")
+        full = load_run(stem if stem in recipe_names() else f"{stem}.s4former")[0].method.model_dump()
+        assert (plain.method.model_dump()["cutmix_probability"], full["name"]) == (0, "s4former")
+        own = mixed.method.model_dump()
+        assert own == {**{key: full[key] for key in own}, "name": "mean_teacher"}
+        assert own["cutmix_probability"] == 0.5
+        assert plain.method.model_dump() == own | {"cutmix_probability": 0}
+        assert plain == mixed.model_copy(update={"method": plain.method})
 
 
 def test_files_without_recipes_are_no_families() -> None:
@@ -75,7 +92,23 @@ def test_a_published_config_makes_a_run_and_says_where_it_differs(path: Path) ->
     assert notes == []
     assert run.model.pretrained.startswith("pretrain/")
     assert run.data.labeled_batch_size == 8  # global, whatever the number of processes
+    assert run.precision == "float32"  # the release knows no other; auto takes bfloat16 on a GPU
     assert path.read_text().startswith('"""Published: ')
+
+
+def test_the_released_segformer_config() -> None:
+    run, _ = load_run(next(path for path in CONFIGS if "segformer" in path.name))
+    assert (run.model.backbone, run.model.head, run.model.head_channels) == ("mit_b4", "segformer_conv", 256)
+    assert (run.steps, run.evaluate_every, run.model.drop_path) == (40_000, 1000, 0.1)
+    optimizer = run.optimizer
+    assert (optimizer.name, optimizer.lr, optimizer.head_lr_factor) == ("adamw", 6e-5, 10)
+    assert (optimizer.weight_decay, optimizer.power, optimizer.floor_lr, optimizer.warmup_steps) == (
+        0.01,
+        1.0,
+        0,
+        1500,
+    )
+    assert (run.evaluate.mode, run.evaluate.crop_size, run.evaluate.stride) == ("slide", 768, 512)
 
 
 def test_the_three_commands_train_three_methods_that_share_all_else() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from s4former.cli.main import guarded
 from s4former.cli.mmseg_train import add_shared_options, launcher_environment
+from s4former.cli.train import config_name
 from s4former.config.errors import UserError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def as_trained(run: Run, checkpoint: Path) -> tuple[Run, list[str]]:
 
 def default_folder(options: argparse.Namespace) -> Path:
     """Return where a run of the config goes if nothing is said."""
-    return Path("work_dirs") / Path(options.config).stem
+    return Path("work_dirs") / config_name(options.config)
 
 
 def output_places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:

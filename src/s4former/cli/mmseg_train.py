@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s4former.cli.main import guarded
+from s4former.cli.train import config_name, report
 from s4former.config.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def train(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     import s4former
-    from s4former.cli.train import report
     from s4former.engine.progress import is_main_process
 
     options = parser().parse_args(arguments)
@@ -138,7 +138,7 @@ def _folder(options: argparse.Namespace) -> Path:
     """Return the run folder, and see that a run to go on with is in it."""
     asked: Path | None = options.work_dir
     if options.resume_from is None:
-        return asked or Path("work_dirs") / Path(options.config).stem
+        return asked or Path("work_dirs") / config_name(options.config)
     given: Path = options.resume_from
     folder = given.parent.parent if given.parent.name == "checkpoint" else given
     if not (folder / "run.json").is_file():

@@ -29,7 +29,10 @@ def fetch(
         str | None, typer.Option("--from", help="Address of a copy of the publisher's repository.")
     ] = None,
 ) -> None:
-    """Get published lists from their publisher into the folders of the data sets."""
+    """Put published lists into the folders of the data sets.
+
+    Those of the S4Former release come with the package, the others from their publishers.
+    """
     from s4former.config.errors import DataError, UserError
     from s4former.config.override import nearest
     from s4former.data.splits.fetch import fetch_splits, unverified

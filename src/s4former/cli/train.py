@@ -41,9 +41,21 @@ def train(
     if is_main_process():
         for note in notes:
             typer.echo(note, err=True)
-    folder = out or Path("runs") / f"{Path(config).stem}_{run.method.name}_seed{run.seed}"
+    folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
     outcome = s4former.train(run, out=folder, resume=resume)
     report(outcome, Console())
+
+
+def config_name(config: str) -> str:
+    """Return what a run of a config is called: a file's name without its ending, a recipe's whole name."""
+    path = Path(config)
+    return path.stem if path.suffix in (".py", ".yaml", ".yml") else path.name
+
+
+def _run_name(config: str, method: str) -> str:
+    """Return the config's name with that of the method, said once: some recipes end with it."""
+    stem, _, last = config_name(config).rpartition(".")
+    return f"{stem}_{last}" if stem and last.startswith(method) else f"{config_name(config)}_{method}"
 
 
 def report(outcome: Outcome, console: Console) -> None:

@@ -37,6 +37,10 @@ def advice(classes: Classes, unknown: Sequence[MaskValue], present: Set[int]) ->
         first = f"If this is {name}, write its class as {{name: {name}, values: {listed}}} under names"
     else:
         first = f"If this is one more class, add {{name: NAME, values: {listed}}} to names"
+    if isinstance(unknown[0], tuple) and not any(isinstance(value, tuple) for value in classes.meanings):
+        first += (
+            "; if masks are in color or have palettes, `s4former init IMAGES --masks MASKS --force` finds all"
+        )
     return f"{first}; if it means unknown, write ignore: {ignored}"
 
 

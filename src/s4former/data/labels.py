@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer, UInt8, UInt16, UInt32
@@ -10,6 +11,7 @@ from jaxtyping import Integer, UInt8, UInt16, UInt32
 from s4former.config.errors import DataError
 from s4former.data.advice import advice
 from s4former.data.sources.base import Classes, Color, MaskValue, shown
+from s4former.data.sources.mask_files import NODATA, Reading, decode_mask
 from s4former.types import IGNORE
 
 MaskPixels = Integer[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"]
@@ -22,14 +24,17 @@ _NUM_VALUES, _NUM_COLORS = 2**16, 2**24
 class LabelMap:
     """Turns the values or RGB colors of a mask file into class indices.
 
-    A gray level ``g`` and the color ``[g, g, g]`` are one thing, unless the classes tell them apart: so masks
-    that a program saved as RGB though they hold numbers are read by these numbers.
+    A gray level ``g`` and the color ``[g, g, g]`` are one thing: so masks that a program saved as RGB though
+    they hold numbers are read by these numbers.
 
     Args:
         classes: The classes with their values, and the values that become `IGNORE`.
 
+    Pixels that a file itself declares to be unknown (`NODATA`) are ignored.
+
     Attributes:
         colors: Whether any class is given by a color; palette files are then read by their colors.
+        reading: What this means for opening mask files.
     """
 
     def __init__(self, classes: Classes) -> None:
@@ -38,6 +43,10 @@ class LabelMap:
         self.colors = any(isinstance(value, tuple) for value in self._meanings)
         numbers = {value: index for value, index in self._meanings.items() if isinstance(value, int)}
         self._by_value = _table(self._grays() | numbers, _NUM_VALUES)
+        self._beyond = {value: index for value, index in numbers.items() if not 0 <= value < _NUM_VALUES}
+        self._beyond[NODATA] = IGNORE
+        own = [value for value, index in numbers.items() if index != IGNORE]
+        self.reading = Reading(self.colors, tuple(sorted(numbers)), max(own, default=None))
 
     @cached_property
     def _by_color(self) -> UInt16[np.ndarray, " colors"]:
@@ -45,7 +54,7 @@ class LabelMap:
         numbers = {
             _code((value, value, value)): index
             for value, index in self._meanings.items()
-            if isinstance(value, int) and value < 256
+            if isinstance(value, int) and 0 <= value < 256
         }
         return _table(numbers | colors, _NUM_COLORS)
 
@@ -53,6 +62,14 @@ class LabelMap:
         """Return the class index of each gray level that is given as a color."""
         colors = [(value, index) for value, index in self._meanings.items() if isinstance(value, tuple)]
         return {red: index for (red, green, blue), index in colors if red == green == blue}
+
+    def read(self, file: Path) -> UInt8[np.ndarray, "h w"]:
+        """Return the class indices and `IGNORE` of a mask file.
+
+        Raises:
+            DataError: If it cannot be read, or holds a value that is neither a class nor to be ignored.
+        """
+        return self(decode_mask(file, self.reading), str(file))
 
     def __call__(self, pixels: MaskPixels, name: str) -> UInt8[np.ndarray, "h w"]:
         """Return class indices and `IGNORE`.
@@ -82,7 +99,11 @@ class LabelMap:
             found: UInt16[np.ndarray, "h w"] = self._by_value[values]
             return found
         inside = (values >= 0) & (values < _NUM_VALUES)
-        return np.where(inside, self._by_value[np.where(inside, values, 0)], np.uint16(UNKNOWN))
+        found = np.where(inside, self._by_value[np.where(inside, values, 0)], np.uint16(UNKNOWN))
+        if not inside.all():
+            for value, index in self._beyond.items():
+                found[values == value] = index
+        return found
 
     def _complaint(self, pixels: MaskPixels, found: UInt16[np.ndarray, "h w"], name: str) -> str:
         """Say which values are unknown, how often each occurs, and the likeliest ways to repair it."""

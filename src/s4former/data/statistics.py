@@ -59,8 +59,14 @@ def measure_value_range(files: Sequence[Path], channels: int, limit: int = 200) 
     if not samples:
         return None
     low, high = measured_range(np.concatenate(samples), PERCENTILES)
-    whole = all(sample.dtype.kind in "ui" for sample in samples)
+    whole = all(sample.dtype.kind in "ui" or _whole_but_for_nodata(sample) for sample in samples)
     return (float(np.floor(low)), float(np.ceil(high))) if whole else (low, high)
+
+
+def _whole_but_for_nodata(sample: np.ndarray) -> bool:
+    """Whether numbers were whole before those that a file declares to be no data became NaN."""
+    absent = np.isnan(sample)
+    return bool(absent.any() and (sample[~absent] == np.rint(sample[~absent])).all())
 
 
 def spread(items: Sequence[Item], limit: int) -> list[Item]:

@@ -4,8 +4,8 @@ PatchShuffle permutes blocks of the student's input and restores the feature gri
 the attention of unsure patches toward unsure patches; NCR matches the teacher's distribution over the classes
 that a pixel is *not*.
 
-Source: Hu, Jiang, Schiele, CVPR 2024, "Training Vision Transformers for Semi-Supervised Semantic
-Segmentation". Compared with the authors' released code: every loss, gradient, averaged weight and batch-norm
+Source: the released code of Hu, Jiang, Schiele, CVPR 2024, "Training Vision Transformers for Semi-Supervised
+Semantic Segmentation": every loss, gradient, averaged weight and batch-norm
 statistic of one step is equal, with ``as_released=True``, to the tolerances of ``tests/golden/test_step.py``.
 **We differ** by default: the teacher's logits take part in CutMix, as its labels do (released: NCR compares
 different pixels inside the box); padding teaches nothing; each image draws its own CutMix decision; and the
@@ -99,7 +99,7 @@ class S4FormerConfig(TeacherConfig):
 
 
 class S4Former(TeacherMethod):
-    """A student, the moving average of its weights, and the paper's three parts."""
+    """A student, the moving average of its weights, and S4Former's three parts."""
 
     config: S4FormerConfig
 
@@ -120,7 +120,7 @@ class S4Former(TeacherMethod):
         return self.step(batch, self.draw_mask(unlabeled, key), self.draw_shuffle(unlabeled, key))
 
     def step(self, batch: Batch, keep: Mask, shuffle: Shuffle | None) -> StepOutput:
-        """Return the loss for given draws: the paper's training step.
+        """Return the loss for given draws: the whole training step.
 
         Args:
             batch: Labeled and unlabeled images; ``batch.unlabeled`` is not None.

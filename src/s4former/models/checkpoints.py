@@ -126,6 +126,16 @@ def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> 
         problems = "; ".join(part for part in (describe_keys(missing, unexpected), shapes) if part)
         raise UserError(
             f"{origin} is not of the network in the config; {problems}. Check model.backbone, model.head, "
-            "its sizes and the number of classes"
+            f"its sizes and the number of classes{_segformer_head(given, segmenter.config)}"
         )
     segmenter.load_state_dict(given)
+
+
+def _segformer_head(state: Mapping[str, Tensor], config: ModelConfig) -> str:
+    """Say which of SegFormer's heads a file holds, if it is another than the config's."""
+    layers = {"segformer": "head.projections.0.weight", "segformer_conv": "head.convs.0.weight"}
+    for head, first in layers.items():
+        channels = state[first].shape[0] if first in state else config.head_channels
+        if first in state and (config.head, config.head_channels) != (head, channels):
+            return f": its head is model.head={head} model.head_channels={channels}"
+    return ""

@@ -11,6 +11,7 @@ from s4former.config.base import Config
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+_SEGFORMER_HEADS = ("segformer", "segformer_conv")
 STAGES = (0, 1, 2, 3)
 """The stages of a MiT, whose grids have one cell for 4, 8, 16 and 32 pixels."""
 
@@ -123,17 +124,19 @@ class ModelConfig(Config):
 
     taps: tuple[int, ...] = Field((-1,), min_length=1)
     """Blocks of a ViT, or stages of a MiT, whose output the head sees, counted from 0, or from the end as -1.
-    Later ones are left out. The head ``segformer`` sees all four stages."""
+    Later ones are left out. The heads ``segformer`` and ``segformer_conv`` see all four stages."""
 
     norm_taps: bool = False
     """Apply the ViT's final norm to its taps; its heads have a norm of their own in any case."""
 
-    head: Literal["setr_pup", "linear", "segformer"] = "setr_pup"
+    head: Literal["setr_pup", "linear", "segformer", "segformer_conv"] = "setr_pup"
     """``setr_pup``: convolutions and x2 upsampling in turn. ``linear``: one linear map of normalized taps.
-    ``segformer``: linear maps of all stages of a MiT, fused at a quarter of the image's sides."""
+    ``segformer``: linear maps of all stages of a MiT, fused at a quarter of the image's sides, as SegFormer
+    was published. ``segformer_conv``: batch norm and ReLU after each of these maps, as MMSegmentation and the
+    S4Former release have it."""
 
     head_channels: int = Field(256, ge=1)
-    """Channels inside ``setr_pup``, auxiliary heads included, and ``segformer``."""
+    """Channels inside ``setr_pup``, auxiliary heads included, ``segformer`` and ``segformer_conv``."""
 
     head_convs: int = Field(4, ge=1)
     """Convolutions of ``setr_pup``, with x2 upsampling between them."""
@@ -178,9 +181,9 @@ class ModelConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _segformer_sees_all_stages(cls, data: Any) -> Any:
-        """Replace the usual tap, of which the head segformer could make nothing, by all stages."""
+        """Replace the usual tap, of which SegFormer's heads could make nothing, by all stages."""
         usual = cls.model_fields["taps"].default
-        if not isinstance(data, dict) or data.get("head") != "segformer":
+        if not isinstance(data, dict) or data.get("head") not in _SEGFORMER_HEADS:
             return data
         unsaid = data.get("taps", usual) in (usual, list(usual))
         return data | {"taps": STAGES} if unsaid else data
@@ -238,13 +241,13 @@ class ModelConfig(Config):
             raise ValueError(
                 f"the head setr_pup wants a plain ViT, got backbone={self.backbone!r}; use head=segformer"
             )
-        if self.head == "segformer" and self.mit is None:
+        if self.head in _SEGFORMER_HEADS and self.mit is None:
             raise ValueError(
-                f"the head segformer wants a MiT, got backbone={self.backbone!r}; use one of "
+                f"the head {self.head} wants a MiT, got backbone={self.backbone!r}; use one of "
                 f"{', '.join(MIT_SIZES)}, or head=setr_pup"
             )
-        if self.head == "segformer" and self.taps != STAGES:
-            raise ValueError(f"the head segformer sees taps={list(STAGES)}, got taps={list(self.taps)}")
+        if self.head in _SEGFORMER_HEADS and self.taps != STAGES:
+            raise ValueError(f"the head {self.head} sees taps={list(STAGES)}, got taps={list(self.taps)}")
         if self.head == "linear" and self.mit and len(self.taps) != 1:
             raise ValueError(
                 f"stages of a MiT differ in width, so the head linear sees one of them, got taps="

@@ -71,13 +71,17 @@ _RULES: dict[MiTStyle, list[tuple[str, str]]] = {
 # Classifiers and heads, which are no part of an encoder.
 _NOT_ENCODER = re.compile(r"^(decode_head|auxiliary_head|head|classifier)\.")
 
-# Names of SegFormer's head: the authors', those of files on the hub, and those of transformers 5.
+# Names of SegFormer's heads: the authors', those of files on the hub, those of transformers 5, and mmseg's.
 _HEAD_TO_OURS = [
     *_of_each_stage((r"^linear_cN\.proj\.", "projections.S.")),
     (r"^(linear_c|linear_projections)\.(\d)\.proj\.", r"projections.\2."),
     (r"^(linear_fuse\.bn|batch_norm)\.", "norm."),
     (r"^linear_fuse\.(conv\.)?", "fuse."),
     (r"^linear_pred\.", "classifier."),
+    (r"^convs\.(\d)\.conv\.", r"convs.\1."),
+    (r"^convs\.(\d)\.bn\.", r"norms.\1."),
+    (r"^fusion_conv\.conv\.", "fuse."),
+    (r"^fusion_conv\.bn\.", "norm."),
 ]
 
 
@@ -114,18 +118,18 @@ def to_mit(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 
 
 def to_segformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Translate a whole trained SegFormer of its authors or of Hugging Face into a `ViTSegmenter`'s state.
+    """Translate a whole trained SegFormer into a `ViTSegmenter`'s state.
+
+    Of its authors and of Hugging Face it has the head ``segformer``, of mmseg and the S4Former release
+    ``segformer_conv``.
 
     Raises:
-        UserError: If it is not one, or has mmseg's head, whose layers are others.
+        UserError: If it is not one.
     """
     encoder = to_mit(state)
     heads = {key.partition("decode_head.")[2]: value for key, value in state.items() if "decode_head." in key}
     if any(name.startswith("convs.") for name in heads):
-        raise UserError(
-            "this checkpoint has the SegFormer head of mmseg, with batch norms and ReLUs that the published "
-            "head lacks; its encoder alone can be loaded: model.pretrained=FILE"
-        )
+        heads = {name.replace("conv_seg.", "classifier."): value for name, value in heads.items()}
     # A class of mmseg's that the authors' head inherits brings along a classifier that nothing uses.
     own = {
         _translate(name, _HEAD_TO_OURS): value
@@ -135,7 +139,7 @@ def to_segformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if encoder is None or "fuse.weight" not in own:
         raise UserError(
             "this checkpoint holds no SegFormer: expected patch_embed1.* or encoder.patch_embeddings.* and "
-            f"decode_head.linear_fuse.*, found {', '.join(list(state)[:4])}, ..."
+            f"decode_head.linear_fuse.* or decode_head.fusion_conv.*, found {', '.join(list(state)[:4])}, ..."
         )
     parts = {"backbone": encoder, "head": own}
     return {f"{part}.{name}": value for part, entries in parts.items() for name, value in entries.items()}

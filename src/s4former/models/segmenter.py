@@ -12,7 +12,7 @@ from s4former.config.errors import UserError
 from s4former.models.backbones import ViTBackbone, create_vit
 from s4former.models.config import CustomMiT, CustomViT, ModelConfig
 from s4former.models.heads.linear import LinearHead
-from s4former.models.heads.segformer import SegFormerHead
+from s4former.models.heads.segformer import SEGFORMER_HEADS, SegFormerConvHead, SegFormerHead
 from s4former.models.heads.setr_pup import SETRPUPHead
 from s4former.models.mit import MiTBackbone
 from s4former.models.recompute import recomputed
@@ -71,11 +71,11 @@ class ViTSegmenter(Segmenter):
         self._auxiliary_inputs = tuple(looked_at.index(tap) for tap in auxiliary_taps)
 
         widths = [self.backbone.widths[index] for index in self._head_inputs]
-        self.head: SETRPUPHead | LinearHead | SegFormerHead
+        self.head: SETRPUPHead | LinearHead | SegFormerHead | SegFormerConvHead
         if config.head == "setr_pup":
             self.head = SETRPUPHead(widths[0], config.head_channels, num_classes, config.head_convs)
-        elif config.head == "segformer":
-            self.head = SegFormerHead(widths, config.head_channels, num_classes)
+        elif config.head in SEGFORMER_HEADS:
+            self.head = SEGFORMER_HEADS[config.head](widths, config.head_channels, num_classes)
         else:
             self.head = LinearHead(widths[0], len(taps), num_classes)
         self.auxiliary_heads = nn.ModuleList(

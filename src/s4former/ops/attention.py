@@ -41,8 +41,8 @@ def adaptive_bias(
         unconfidence: Share of unconfident pixels per patch, in [0, 1].
         weight: Bias of a key at the far end; the published value is 5.
         num_prefix_tokens: Tokens that come before the patches.
-        toward: Which keys get the larger bias: ``weight * unconfidence`` (as published, and as released for
-            ViTs) or ``weight * (1 - unconfidence)`` (as released for SegFormer).
+        toward: Which keys get the larger bias: ``weight * unconfidence`` (as released for ViTs) or
+            ``weight * (1 - unconfidence)`` (as released for SegFormer).
         silence_confident: Whether the rows of the floor(N/2) of N patches with the lowest unconfidence are 0.
             It is a choice by rank; of equally confident patches the earlier ones, row by row, are silenced.
 

@@ -1,4 +1,4 @@
-"""What the recipes of published data sets share: two networks with their optimizers, and three methods."""
+"""What the recipes of published data sets share: two networks with their optimizers, and four methods."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.engine.run import Run
-from s4former.methods.base import MethodConfig
-from s4former.methods.mean_teacher import MeanTeacherConfig
 from s4former.methods.s4former import S4FormerConfig
-from s4former.methods.supervised import SupervisedConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import segformer, setr
+from s4former.recipes._baselines import MethodName, Recipe, with_method
 
 Network = Literal["setr", "segformer"]
-MethodName = Literal["supervised", "mean_teacher", "s4former"]
-Recipe = Callable[[], Run]
 
 _SHUFFLED_PIXELS = 128
 """Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
@@ -41,9 +37,14 @@ def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run
 
 
 def published_run(
-    data: DataConfig, evaluate: EvaluateConfig, network: Network, method: MethodName, steps: int
+    data: DataConfig,
+    evaluate: EvaluateConfig,
+    network: Network,
+    method: MethodName,
+    steps: int,
+    evaluate_every: int = 1150,
 ) -> Run:
-    """Return a run with the published network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
+    """Return a run with the released network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
 
     Args:
         data: Where images, masks and lists are, and the crop; batch sizes are set here.
@@ -51,33 +52,29 @@ def published_run(
         network: Which one; its position embedding fits the crop.
         method: Which one, with its published settings.
         steps: Steps of the whole run.
+        evaluate_every: Steps between two scores: those of the released schedules of 80,000 steps.
 
     Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
-    return Run(
+    run = Run(
         steps=steps,
-        evaluate_every=1150,
-        save_every=1150,
+        evaluate_every=evaluate_every,
+        save_every=evaluate_every,
         log_every=50,
         data=data.model_copy(update=_BATCHES),
         model=_model(network, data.crop[0]),
-        method=_method(network, method),
+        method=S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32)),
         optimizer=_optimizer(network),
         evaluate=evaluate,
     )
+    return with_method(run, method)
 
 
 def _model(network: Network, crop: int) -> ModelConfig:
-    return setr("deit_base_patch16_224", crop) if network == "setr" else segformer(4)
-
-
-def _method(network: Network, method: MethodName) -> MethodConfig:
-    if method == "supervised":
-        return SupervisedConfig()
-    if method == "mean_teacher":
-        return MeanTeacherConfig()
-    return S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32))
+    if network == "setr":
+        return setr("deit_base_patch16_224", crop)
+    return segformer(4).model_copy(update={"head": "segformer_conv", "head_channels": 256})
 
 
 def _optimizer(network: Network) -> OptimizerConfig:

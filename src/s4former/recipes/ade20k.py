@@ -2,7 +2,7 @@
 
 Run      s4former train ade20k.1_64.s4former --out runs/ade20k
          1_64 (316 labels), 1_32 (631), 1_16 (1,263), 1_8 (2,526), 1_4 (5,052), 1_2 (10,105); methods
-         supervised, mean_teacher, s4former; ade20k.1_64.segformer.s4former
+         supervised, mean_teacher, mean_teacher_cutmix, s4former; ade20k.1_64.segformer.s4former
 Expect   not yet measured; 80,000 steps are for a GPU. The release has no ADE20K config: the settings are
          those of its VOC one, while UniMatch V2 trains with crops of 518 and scores at the images' own size
 Data     s4former prepare ade20k; s4former splits fetch unimatch_v2 (both --root data)
@@ -13,7 +13,8 @@ from __future__ import annotations
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
-from s4former.recipes._published import MethodName, Network, Recipe, family, published_run
+from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import Network, family, published_run
 
 _SPLITS = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
 

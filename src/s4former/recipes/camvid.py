@@ -1,9 +1,9 @@
 """CamVid street scenes (11 classes, 480 x 360), few labeled frames, ViT-S/14 with DINOv2-derived weights.
 
 Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs/camvid
-         method.name=supervised or mean_teacher for the baselines;
+         camvid.supervised, camvid.mean_teacher and camvid.mean_teacher_cutmix are its baselines;
          data.labeled_split=splits/1_64/labeled.txt data.unlabeled_split=splits/1_64/unlabeled.txt: 6 labels
-         camvid.long is for a GPU: 4,000 steps of 8 + 8 crops of 336, the parts of S4Former as published
+         camvid.long (and its baselines) is for a GPU: 4,000 steps of 8 + 8 crops of 336
 Expect   in 600 steps on a CPU (short) S4Former only equals supervised-only: 59 mIoU at 1/16, 48 at 1/64,
          and 62 at 1/16 with steps=2000 (benchmarks/results/camvid_*.md); camvid.long is not yet measured
 Time     in the same files, from a busy machine, with precision=bfloat16: type it on a CPU that has it
@@ -23,7 +23,7 @@ from s4former.engine.optim import OptimizerConfig
 from s4former.engine.run import Run
 from s4former.methods.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
-from s4former.recipes._published import Recipe
+from s4former.recipes._baselines import Recipe, baselines
 
 
 def recipe() -> Run:
@@ -65,7 +65,7 @@ def recipe() -> Run:
 
 def recipes() -> dict[str, Recipe]:
     """Return the variants of this recipe by name."""
-    return {"long": long}
+    return baselines(recipe) | {"long": long} | baselines(long, "long.")
 
 
 def long() -> Run:

@@ -1,10 +1,10 @@
 """Cityscapes (19 classes, 2048 x 1024), with the published splits: SETR on DeiT-B, or SegFormer-B4, at 768.
 
 Run      s4former train cityscapes.186.s4former --out runs/cityscapes
-         186 (1/16), 372 (1/8), 744 (1/4), 1488 (1/2) labels; methods supervised, mean_teacher, s4former;
-         cityscapes.186.segformer.s4former
+         186 (1/16), 372 (1/8), 744 (1/4), 1488 (1/2) labels; methods supervised, mean_teacher,
+         mean_teacher_cutmix, s4former; cityscapes.186.segformer.s4former
 Expect   not yet measured; 40,000 steps are for a GPU; scored with sliding windows of 768, 512 apart
-Data     s4former prepare cityscapes; s4former splits fetch s4former (744 and 1488: unimatch)
+Data     s4former prepare cityscapes --root data; for 744 and 1488 s4former splits fetch unimatch
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
-from s4former.recipes._published import MethodName, Network, Recipe, family, published_run
+from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import Network, family, published_run
 
 _LISTS = {
     "186": ("city_splits_CPS/186_train_supervised.txt", "city_splits_CPS/186_train_unsupervised.txt"),
@@ -35,6 +36,7 @@ def cityscapes_run(split: str, network: Network = "setr", method: MethodName = "
         network=network,
         method=method,
         steps=40_000,
+        evaluate_every=1000,
     )
 
 

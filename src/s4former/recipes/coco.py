@@ -2,7 +2,7 @@
 
 Run      s4former train coco.1_512.s4former --out runs/coco
          1_512 (232 labels), 1_256 (463), 1_128 (925), 1_64 (1,849), 1_32 (3,697); methods supervised,
-         mean_teacher, s4former; coco.1_512.segformer.s4former
+         mean_teacher, mean_teacher_cutmix, s4former; coco.1_512.segformer.s4former
 Expect   not yet measured; 80,000 steps are for a GPU. The release has no COCO config: the settings are those
          of its VOC one
 Data     s4former prepare coco; s4former splits fetch unimatch (both --root data)
@@ -13,7 +13,8 @@ from __future__ import annotations
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
-from s4former.recipes._published import MethodName, Network, Recipe, family, published_run
+from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import Network, family, published_run
 
 _SPLITS = ("1_512", "1_256", "1_128", "1_64", "1_32")
 

@@ -1,7 +1,8 @@
 """The embedded default: made-up land from the air, 8 scenes with a mask and 600 without, and a small ViT.
 
 Run      s4former demo                        trains supervised-only and S4Former, and compares them
-         s4former train demo --out runs/demo  trains S4Former; method.name=supervised: the baseline
+         s4former train demo --out runs/demo  trains S4Former; its baselines are demo.supervised,
+                                              demo.mean_teacher and demo.mean_teacher_cutmix
 Expect   see benchmarks/results/demo_*.md: scores, time and hardware of the runs that were made
 Data     made by the package; data.root=1 is another world with other scenes
 """
@@ -28,6 +29,7 @@ from s4former.engine.run import Run
 from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 from s4former.models.config import CustomViT, ModelConfig
+from s4former.recipes._baselines import Recipe, baselines
 from s4former.report.figures import colorize, learning_curves, panel
 
 _PANEL_ROWS = 6
@@ -64,6 +66,11 @@ def recipe() -> Run:
         ),
         evaluate=EvaluateConfig(part="val", mode="whole"),
     )
+
+
+def recipes() -> dict[str, Recipe]:
+    """Return the baselines of the demo by name."""
+    return baselines(recipe)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Pascal VOC 2012 (21 classes), with the published splits: SETR on DeiT-B, or SegFormer-B4, at 512 x 512.
 
 Run      s4former train voc.classic_92.s4former --out runs/voc
-         classic_92 to classic_1464: labels from the original 1,464 masks; blended_662 to blended_2646: from
-         the 10,582 of SBD too. Methods supervised, mean_teacher, s4former; voc.classic_92.segformer.s4former
+         classic_92 to classic_1464: labels from the original 1,464 masks; blended_662 to blended_5291: from
+         the 10,582 of SBD too. Methods supervised, mean_teacher, mean_teacher_cutmix, s4former;
+         voc.classic_92.segformer.s4former
 Expect   not yet measured; 80,000 steps are for a GPU
-Data     s4former prepare voc; s4former splits fetch s4former (both --root data)
+Data     s4former prepare voc --root data
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from __future__ import annotations
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
-from s4former.recipes._published import MethodName, Network, Recipe, family, published_run
+from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import Network, family, published_run
 
 _FOLDERS = {"classic": "voc_split_U2PL", "blended": "voc_split_CPS"}
-_SPLITS = (*(f"classic_{n}" for n in (92, 183, 366, 732, 1464)), *(f"blended_{n}" for n in (662, 1323, 2646)))
+_SPLITS = (
+    *(f"classic_{n}" for n in (92, 183, 366, 732, 1464)),
+    *(f"blended_{n}" for n in (662, 1323, 2646, 5291)),
+)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from drawn import HEIGHT, WIDTH, centers, in_ellipse, in_polygon, turned_back
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.data.annotations.rasterize import Patch, draw, rasterize
-from s4former.data.annotations.shapes import Bitmap, Ellipse, Polygon, Region, rectangle
+from s4former.data.annotations.rasterize import Layer, Patch, draw, rasterize
+from s4former.data.annotations.shapes import Bitmap, Ellipse, Polygon, Region, Stroke, hull, rectangle
+from s4former.types import IGNORE
 
 COORDINATE = st.one_of(st.integers(-10, 45), st.floats(-10, 45, width=32))
 CORNERS = st.lists(st.tuples(COORDINATE, COORDINATE), min_size=3, max_size=9)
@@ -123,23 +126,87 @@ def test_regions_of_one_shape_add_up(parts: list[list[tuple[float, float]]]) -> 
     np.testing.assert_array_equal(fill(*polygons), np.any([fill(polygon) for polygon in polygons], axis=0))
 
 
-@pytest.mark.parametrize("region", [rectangle(2, 2, 0, 9), rectangle(50, 2, 4, 4), Ellipse((5, 5), (0, 3))])
-def test_nothing_to_draw(region: Region) -> None:
-    drawing = draw([((region,), 1)], HEIGHT, WIDTH, 7, larger_first=False)
-    assert drawing.lost == (0,)
+@pytest.mark.parametrize(
+    "region", [rectangle(50, 2, 4, 4), rectangle(-9, 2, 9, 4), Bitmap(np.zeros((4, 4), dtype=bool))]
+)
+def test_nothing_on_the_image(region: Region) -> None:
+    drawing = draw([Layer((region,), 1)], HEIGHT, WIDTH, 7, larger_first=False)
+    assert (drawing.absent, drawing.thin) == ((0,), ())
     assert (drawing.mask == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("region", "rows", "columns"),
+    [
+        (rectangle(2, 2, 0, 9), slice(2, 11), slice(2, 3)),
+        (rectangle(2.6, 3.6, 0.8, 0.3), slice(3, 4), slice(2, 4)),
+        (Polygon(np.array([(5.0, 5.0)] * 3)), slice(5, 6), slice(5, 6)),
+        (Polygon(np.array([(1.0, 1.0), (9.0, 1.1), (9.0, 1.0)])), slice(1, 2), slice(1, 9)),
+        (Ellipse((5, 5), (0, 3)), slice(2, 8), slice(5, 6)),
+    ],
+)
+def test_what_is_too_thin_is_unknown(region: Region, rows: slice, columns: slice) -> None:
+    """It is there, so it must not become what is outside."""
+    drawing = draw([Layer((region,), 1)], HEIGHT, WIDTH, 7, larger_first=False)
+    expected = np.full((HEIGHT, WIDTH), 7)
+    expected[rows, columns] = IGNORE
+    assert (drawing.absent, drawing.thin) == ((), (0,))
+    np.testing.assert_array_equal(drawing.mask, expected)
 
 
 def test_order_of_drawing() -> None:
     small, large = (rectangle(4, 4, 4, 4),), (rectangle(2, 2, 10, 10),)
-    in_order = draw([(small, 1), (large, 2)], HEIGHT, WIDTH, 0, larger_first=False)
-    by_size = draw([(small, 1), (large, 2)], HEIGHT, WIDTH, 0, larger_first=True)
+    in_order = draw([Layer(small, 1), Layer(large, 2)], HEIGHT, WIDTH, 0, larger_first=False)
+    by_size = draw([Layer(small, 1), Layer(large, 2)], HEIGHT, WIDTH, 0, larger_first=True)
     assert in_order.mask[5, 5] == 2
     assert by_size.mask[5, 5] == 1
     assert in_order.overlap
-    assert not draw([(small, 1), (large, 1)], HEIGHT, WIDTH, 0, larger_first=True).overlap
+    assert not draw([Layer(small, 1), Layer(large, 1)], HEIGHT, WIDTH, 0, larger_first=True).overlap
 
 
 def test_of_equally_large_shapes_the_later_one_is_on_top() -> None:
     box = (rectangle(4, 4, 4, 4),)
-    assert draw([(box, 1), (box, 2)], HEIGHT, WIDTH, 0, larger_first=True).mask[5, 5] == 2
+    assert draw([Layer(box, 1), Layer(box, 2)], HEIGHT, WIDTH, 0, larger_first=True).mask[5, 5] == 2
+
+
+def test_unknown_shapes_have_their_place_in_the_order() -> None:
+    """They hide what is below them, but for pixels of their own class; what is drawn over them stays."""
+    below, mine, over = rectangle(0, 0, 8, 8), rectangle(8, 0, 8, 8), rectangle(0, 12, 16, 4)
+    box = Layer((rectangle(4, 4, 10, 10),), 1, unknown=True)
+    layers = [Layer((below,), 2), Layer((mine,), 1), box, Layer((over,), 3)]
+    mask = draw(layers, HEIGHT, WIDTH, 0, larger_first=False).mask
+    expected = np.zeros((HEIGHT, WIDTH))
+    expected[:8, :8], expected[4:14, 4:14], expected[:8, 8:16], expected[12:16, :16] = 2, IGNORE, 1, 3
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_unknown_shapes_of_no_class_take_pixels_from_none() -> None:
+    layers = [Layer((rectangle(0, 0, 8, 8),), 2), Layer((rectangle(4, 4, 8, 8),), None, unknown=True)]
+    mask = draw(layers, HEIGHT, WIDTH, 0, larger_first=False).mask
+    expected = np.zeros((HEIGHT, WIDTH))
+    expected[4:12, 4:12] = IGNORE
+    expected[:8, :8] = 2
+    np.testing.assert_array_equal(mask, expected)
+
+
+@given(st.lists(st.tuples(st.floats(-9, WIDTH + 9), st.floats(-9, HEIGHT + 9)), min_size=1, max_size=4))
+def test_stroke_is_what_lies_near_a_line(points: list[tuple[float, float]]) -> None:
+    """Compared with the distance to many points along it."""
+    line = np.array(points)
+    steps = np.linspace(0, 1, 400)[:, None]
+    along = np.concatenate([line[:1], *[a + steps * (b - a) for a, b in pairwise(line)]])
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    distance = np.hypot(x[..., None] - along[:, 0], y[..., None] - along[:, 1]).min(-1)
+    radius = max(HEIGHT, WIDTH) / 20
+    drawn = fill(Stroke(line))
+    assert drawn[distance <= radius - 1e-9].all()
+    assert not drawn[distance > radius + 0.01].any()
+
+
+def test_hull() -> None:
+    square = np.array([(0, 0), (4, 0), (4, 4), (0, 4)], dtype=float)
+    points = np.concatenate([square[[0, 2, 1, 3]], [(2, 2), (0, 0), (2, 0)]])
+    assert {tuple(corner) for corner in hull(points)} == {tuple(corner) for corner in square}
+    assert abs(np.diff(np.concatenate([hull(points), hull(points)[:1]]), axis=0)).sum() == 16  # a closed walk
+    assert len(hull(np.array([(0.0, 0.0), (2.0, 2.0), (1.0, 1.0)]))) == 2
+    assert len(hull(np.array([(3.0, 3.0), (3.0, 3.0)]))) == 1

@@ -23,6 +23,7 @@ from drawn import (
 
 from s4former.config.errors import DataError
 from s4former.data.annotations import Conversion, class_names, convert, detect_format
+from s4former.types import IGNORE
 
 POLYGON = f'<polygon label="cell" points="{cvat_points(CELL)}"/>'
 
@@ -63,19 +64,75 @@ def test_layers_go_before_the_order_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_attributes_tags_and_points_are_no_shapes(tmp_path: Path) -> None:
+CUBOID = " ".join(
+    f'x{corner}{face}="{x}" y{corner}{face}="{y}"'
+    for face, shift in ((1, 0), (2, 3))
+    for corner, x, y in (
+        ("tl", 20 + shift, 1),
+        ("bl", 20 + shift, 5),
+        ("tr", 24 + shift, 1),
+        ("br", 24 + shift, 5),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("element", "note", "marked"),
+    [
+        ('<polyline label="nerve" points="24,2;30,8"/>', "lines", (27, 5)),
+        ('<points label="nerve" points="26,18;2,20"/>', "points", (2, 20)),
+        (f'<cuboid label="nerve" {CUBOID}/>', "cuboids", (26, 4)),
+        (
+            '<skeleton label="nerve"><points label="a" outside="0" points="24,2"/><points label="b" '
+            'points="30,2"/><points label="c" points="30,8"/><points label="d" outside="1" points="0,0"/>'
+            "</skeleton>",
+            "skeletons",
+            (28, 3),
+        ),
+        ('<polygon label="cell" points="24,2;30,8"/>', "polygons of fewer than 3 points", (27, 5)),
+        ('<star label="nerve" points="24,2;30,2;30,8"/>', "the unknown type star", (28, 4)),
+    ],
+)
+def test_what_cannot_be_drawn_is_not_background(
+    tmp_path: Path, element: str, note: str, marked: tuple[int, int]
+) -> None:
+    """It is unknown where it was marked; drawn outlines and background far from it stay."""
+    small = f'<polygon label="cell" points="{cvat_points(SMALL)}"/>'
+    file = cvat(tmp_path / "annotations.xml", f"one.png|{small}{element}")
+    notes = run(tmp_path, file).notes
+    mask = read_mask(tmp_path / "out", "one")
+    assert mask[marked[1], marked[0]] == IGNORE
+    assert (mask[in_polygon(SMALL)] == 1).all()
+    assert mask[-1, 16] == mask[0, 0] == 0
+    assert any(note in line and "(255)" in line and "image one.png" in line for line in notes), notes
+    assert class_names(file, "cvat") == ["cell"]
+
+
+def test_a_cuboid_is_within_its_hull(tmp_path: Path) -> None:
+    mask = drawn(tmp_path, POLYGON, f'<cuboid label="vein" {CUBOID}/>')
+    hull = in_polygon([(20, 1), (27, 1), (27, 5), (20, 5)])
+    np.testing.assert_array_equal(mask, paint((in_polygon(CELL), 1), (hull, IGNORE)))
+
+
+def test_attributes_and_tags_are_no_shapes(tmp_path: Path) -> None:
     inner = (
-        f'<polygon label="cell" points="{cvat_points(CELL)}"><attribute name="age">3</attribute></polygon>'
-        '<tag label="blurred"/>'
-        '<polyline label="nerve" points="1,1;5,5"/><points label="nerve" points="1,1"/>'
-        '<cuboid label="nerve" xtl1="1"/><polygon label="cell" points="1,1;2,2"/>'
+        f'<polygon label="cell" occluded="1" points="{cvat_points(CELL)}"><attribute name="age">3</attribute>'
+        f'</polygon><tag label="blurred"/><polygon label="vein" outside="1" points="{cvat_points(VEIN)}"/>'
     )
     file = cvat(tmp_path / "annotations.xml", f"one.png|{inner}")
     notes = "\n".join(run(tmp_path, file).notes)
     np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(CELL), 1)))
-    assert "lines, points, cuboids and skeletons, left out: 3" in notes
-    assert "fewer than 3 points, left out: 1" in notes
-    assert class_names(file, "cvat") == ["cell"]
+    assert "tags of whole images, left out: 1" in notes
+    assert "have left the image (outside), left out: 1" in notes
+
+
+@pytest.mark.parametrize(
+    "inner", ['<points label="cell" points="1,1"/>', '<polyline label="cell" points="1,1;5,5"/>']
+)
+def test_nothing_with_an_outline(tmp_path: Path, inner: str) -> None:
+    file = cvat(tmp_path / "annotations.xml", f"one.png|{inner}{inner}")
+    with pytest.raises(DataError, match="no object has an outline"):
+        run(tmp_path, file)
 
 
 def test_subsets_are_folders(tmp_path: Path) -> None:
@@ -95,6 +152,12 @@ def test_labels_of_a_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("element", "message"),
     [
+        ('<polygon label="cell" points=""/>', "a 'cell' without a point is nowhere"),
+        (
+            '<skeleton label="cell"><points outside="1" points="1,1"/></skeleton>',
+            "without a point is nowhere",
+        ),
+        ('<cuboid label="cell" xtl1="1"/>', "expected a number for ytl1, got None"),
         ('<polygon label="cell" points="1,1;nan,2;3,3"/>', "nan is no coordinate"),
         ('<polygon label="cell" points="1,1;2;3,3"/>', "expected points"),
         ('<polygon label="cell" points="1,1;x,2;3,3"/>', "expected points"),
@@ -133,6 +196,10 @@ def test_entities_are_refused(tmp_path: Path, encoding: str) -> None:
     ("text", "message"),
     [
         ('<annotations><meta/><track label="cell"/></annotations>', "export for videos.*CVAT for images 1.1"),
+        (
+            '<annotations><image name="one.png" width="32" height="24"/><track label="cell"/></annotations>',
+            "export for videos",
+        ),
         ("<annotation><object/></annotation>", "expected 'CVAT for images 1.1'"),
         ('<annotations><image id="4" width="3" height="3"/></annotations>', "image 4: expected a name"),
         ('<annotations><image name="one.png"/></annotations>', "expected the image's width and height"),

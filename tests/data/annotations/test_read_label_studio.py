@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,20 @@ from drawn import (
     write_images,
     write_json,
 )
+from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data.annotations import Conversion, class_names, convert, detect_format
 from s4former.data.annotations.brush import decode_brush
+from s4former.data.annotations.label_studio_regions import shapes_of
+from s4former.data.annotations.shapes import Notes
+from s4former.types import IGNORE
 
 
 def run(root: Path, content: Any) -> Conversion:
-    images = write_images(root / "photos", "one.png", "two.png", "leaf 3 (dry).png", "#4 two.png")
+    images = write_images(
+        root / "photos", "one.png", "two.png", "leaf 3 (dry).png", "#4 two.png", "50%+a&b.png"
+    )
     return convert(write_json(root / "export.json", content), "label_studio", images, NAMES, 0, root / "out")
 
 
@@ -119,6 +127,10 @@ def test_json_min(tmp_path: Path) -> None:
         ("one.png", "one"),
         ("gs://bucket/a/one", "one"),
         ("/data/local-files/?d=photos/#4 two.png", "#4 two"),
+        ("/data/local-files/?d=C%3A%5CUsers%5Cme%5Cone.png", "one"),
+        ("C:\\Users\\me\\one.png", "one"),
+        ("/data/upload/1/0a1b2c3d-leaf%203%20(dry).png", "leaf 3 (dry)"),
+        ("/data/local-files/?d=photos/50%+a&b.png", "50%+a&b"),
     ],
 )
 def test_addresses_of_images(tmp_path: Path, image: str, id: str) -> None:
@@ -173,7 +185,7 @@ def test_nobody_annotated_is_not_nothing_there(tmp_path: Path) -> None:
     done = run(tmp_path, [open_task, label_studio_task(2, "two.png", [])])
     assert done.ids == ("two",)
     assert (read_mask(tmp_path / "out", "two") == 0).all()
-    assert any("nobody annotated, left out: 1" in note for note in done.notes)
+    assert any("nobody annotated (models' predictions are not used), left out: 1" in n for n in done.notes)
 
 
 def test_label_in_a_record_of_its_own(tmp_path: Path) -> None:
@@ -188,20 +200,103 @@ def test_label_in_a_record_of_its_own(tmp_path: Path) -> None:
     assert not any("left out" in note for note in done.notes)
 
 
+FAR = [(24.0, 2.0), (30.0, 2.0), (30.0, 8.0), (24.0, 8.0)]
+
+
+def vector(*corners: Any, closed: bool, **bend: Any) -> dict[str, Any]:
+    vertices = [
+        {"id": str(n), "x": x, "y": y, "isBezier": False} for n, (x, y) in enumerate(percent(corners))
+    ]
+    vertices[-1] |= bend
+    return label_studio_region("vectorlabels", "nerve", vertices=vertices, closed=closed)
+
+
 @pytest.mark.parametrize(
-    ("region", "note"),
+    ("region", "note", "marked"),
     [
-        ({**polygon("nerve"), "value": {}, "polygonlabels": ["nerve"]}, "without an area"),
-        (label_studio_region("keypointlabels", "nerve", x=3, y=4, width=0.5), "points and other regions"),
-        (polygon("nerve", [(1, 1), (5, 5)]), "fewer than 3 points or not closed"),
-        (label_studio_region("polygonlabels", "nerve", points=percent(VEIN), closed=False), "not closed"),
-        ({**polygon(), "value": {"points": percent(VEIN)}, "id": "zz"}, "without a label"),
+        (label_studio_region("keypointlabels", "nerve", x=80, y=70, width=0.5), "keypoints", (25, 16)),
+        (
+            label_studio_region("keypointlabels", "nerve", x=80, y=70, width=0.5, height=0.5),
+            "keypoints",
+            (25, 16),
+        ),
+        (polygon("nerve", [(24, 2), (30, 8)]), "polygons of fewer than 3 points", (27, 5)),
+        (
+            label_studio_region("polygonlabels", "nerve", points=percent(FAR), closed=False),
+            "polygons not closed",
+            (27, 5),
+        ),
+        (vector((24, 2), (30, 8), closed=False), "lines", (27, 5)),
+        (
+            vector(*FAR, closed=True, controlPoint1={"x": 75, "y": 40}, controlPoint2={"x": 74, "y": 20}),
+            "vectors with bends",
+            (27, 7),
+        ),
+        (
+            {**polygon(), "value": {"points": percent(FAR)}, "id": "zz"},
+            "regions without a label",
+            (27, 5),
+        ),
     ],
 )
-def test_left_out_with_a_note(tmp_path: Path, region: dict[str, Any], note: str) -> None:
-    notes = run(tmp_path, [label_studio_task(1, "one.png", [polygon(corners=SMALL), region])]).notes
-    np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(SMALL), 1)))
-    assert any(note in line and "export.json: task 1: region" in line for line in notes), notes
+def test_what_cannot_be_drawn_is_not_background(
+    tmp_path: Path, region: dict[str, Any], note: str, marked: tuple[int, int]
+) -> None:
+    """It is unknown where it was marked; drawn outlines and background far from it stay."""
+    tasks = [label_studio_task(1, "one.png", [polygon(corners=SMALL), {**region, "id": "b2"}])]
+    notes = run(tmp_path, tasks).notes
+    mask = read_mask(tmp_path / "out", "one")
+    assert mask[marked[1], marked[0]] == IGNORE
+    assert (mask[in_polygon(SMALL)] == 1).all()
+    assert mask[-1, 0] == 0
+    where = "export.json: task 1: region 'b2'"
+    assert any(note in line and "(255)" in line and where in line for line in notes), notes
+    assert class_names(tmp_path / "export.json", "label_studio") == ["cell"]
+
+
+def test_vector_of_corners_is_a_polygon(tmp_path: Path) -> None:
+    region = vector(*CELL, closed=True)
+    region["value"]["vectorlabels"] = ["cell"]
+    np.testing.assert_array_equal(drawn(tmp_path, region), paint((in_polygon(CELL), 1)))
+
+
+def test_bitmask(tmp_path: Path) -> None:
+    """Black pixels on transparent ground, as the tag writes them."""
+    alpha = Image.fromarray(ring().astype(np.uint8) * 255)
+    picture = Image.merge("RGBA", [*[Image.new("L", alpha.size)] * 3, alpha])
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    region = label_studio_region("bitmasklabels", "cell", imageDataURL=address)
+    np.testing.assert_array_equal(drawn(tmp_path, region), paint((ring(), 1)))
+    with pytest.raises(DataError, match="its bitmask has 32 x 24 pixels, the image 33 x 24"):
+        shapes_of([region | region["value"] | {"original_width": WIDTH + 1}], "x", Notes())
+
+
+def test_results_that_mark_no_part_of_an_image(tmp_path: Path) -> None:
+    """They are about all of it, beside regions; alone they are no masks, which are not all background."""
+    choice = {"id": "c", "value": {"choices": ["good"]}, "from_name": "quality", "type": "choices"}
+    heard = {"id": "t", "value": {"start": 1, "end": 2, "labels": ["cell"]}, "type": "labels"}
+    text = {"id": "x", "value": {"text": ["a leaf"]}, "from_name": "note", "type": "textarea"}
+    done = run(tmp_path, [label_studio_task(1, "one.png", [choice, heard, text, polygon()])])
+    np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(CELL), 1)))
+    assert not any("255" in note for note in done.notes)
+    with pytest.raises(DataError, match=r"none of its 3 results marks a part of an image.*'choices' \(1\)"):
+        run(tmp_path, [label_studio_task(1, "one.png", [choice, heard, text])])
+
+
+def test_keypoints_alone(tmp_path: Path) -> None:
+    point = label_studio_region("keypointlabels", "cell", x=80, y=70, width=0.5)
+    with pytest.raises(DataError, match=r"no object has an outline \(keypoints: 1\)"):
+        run(tmp_path, [label_studio_task(1, "one.png", [point])])
+    assert class_names(tmp_path / "export.json", "label_studio") == ["cell"]
+
+
+def test_predictions_alone_are_not_used(tmp_path: Path) -> None:
+    task = {"id": 1, "data": {"image": "one.png"}, "predictions": [{"result": [polygon()]}]}
+    assert detect_format(write_json(tmp_path / "tasks.json", [task])) == "label_studio"
+    with pytest.raises(DataError, match=r"nobody annotated.*predictions"):
+        run(tmp_path, [task])
 
 
 PACKED = brush(ring())
@@ -210,6 +305,15 @@ PACKED = brush(ring())
 @pytest.mark.parametrize(
     ("region", "message"),
     [
+        (
+            {**polygon(), "value": {"polygonlabels": ["cell"]}},
+            r"nothing tells where this cell is \(type 'polygon",
+        ),
+        (label_studio_region("brushlabels", "cell", format="new"), "nothing tells where this cell is"),
+        (label_studio_region("polygonlabels", "cell", points=[]), "without a point is nowhere"),
+        (label_studio_region("bitmasklabels", "cell", imageDataURL="abc"), "cannot read its mask"),
+        (label_studio_region("bitmasklabels", "cell", imageDataURL=3), "cannot read its mask"),
+        (label_studio_region("vectorlabels", "cell", vertices=[{"x": 1}]), "nan is no coordinate"),
         (polygon(image_rotation=90), "turned by 90 degrees in Label Studio"),
         (polygon(corners=[(1, 1), (float("nan"), 2), (3, 3)]), "nan is no coordinate"),
         (label_studio_region("polygonlabels", "cell", points="many"), "expected points"),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from s4former.data.check.facts import ImageFacts, MaskFacts
 from s4former.data.check.store import FactsStore
+from s4former.data.sources.mask_files import Reading
 
 
 def write(path: Path, seed: int, size: int = 8) -> Path:
@@ -119,10 +120,10 @@ def test_facts_of_masks_survive_the_store(tmp_path: Path) -> None:
     Image.fromarray(np.eye(4, dtype=np.uint16) * 1000).save(tmp_path / "deep.png")
     files = [tmp_path / "color.png", tmp_path / "deep.png"]
     fresh = FactsStore(tmp_path / "store", MaskFacts, True, tmp_path).look(
-        files, partial(MaskFacts.of, colors=True), ""
+        files, partial(MaskFacts.of, reading=Reading(colors=True)), ""
     )
     stored = FactsStore(tmp_path / "store", MaskFacts, True, tmp_path)
-    assert stored.look(files, partial(MaskFacts.of, colors=True), "") == fresh
+    assert stored.look(files, partial(MaskFacts.of, reading=Reading(colors=True)), "") == fresh
     assert stored.fresh == 0
     assert fresh[files[0]].counts == (((0, 0, 0), 8), ((200, 30, 40), 8))
     assert fresh[files[1]].counts == ((0, 12), (1000, 4))

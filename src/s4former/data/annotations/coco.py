@@ -1,22 +1,23 @@
-"""COCO json: instances with polygons or run lengths.
+"""COCO json: which image and which category each instance means.
 
-Source: the data format page of cocodataset.org and the run lengths of its ``maskApi`` (columns first,
-lengths off and on in turn; the compressed form writes each length as the difference to the one two before,
-five bits a character). They are decoded here, so that reading a file needs no further package; equal to
-pycocotools' masks. Instances have no order of drawing, so smaller ones go over larger ones.
+Source: the data format page of cocodataset.org. Instances have no order of drawing, so smaller ones go over
+larger ones. A crowd (``iscrowd``) is an outline of many objects of its class, and drawn as that; pycocotools'
+flag ``ignore`` makes pixels unknown.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from s4former.config.errors import DataError
 from s4former.data.annotations import reading
-from s4former.data.annotations.shapes import AnnotatedImage, Bitmap, Notes, Polygon, Region, Shape
+from s4former.data.annotations.coco_instances import instance, size_of_runs
+from s4former.data.annotations.shapes import AnnotatedImage, Notes, Shape
+from s4former.data.splits.lists import first_few
 
 
 def files(path: Path) -> list[Path]:
@@ -32,100 +33,113 @@ def looks_like(content: Any) -> bool:
 def class_names(path: Path) -> list[str]:
     """Return the names of the categories in the order of their ids.
 
+    A category that no annotation has and that others name as their supercategory is no class: Roboflow writes
+    the name of the project as one.
+
     Raises:
         DataError: If the file is broken.
     """
     file, content = _load(path)
-    return list(dict.fromkeys(name for _, name in sorted(_categories(content, file).items())))
+    names = _categories(content, file)
+    used = {_category(annotation, str(file)) for annotation in _annotations(content, file)}
+    groups = {str(category.get("supercategory")) for category in content["categories"]}
+    ordered = sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0]))
+    return list(dict.fromkeys(name for id, name in ordered if id in used or name not in groups))
 
 
 def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
     """Return the images of a file with their instances.
 
     Raises:
-        DataError: If the file is broken or holds boxes only.
+        DataError: If the file is broken, or ids don't tell which image or category an annotation means.
     """
     file, content = _load(path)
     names = _categories(content, file)
-    of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    annotations = reading.entries(content["annotations"], f"{file}: annotations")
-    for annotation in annotations:
-        of_image[annotation.get("image_id")].append(annotation)
-    if any("segments_info" in annotation for annotation in annotations):
-        raise DataError(
-            f"{file} is a COCO panoptic file, whose masks lie in PNG files; give the instances file instead"
-        )
-    if annotations and not any(annotation.get("segmentation") for annotation in annotations):
-        raise DataError(
-            f"{file}: none of the {len(annotations)} annotations has a segmentation: these are boxes of a "
-            "detection data set, not masks; export the data set for segmentation"
-        )
-    for index, image in enumerate(reading.entries(content["images"], f"{file}: images")):
-        where = f"{file}: image {image.get('id', index)}"
-        own = of_image.pop(image.get("id"), [])
-        sizes = {_size_of_runs(annotation, str(file)) for annotation in own} - {None}
+    listed = _listed(content, file)
+    of_image = _by_image(_annotations(content, file), listed, file, notes)
+    for id, image in listed.items():
+        where = f"{file}: image {reading.short(id)}"
+        own = of_image[id]
+        sizes = {
+            size_of_runs(annotation.get("segmentation"), _where(annotation, str(file))) for annotation in own
+        } - {None}
         size = reading.size(image.get("height"), image.get("width"), where) or next(iter(sizes), None)
         if sizes - {size}:
-            listed = " and ".join(f"{one[0]} x {one[1]}" for one in {size: 0, **dict.fromkeys(sizes)} if one)
+            shown = " and ".join(f"{one[0]} x {one[1]}" for one in {size: 0, **dict.fromkeys(sizes)} if one)
             raise DataError(
-                f"{where}: the sizes of the image and of its run lengths differ: {listed} (height x width); "
+                f"{where}: the sizes of the image and of its run lengths differ: {shown} (height x width); "
                 "export the annotations again"
             )
         name = reading.text(image.get("file_name"), where, "a file_name")
         yield AnnotatedImage((name,), where, partial(_shapes, own, names, str(file)), size)
-    for left_over in of_image.values():
-        for annotation in left_over:
-            notes.add(
-                "annotations of images that the file does not list, left out", _where(annotation, str(file))
-            )
 
 
-def decode_runs(segmentation: dict[str, Any], where: str) -> Bitmap:
-    """Return the mask of COCO's run lengths, compressed or not.
+def _annotations(content: dict[str, Any], file: Path) -> list[dict[str, Any]]:
+    annotations = reading.entries(content["annotations"], f"{file}: annotations")
+    if any("segments_info" in annotation for annotation in annotations):
+        raise DataError(
+            f"{file} is a COCO panoptic file, whose masks lie in PNG files; give the instances file instead"
+        )
+    return annotations
+
+
+def _listed(content: dict[str, Any], file: Path) -> dict[int | str, dict[str, Any]]:
+    """Return the images by their ids.
 
     Raises:
-        DataError: If they are broken.
+        DataError: If an id stands for several images, as in files that were merged.
     """
-    height, width = _size(segmentation, where)
-    counts = segmentation.get("counts")
-    if isinstance(counts, str):
-        counts = _decompress(counts, where)
-    elif not isinstance(counts, list):
-        raise DataError(f"{where}: expected counts as a list of run lengths or a text")
-    return Bitmap(reading.runs(counts, height * width, where).reshape(width, height).T)
+    listed: dict[int | str, dict[str, Any]] = {}
+    named: dict[int | str, set[str]] = defaultdict(set)
+    for index, image in enumerate(reading.entries(content["images"], f"{file}: images")):
+        id = reading.key(image.get("id"), f"{file}: images: entry {index}", "an id")
+        listed.setdefault(id, image)
+        named[id].add(str(image.get("file_name")))
+    _refuse_shared(named, f"{file}: images")
+    return listed
 
 
-def _size(segmentation: dict[str, Any], where: str) -> tuple[int, int]:
-    given = segmentation.get("size")
-    found = reading.size(given[0], given[1], where) if isinstance(given, list) and len(given) == 2 else None
-    if found is None:
-        raise DataError(f"{where}: expected the size of the run lengths as [height, width], got {given}")
-    return found
+def _refuse_shared(named: Mapping[int | str, set[str]], where: str) -> None:
+    shared = {id: names for id, names in named.items() if len(names) > 1}
+    if shared:
+        first, names = next(iter(shared.items()))
+        both = " and ".join(reading.short(name) for name in sorted(names)[:3])
+        raise DataError(
+            f"{where}: ids that stand for more than one: {_shown(shared)}; {reading.short(first)} is {both}, "
+            "and nothing tells which of them an annotation means. Merge the files anew with ids that differ"
+        )
 
 
-def _size_of_runs(annotation: dict[str, Any], file: str) -> tuple[int, int] | None:
-    segmentation = annotation.get("segmentation")
-    return _size(segmentation, _where(annotation, file)) if isinstance(segmentation, dict) else None
+def _shown(ids: Iterable[int | str | None]) -> str:
+    return first_few([reading.short(id) for id in ids])
 
 
-def _decompress(text: str, where: str) -> list[int]:
-    lengths: list[int] = []
-    value = shift = 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64 or shift > 60:
-            raise DataError(f"{where}: {character!r} is no sign of compressed run lengths; export it again")
-        value |= (code & 31) << shift
-        shift += 5
-        if code & 32:  # more to come
-            continue
-        if code & 16:  # negative
-            value -= 1 << shift
-        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
-        value = shift = 0
-    if shift:
-        raise DataError(f"{where}: the compressed run lengths break off; export it again")
-    return lengths
+def _by_image(
+    annotations: Sequence[dict[str, Any]], listed: Collection[int | str], file: Path, notes: Notes
+) -> dict[int | str, list[dict[str, Any]]]:
+    """Return the annotations of each image.
+
+    Raises:
+        DataError: If most of them belong to no image.
+    """
+    of_image: dict[int | str, list[dict[str, Any]]] = defaultdict(list)
+    strangers: Counter[int | str | None] = Counter()
+    for annotation in annotations:
+        given, where = annotation.get("image_id"), _where(annotation, str(file))
+        id = None if given is None else reading.key(given, where, "an image_id")
+        if id is not None and id in listed:
+            of_image[id].append(annotation)
+        else:
+            strangers[id] += 1
+            notes.add("annotations of images that the file does not list, left out", where)
+    lost = strangers.total()
+    if 2 * lost > len(annotations):
+        raise DataError(
+            f"{file}: {lost} of {len(annotations)} annotations belong to no image: their image_id are "
+            f"{_shown(strangers)}, the ids of the images "
+            f"{_shown(listed) or 'none'}; export the file again"
+        )
+    return of_image
 
 
 def _load(path: Path) -> tuple[Path, dict[str, Any]]:
@@ -136,54 +150,39 @@ def _load(path: Path) -> tuple[Path, dict[str, Any]]:
     return file, content
 
 
-def _categories(content: dict[str, Any], file: Path) -> dict[int, str]:
+def _categories(content: dict[str, Any], file: Path) -> dict[int | str, str]:
     where = f"{file}: categories"
-    names: dict[int, str] = {}
+    names: dict[int | str, str] = {}
+    named: dict[int | str, set[str]] = defaultdict(set)
     for category in reading.entries(content.get("categories"), where):
-        number = category.get("id")
-        if not isinstance(number, int):
-            raise DataError(f"{where}: expected an id that is a whole number, got {number!r}")
-        names[number] = reading.text(category.get("name"), f"{where}: id {number}", "a name")
+        id = reading.key(category.get("id"), where, "an id that is a whole number or a text")
+        names[id] = reading.text(category.get("name"), f"{where}: id {id}", "a name")
+        named[id].add(names[id])
+    _refuse_shared(named, where)
     return names
 
 
-def _shapes(annotations: list[dict[str, Any]], names: dict[int, str], file: str, notes: Notes) -> list[Shape]:
-    shapes = []
+def _category(annotation: dict[str, Any], file: str) -> int | str:
+    return reading.key(annotation.get("category_id"), _where(annotation, file), "a category_id")
+
+
+def _shapes(
+    annotations: list[dict[str, Any]], names: dict[int | str, str], file: str, notes: Notes
+) -> list[Shape]:
+    shapes: list[Shape] = []
     for annotation in annotations:
         where = _where(annotation, file)
-        category = annotation.get("category_id")
+        category = _category(annotation, file)
         if category not in names:
             raise DataError(
-                f"{where}: category_id {category!r} is not among the file's categories; add it there, "
-                "or delete the annotation"
+                f"{where}: category_id {reading.short(category)} is not among the file's categories; add it "
+                "there, or delete the annotation"
             )
-        regions = _regions(annotation.get("segmentation"), where, notes)
-        if annotation.get("iscrowd"):
+        if reading.flag(annotation.get("iscrowd")):
             notes.add("crowds (iscrowd), drawn as their class", where)
-        if regions:
-            shapes.append(Shape(names[category], regions, where))
+        shapes += instance(annotation, names[category], where)
     return shapes
 
 
-def _regions(segmentation: Any, where: str, notes: Notes) -> tuple[Region, ...]:
-    if isinstance(segmentation, dict):
-        return (decode_runs(segmentation, where),)
-    if not segmentation:
-        notes.add("annotations with a box but no mask, left out", where)
-        return ()
-    if not isinstance(segmentation, list) or not all(isinstance(part, list) for part in segmentation):
-        raise DataError(f"{where}: expected a segmentation as lists [x1, y1, x2, y2, ...] or run lengths")
-    regions: list[Region] = []
-    for part in segmentation:
-        if len(part) % 2:
-            raise DataError(f"{where}: a polygon has {len(part)} numbers; x and y come in pairs")
-        corners = reading.points([part[at : at + 2] for at in range(0, len(part), 2)], where)
-        if len(corners) < 3:
-            notes.add("polygons of fewer than 3 points, left out", where)
-            continue
-        regions.append(Polygon(corners))
-    return tuple(regions)
-
-
 def _where(annotation: dict[str, Any], file: str) -> str:
-    return f"{file}: annotation {annotation.get('id', '(without id)')}"
+    return f"{file}: annotation {reading.short(annotation.get('id'))}"

@@ -1,8 +1,10 @@
 """CVAT for images 1.1: one XML file.
 
 Source: CVAT's page on its XML format. Shapes go over others by ``z_order``, those of one ``z_order`` by
-their order in the file. Boxes and ellipses turn clockwise about their center. CVAT applies an image's EXIF
-rotation when it is uploaded, so sizes are those of the picture as viewers show it.
+their order in the file. Boxes and ellipses turn clockwise about their center. A cuboid lies within the hull
+of its eight corners. Shapes of tracks are exported frame by frame; those that are ``outside`` are not there.
+CVAT applies an image's EXIF rotation when it is uploaded, so sizes are those of the picture as viewers show
+it.
 """
 
 from __future__ import annotations
@@ -13,21 +15,29 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+import numpy as np
+
 from s4former.config.errors import DataError
 from s4former.data.annotations import reading
 from s4former.data.annotations.shapes import (
+    DEGENERATE,
     AnnotatedImage,
     Bitmap,
     Ellipse,
     Notes,
+    Points,
     Polygon,
     Region,
     Shape,
+    Stroke,
+    around,
+    hull,
     rectangle,
 )
 
 _DRAWN = ("polygon", "box", "ellipse", "mask")
-_WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton")
+_WITHOUT_OUTLINE = {"polyline": "lines", "points": "points", "cuboid": "cuboids", "skeleton": "skeletons"}
+_CORNERS = [f"{side}{end}" for end in (1, 2) for side in ("tl", "bl", "tr", "br")]
 
 
 def files(path: Path) -> list[Path]:
@@ -53,7 +63,7 @@ def parse(file: Path) -> ElementTree.Element:
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(file.read_bytes(), True)
-    except (expat.ExpatError, OSError) as error:
+    except (expat.ExpatError, OSError, LookupError, ValueError) as error:  # the latter: unknown encodings
         raise DataError(f"cannot read the annotation file {file}: {error}; export it again") from error
     return builder.close()
 
@@ -64,7 +74,7 @@ def looks_like(root: ElementTree.Element) -> bool:
 
 
 def class_names(path: Path) -> list[str]:
-    """Return the labels of the task in its order; without a list of them, those that occur, sorted.
+    """Return the labels of the task in its order; without a list of them, those with an area, sorted.
 
     Raises:
         DataError: If the file is broken.
@@ -72,13 +82,12 @@ def class_names(path: Path) -> list[str]:
     file, root = _load(path)
     listed = [label.findtext("name") for label in root.iterfind("meta//labels/label")]
     names = [reading.text(name, f"{file}: meta: labels", "a name") for name in listed]
-    used = {
-        reading.text(shape.get("label"), str(file), "a label")
-        for image in root.iterfind("image")
-        for shape in image
-        if shape.tag in _DRAWN
-    }
-    return list(dict.fromkeys(names)) or sorted(used)
+    used: dict[bool, set[str]] = {True: set(), False: set()}
+    for image in root.iterfind("image"):
+        for shape in image:
+            if shape.tag in _DRAWN or shape.tag in _WITHOUT_OUTLINE:
+                used[shape.tag in _DRAWN].add(reading.text(shape.get("label"), str(file), "a label"))
+    return list(dict.fromkeys(names)) or sorted(used[True] or used[False])
 
 
 def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
@@ -102,7 +111,7 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
 def _load(path: Path) -> tuple[Path, ElementTree.Element]:
     file = reading.only_file(path, ".xml")
     root = parse(file)
-    if root.find("track") is not None and root.find("image") is None:
+    if root.find("track") is not None:
         raise DataError(f"{file} is an export for videos; export the task as 'CVAT for images 1.1'")
     if not looks_like(root):
         raise DataError(
@@ -115,19 +124,37 @@ def _shapes(image: ElementTree.Element, size: tuple[int, int], where: str, notes
     layered: list[tuple[float, Shape]] = []
     for index, element in enumerate(image):
         place = f"{where}: {element.tag} {index}"
-        if element.tag in _WITHOUT_AREA:
-            notes.add("lines, points, cuboids and skeletons, left out", place)
-        if element.tag not in _DRAWN:
-            continue
-        region = _region(element, size, place, notes)
-        if region is not None:
-            label = reading.text(element.get("label"), place, "a label")
+        if element.tag == "tag":
+            notes.add("tags of whole images, left out", place)
+        elif element.get("outside") == "1":
+            notes.add("shapes that have left the image (outside), left out", place)
+        elif element.tag in _DRAWN or element.get("label") is not None:
             layer = reading.number(element.get("z_order", 0), place, "z_order")
-            layered.append((layer, Shape(label, (region,), place)))
+            layered.append((layer, _shape(element, size, place)))
     return [shape for _, shape in sorted(layered, key=lambda item: item[0])]
 
 
-def _region(element: ElementTree.Element, size: tuple[int, int], where: str, notes: Notes) -> Region | None:
+def _shape(element: ElementTree.Element, size: tuple[int, int], where: str) -> Shape:
+    label = reading.text(element.get("label"), where, "a label")
+    if element.tag == "polygon":
+        corners = _points(element, where)
+        if len(corners) < 3:
+            return Shape(label, around(corners), where, unknown=DEGENERATE)
+        return Shape(label, (Polygon(corners),), where)
+    if element.tag in _DRAWN:
+        return Shape(label, (_region(element, size, where),), where)
+    kind = _WITHOUT_OUTLINE.get(element.tag, f"shapes of the unknown type {element.tag}")
+    if element.tag == "cuboid":
+        return Shape(label, (Polygon(hull(_cuboid(element, where))),), where, unknown=kind)
+    points = _points(element, where)
+    if element.tag == "polyline":
+        return Shape(label, (Stroke(points),), where, unknown=kind)
+    if element.tag == "points":
+        return Shape(label, tuple(Stroke(point[None]) for point in points), where, unknown=kind)
+    return Shape(label, around(points), where, unknown=kind)
+
+
+def _region(element: ElementTree.Element, size: tuple[int, int], where: str) -> Region:
     def get(name: str) -> float:
         return reading.number(element.get(name), where, name)
 
@@ -137,15 +164,28 @@ def _region(element: ElementTree.Element, size: tuple[int, int], where: str, not
         return rectangle(left, top, get("xbr") - left, get("ybr") - top, degrees, pivot=(0.5, 0.5))
     if element.tag == "ellipse":
         return Ellipse((get("cx"), get("cy")), (abs(get("rx")), abs(get("ry"))), degrees)
-    if element.tag == "mask":
-        height, width = int(get("height")), int(get("width"))
-        if not (0 < height <= size[0] and 0 < width <= size[1]):
-            raise DataError(f"{where}: {width} x {height} pixels on an image of {size[1]} x {size[0]}")
-        pixels = reading.runs((element.get("rle") or "").split(","), height * width, where)
-        return Bitmap(pixels.reshape(height, width), left=int(get("left")), top=int(get("top")))
-    pairs = [pair.split(",") for pair in (element.get("points") or "").split(";") if pair.strip()]
-    corners = reading.points(pairs, where)
-    if len(corners) < 3:
-        notes.add("polygons of fewer than 3 points, left out", where)
-        return None
-    return Polygon(corners)
+    height, width = int(get("height")), int(get("width"))
+    if not (0 < height <= size[0] and 0 < width <= size[1]):
+        raise DataError(f"{where}: {width} x {height} pixels on an image of {size[1]} x {size[0]}")
+    pixels = reading.runs((element.get("rle") or "").split(","), height * width, where)
+    return Bitmap(pixels.reshape(height, width), left=int(get("left")), top=int(get("top")))
+
+
+def _points(element: ElementTree.Element, where: str) -> Points:
+    """Return the points of an element; those of a skeleton are elements of their own."""
+    seen = [one for one in element.iter() if one.get("points") and one.get("outside") != "1"]
+    pairs = [pair.split(",") for one in seen for pair in str(one.get("points")).split(";") if pair.strip()]
+    if not pairs:
+        raise DataError(
+            f"{where}: a {reading.short(element.get('label'))} without a point is nowhere; draw it again, or "
+            "delete it"
+        )
+    return reading.points(pairs, where)
+
+
+def _cuboid(element: ElementTree.Element, where: str) -> Points:
+    corners = [
+        [reading.number(element.get(axis + corner), where, axis + corner) for axis in "xy"]
+        for corner in _CORNERS
+    ]
+    return np.array(corners)

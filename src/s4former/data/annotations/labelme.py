@@ -1,39 +1,40 @@
-"""labelme json: one file an image.
+"""labelme json, and what its forks write: one file an image.
 
-Source: the files that labelme 3 to 5 writes. The picture in ``imageData`` is never decoded. Later shapes go
-over earlier ones. labelme draws on the rotated picture, so its sizes are those of the picture as viewers
-show it.
+Source: the files that labelme 3 to 5 and X-AnyLabeling write; the latter lists the four corners of
+rectangles, turned ones too (``rotation``). The picture in ``imageData`` is never decoded. Later shapes go
+over earlier ones. labelme draws on the rotated picture, so its sizes are those of the picture as viewers show
+it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import math
+import posixpath
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image as PilImage
-
 from s4former.config.errors import DataError
 from s4former.data.annotations import reading
 from s4former.data.annotations.shapes import (
+    DEGENERATE,
     AnnotatedImage,
     Bitmap,
     Ellipse,
     Notes,
     Points,
     Polygon,
-    Region,
     Shape,
+    Stroke,
+    around,
+    hull,
     rectangle,
 )
 
-_WITHOUT_AREA = {"line", "linestrip", "point", "points"}
+_POLYGONS = ("polygon", "oriented_rectangle")
+_RECTANGLES = ("rectangle", "rotation", "quadrilateral")
+_WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 
 def files(path: Path) -> list[Path]:
@@ -47,19 +48,20 @@ def looks_like(content: Any) -> bool:
 
 
 def class_names(path: Path) -> list[str]:
-    """Return the labels that occur, sorted.
+    """Return the labels of the shapes that have an area, sorted; those of all if none has.
 
     Raises:
         DataError: If a file is broken.
     """
-    return sorted(
-        {
-            _label(shape, f"{file}: shape {index}")
-            for file, content in _contents(path, Notes())
-            for index, shape in enumerate(reading.entries(content["shapes"], f"{file}: shapes"))
-            if shape.get("shape_type") not in _WITHOUT_AREA
-        }
-    )
+    shapes = [
+        (
+            _kind(shape) in (*_POLYGONS, *_RECTANGLES, "circle", "mask"),
+            _label(shape, f"{file}: shape {index}"),
+        )
+        for file, content in _contents(path, Notes())
+        for index, shape in enumerate(reading.entries(content["shapes"], f"{file}: shapes"))
+    ]
+    return sorted({label for drawn, label in shapes if drawn} or {label for _, label in shapes})
 
 
 def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
@@ -69,13 +71,18 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
         DataError: If a file is broken.
     """
     for file, content in _contents(path, notes):
-        named = content.get("imagePath")
-        beside = file.with_suffix("").relative_to(path if path.is_dir() else path.parent).as_posix()
+        named, folder = content.get("imagePath"), file.parent.as_posix()
+        beside = file.with_suffix("").as_posix()
+        if isinstance(named, str) and named.strip():  # seen from the file's folder
+            named = posixpath.normpath(posixpath.join(folder, named.strip().replace("\\", "/")))
+        else:
+            named = beside
         yield AnnotatedImage(
-            names=(named, beside) if isinstance(named, str) and named else (beside,),
+            names=(named,),
             where=str(file),
             shapes=partial(_shapes, content["shapes"], str(file)),
             size=reading.size(content.get("imageHeight"), content.get("imageWidth"), str(file)),
+            beside=beside,
         )
 
 
@@ -98,53 +105,56 @@ def _label(shape: dict[str, Any], where: str) -> str:
     return reading.text(shape.get("label"), where, "a label")
 
 
-def _shapes(records: Any, file: str, notes: Notes) -> list[Shape]:
-    shapes = []
-    for index, record in enumerate(reading.entries(records, f"{file}: shapes")):
-        where = f"{file}: shape {index}"
-        region = _region(record, where, notes)
-        if region is not None:
-            shapes.append(Shape(_label(record, where), (region,), where))
-    return shapes
+def _kind(record: dict[str, Any]) -> str:
+    """Return the type of a shape; early versions draw polygons only and don't say so."""
+    return str(record.get("shape_type") or "polygon")
 
 
-def _region(record: dict[str, Any], where: str, notes: Notes) -> Region | None:
-    kind = record.get("shape_type") or "polygon"  # early versions draw polygons only and don't say so
-    if kind in _WITHOUT_AREA:
-        notes.add("lines and points, which have no area, left out", where)
-        return None
+def _shapes(records: Any, file: str, _: Notes) -> list[Shape]:
+    listed = reading.entries(records, f"{file}: shapes")
+    return [_shape(record, f"{file}: shape {index}") for index, record in enumerate(listed)]
+
+
+def _shape(record: dict[str, Any], where: str) -> Shape:
+    """Return a shape as it is drawn."""
+    kind, label = _kind(record), _label(record, where)
     corners = reading.points(record.get("points"), where)
-    if kind in ("polygon", "oriented_rectangle"):
+    if not len(corners):
+        raise DataError(
+            f"{where}: a {reading.short(label)} without a point is nowhere; draw it again, or delete it"
+        )
+    if kind in _WITHOUT_AREA:
+        lines = kind in ("line", "linestrip")
+        regions = (Stroke(corners),) if lines else tuple(Stroke(corner[None]) for corner in corners)
+        return Shape(label, regions, where, unknown="lines" if lines else "points")
+    if kind in _POLYGONS:
         if len(corners) < 3:
-            notes.add("polygons of fewer than 3 points, left out", where)
-            return None
-        return Polygon(corners)
+            return Shape(label, around(corners), where, unknown=DEGENERATE)
+        return Shape(label, (Polygon(corners),), where)
+    if kind in _RECTANGLES and len(hull(corners)) == 4:
+        return Shape(label, (Polygon(hull(corners)),), where)  # whatever order they are listed in
     if kind not in ("rectangle", "circle", "mask"):
-        notes.add(f"shapes of the unknown type {kind}, left out", where)
-        return None
+        return Shape(label, around(corners), where, unknown=f"shapes of the unknown type {kind}")
     if len(corners) != 2:
-        raise DataError(f"{where}: a {kind} has 2 points, got {len(corners)}; draw it again")
+        return Shape(label, around(corners), where, unknown=f"{kind} shapes of {len(corners)} points")
     (x, y), (x1, y1) = corners.tolist()
     if kind == "rectangle":
-        return rectangle(min(x, x1), min(y, y1), abs(x1 - x), abs(y1 - y))
+        box = rectangle(min(x, x1), min(y, y1), abs(x1 - x), abs(y1 - y))
+        return Shape(label, (box,), where)
     if kind == "circle":
         radius = math.hypot(x1 - x, y1 - y)
-        return Ellipse((x, y), (radius, radius))
-    return _mask(record.get("mask"), corners, where)
+        return Shape(label, (Ellipse((x, y), (radius, radius)),), where)
+    return Shape(label, (_mask(record.get("mask"), corners, where),), where)
 
 
 def _mask(encoded: Any, corners: Points, where: str) -> Bitmap:
-    """Return a mask that is written as a PNG file in base64; its first point is its upper left pixel."""
-    try:
-        with PilImage.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=["PNG"]) as picture:
-            pixels = np.array(picture.convert("L")) > 0
-    except (
-        TypeError,
-        ValueError,
-        OSError,
-        SyntaxError,
-        binascii.Error,
-        PilImage.DecompressionBombError,
-    ) as error:
-        raise DataError(f"{where}: cannot read its mask: {error}; draw it again") from error
-    return Bitmap(pixels, left=round(float(corners[0, 0])), top=round(float(corners[0, 1])))
+    """Return a mask that is written as a PNG file in base64; its corner pixels are its two points."""
+    pixels = reading.png(encoded, where)
+    left, top, right, bottom = (round(value) for value in corners.ravel().tolist())
+    height, width = bottom - top + 1, right - left + 1
+    if abs(pixels.shape[0] - height) > 1 or abs(pixels.shape[1] - width) > 1:
+        raise DataError(
+            f"{where}: its mask has {pixels.shape[1]} x {pixels.shape[0]} pixels, the box of its points "
+            f"{width} x {height}; draw it again"
+        )
+    return Bitmap(pixels, left=left, top=top)

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
+from urllib.parse import unquote
 
 from s4former.config.errors import DataError
 
 _PART = re.compile(r"(train|val|test)(?:ing|id|idation)?[-_\d]*$", re.IGNORECASE)
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,11 @@ class Images:
     """The images of a data set, to be found by what annotations call them.
 
     A name matches by the file's name, then by its name without the ending, then by that with everything
-    removed that upload forms remove (spaces, brackets). Among several such images that one is meant whose
-    folders agree with the name the furthest from their end. Where names tell the parts of a data set apart,
-    as ``train`` and ``val``, an image of one is never meant by a name in another. Nothing of a name is ever
-    used as a path.
+    removed that upload forms remove (spaces, brackets); then with ``%20`` and the like replaced, then without
+    the eight digits that Label Studio puts before the name of an uploaded file. Among several such images
+    that one is meant whose folders agree with the name the furthest from their end. Where names tell the
+    parts of a data set apart, as ``train`` and ``val``, an image of one is never meant by a name in another.
+    Nothing of a name is ever used as a path.
 
     Args:
         images: The file of each image by its id.
@@ -53,8 +57,9 @@ class Images:
         Raises:
             DataError: If several images fit equally well.
         """
-        for name in names:
-            path = _path(name)
+        for path in dict.fromkeys(
+            form for read in (_path, _unquoted, _original) for form in map(read, names)
+        ):
             ids = (
                 self._by_name.get(path.name)
                 or self._by_stem.get(path.name)
@@ -93,6 +98,16 @@ def _agreement(file: Path, path: PurePosixPath) -> int:
 
 def _path(name: str) -> PurePosixPath:
     return PurePosixPath(_normal(name).replace("\\", "/"))
+
+
+def _unquoted(name: str) -> PurePosixPath:
+    return _path(unquote(name))
+
+
+def _original(name: str) -> PurePosixPath:
+    """Return a name as the file had it before it was uploaded."""
+    path = _unquoted(name)
+    return path.with_name(_UPLOADED.sub("", path.name, count=1)) if path.name else path
 
 
 def _part(path: PurePath) -> str | None:

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from s4former.data.annotations.shapes import Bitmap, Ellipse, Points, Polygon, Region
+from s4former.data.annotations.shapes import Bitmap, Ellipse, Points, Polygon, Region, Stroke
+from s4former.types import IGNORE
+
+_REACH = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -50,57 +53,115 @@ def rasterize(regions: Sequence[Region], height: int, width: int) -> Patch:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A shape as it is drawn.
+
+    Attributes:
+        regions: What it covers together.
+        value: Its value; None if it is of no class, which only an unknown one may be.
+        unknown: Whether its pixels are somewhere in the regions, nobody knows where.
+    """
+
+    regions: Sequence[Region]
+    value: int | None
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A mask with shapes on it.
 
     Attributes:
         mask: A value for every pixel.
-        lost: Positions of the shapes that cover no pixel of the image.
+        absent: Positions of the shapes that lie outside of the image.
+        thin: Positions of the outlines that cover no pixel's center; pixels that they touch are unknown.
         overlap: Whether a shape covers pixels of one with another value.
     """
 
     mask: UInt8[np.ndarray, "h w"]
-    lost: tuple[int, ...]
+    absent: tuple[int, ...]
+    thin: tuple[int, ...]
     overlap: bool
 
 
-def draw(
-    shapes: Sequence[tuple[Sequence[Region], int]], height: int, width: int, outside: int, larger_first: bool
-) -> Drawing:
+def draw(layers: Sequence[Layer], height: int, width: int, outside: int, larger_first: bool) -> Drawing:
     """Draw shapes one over the other.
 
+    A shape whose pixels nobody knows makes those unknown (`IGNORE`) that it may have, in its place in the
+    order: not those that are drawn over it, and not those below that have its value anyway. One of no class
+    takes pixels from no other shape.
+
     Args:
-        shapes: The regions of each shape and its value, in the order in which they were drawn.
+        layers: The shapes in the order in which they were drawn.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         outside: The value of pixels in no shape.
         larger_first: Draw shapes of more pixels first, so that small ones stay on top of large ones; shapes
             of one size, and all shapes if this is off, go by their order: later ones on top.
     """
-    order = list(range(len(shapes)))
+    order = list(range(len(layers)))
     if larger_first:
         # Shapes are drawn anew below: those of a very large image don't fit into memory together.
-        order.sort(key=lambda index: -int(rasterize(shapes[index][0], height, width).pixels.sum()))
+        order.sort(key=lambda index: -int(rasterize(layers[index].regions, height, width).pixels.sum()))
     mask = np.full((height, width), outside, dtype=np.uint8)
-    lost, overlap = [], False
+    absent: list[int] = []
+    thin: list[int] = []
+    overlap = False
     for index in order:
-        regions, value = shapes[index]
-        patch = rasterize(regions, height, width)
+        layer = layers[index]
+        patch, unknown = rasterize(layer.regions, height, width), layer.unknown
+        if not patch.pixels.any():
+            patch, unknown = _touched(layer.regions, height, width), True
+            (thin if patch.pixels.any() else absent).append(index)
         target = patch.of(mask)
-        before = target[patch.pixels]
-        overlap = overlap or bool(((before != outside) & (before != value)).any())
-        target[patch.pixels] = value
-        if not before.size:
-            lost.append(index)
-    return Drawing(mask, tuple(sorted(lost)), overlap)
+        if not unknown:
+            before = target[patch.pixels]
+            overlap = overlap or bool(((before != outside) & (before != layer.value)).any())
+            target[patch.pixels] = layer.value
+        elif layer.value is None:
+            target[patch.pixels & (target == outside)] = IGNORE
+        else:
+            target[patch.pixels & (target != layer.value)] = IGNORE
+    return Drawing(mask, tuple(sorted(absent)), tuple(sorted(thin)), overlap)
 
 
 def _patch(region: Region, height: int, width: int) -> Patch:
-    if isinstance(region, Polygon):
-        return _polygon(region.points * ((width, height) if region.relative else 1), height, width)
+    if isinstance(region, Bitmap):
+        return _bitmap(region, height, width)
     if isinstance(region, Ellipse):
         return _ellipse(region, height, width)
-    return _bitmap(region, height, width)
+    points = _in_pixels(region, height, width)
+    if isinstance(region, Stroke):
+        return _stroke(points, _REACH * max(height, width), height, width)
+    return _polygon(points, height, width)
+
+
+def _in_pixels(region: Polygon | Stroke, height: int, width: int) -> Points:
+    return region.points * ((width, height) if region.relative else 1)
+
+
+def _touched(regions: Sequence[Region], height: int, width: int) -> Patch:
+    """Return the pixels that the box around regions touches, though it may hold no pixel's center."""
+    ends = [
+        _in_pixels(region, height, width) if isinstance(region, Polygon | Stroke) else _ends(region)
+        for region in regions
+        if not isinstance(region, Bitmap)
+    ]
+    points = np.concatenate([np.zeros((0, 2)), *ends])
+    if not len(points):
+        return Patch(np.zeros((0, 0), dtype=bool))
+    low, high = np.floor(points.min(0)), np.maximum(np.ceil(points.max(0)), np.floor(points.min(0)) + 1)
+    left, top = np.clip(low, 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(high, 0, (width, height)).astype(int).tolist()
+    return Patch(np.ones((bottom - top, right - left), dtype=bool), left, top)
+
+
+def _ends(ellipse: Ellipse) -> Points:
+    """Return the upper left and the lower right corner of the box around an ellipse."""
+    cosine, sine = np.cos(np.radians(ellipse.degrees)), np.sin(np.radians(ellipse.degrees))
+    (a, b), center = ellipse.radii, np.array(ellipse.center, dtype=float)
+    reach = np.hypot((a * cosine, a * sine), (b * sine, b * cosine))
+    return np.stack([center - reach, center + reach])
 
 
 def _box(low: Points, high: Points, height: int, width: int) -> tuple[int, int, int, int]:
@@ -138,16 +199,34 @@ def _polygon(points: Points, height: int, width: int) -> Patch:
 
 def _ellipse(ellipse: Ellipse, height: int, width: int) -> Patch:
     (x, y), (a, b) = ellipse.center, ellipse.radii
-    cosine, sine = np.cos(np.radians(ellipse.degrees)), np.sin(np.radians(ellipse.degrees))
-    reach = np.hypot((a * cosine, a * sine), (b * sine, b * cosine))[None]
-    center = np.array([(x, y)], dtype=float)
-    left, top, right, bottom = _box(center - reach, center + reach, height, width)
+    low, high = _ends(ellipse)
+    left, top, right, bottom = _box(low[None], high[None], height, width)
     if left >= right or top >= bottom or not a or not b:
         return Patch(np.zeros((0, 0), dtype=bool))
+    cosine, sine = np.cos(np.radians(ellipse.degrees)), np.sin(np.radians(ellipse.degrees))
     dx = np.arange(left, right)[None] + 0.5 - x
     dy = np.arange(top, bottom)[:, None] + 0.5 - y
     inside = ((dx * cosine + dy * sine) / a) ** 2 + ((dy * cosine - dx * sine) / b) ** 2 < 1
     return Patch(inside, left, top)
+
+
+def _stroke(points: Points, radius: float, height: int, width: int) -> Patch:
+    """Return the pixels whose centers are not farther from a line through points than a radius."""
+    low, high = points.min(0, keepdims=True) - radius, points.max(0, keepdims=True) + radius
+    left, top, right, bottom = _box(low, high, height, width)
+    near = np.zeros((max(0, bottom - top), max(0, right - left)), dtype=bool)
+    for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
+        ends = np.stack([start, end])
+        x0, y0, x1, y1 = _box(
+            ends.min(0, keepdims=True) - radius, ends.max(0, keepdims=True) + radius, height, width
+        )
+        dx = np.arange(x0, x1)[None] + 0.5 - start[0]
+        dy = np.arange(y0, y1)[:, None] + 0.5 - start[1]
+        (along_x, along_y), length = end - start, float(((end - start) ** 2).sum())
+        share = np.clip((dx * along_x + dy * along_y) / length, 0, 1) if length else 0.0
+        distance = np.hypot(dx - share * along_x, dy - share * along_y)
+        near[y0 - top : y1 - top, x0 - left : x1 - left] |= distance <= radius
+    return Patch(near, left, top)
 
 
 def _bitmap(bitmap: Bitmap, height: int, width: int) -> Patch:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
+import re
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
+from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data.annotations.shapes import Points
 
 # No image is that wide: larger numbers are no pixel coordinates, and sums of them lose pixels.
 _FARTHEST = 1e7
+BROKEN = (TypeError, ValueError, OSError, SyntaxError, OverflowError, MemoryError)
+"""What decoding broken pictures raises."""
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 100
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.0+)?")
 
 
 def load_json(path: Path) -> Any:
@@ -31,7 +41,7 @@ def load_json(path: Path) -> Any:
             f"{path} is not complete JSON: {error.msg} in line {error.lineno}; "
             "was it cut off while it was copied? Export it again"
         ) from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:  # ValueError: bytes, endless numbers
         raise DataError(f"cannot read the annotation file {path}: {error}") from error
 
 
@@ -71,7 +81,7 @@ def entries(value: Any, where: str) -> list[dict[str, Any]]:
         DataError: If it is something else.
     """
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise DataError(f"{where}: expected a list of records {{...}}, got {_short(value)}")
+        raise DataError(f"{where}: expected a list of records {{...}}, got {short(value)}")
     return value
 
 
@@ -81,11 +91,33 @@ def text(value: Any, where: str, what: str) -> str:
     Raises:
         DataError: If it is something else; ``what`` says what was expected.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         return str(value)
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{where}: expected {what}, got {_short(value)}")
+        raise DataError(f"{where}: expected {what}, got {short(value)}")
     return value.strip()
+
+
+def key(value: Any, where: str, what: str) -> int | str:
+    """Return what records are joined by: a number and a text of one value are one, so 1, 1.0 and "1" are.
+
+    Raises:
+        DataError: If it is neither a whole number nor a text; ``what`` says what was expected.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (whole := _WHOLE.fullmatch(value.strip())):
+        return int(whole[1])
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: expected {what}, got {short(value)}")
+    return value.strip()
+
+
+def flag(value: Any) -> bool:
+    """Say whether a flag is set, which some write as a text."""
+    return str(value).strip().lower() in ("1", "1.0", "true", "yes")
 
 
 def number(value: Any, where: str, what: str) -> float:
@@ -99,7 +131,7 @@ def number(value: Any, where: str, what: str) -> float:
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if isinstance(value, bool) or not abs(found) <= _FARTHEST:
-        raise DataError(f"{where}: expected a number for {what}, got {_short(value)}")
+        raise DataError(f"{where}: expected a number for {what}, got {short(value)}")
     return found
 
 
@@ -113,7 +145,10 @@ def size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
         return None
     found = number(height, where, "the image's height"), number(width, where, "the image's width")
     if not all(value >= 1 and value == int(value) for value in found):
-        raise DataError(f"{where}: expected the image's height and width in pixels, got {height} and {width}")
+        raise DataError(
+            f"{where}: expected the image's height and width in pixels, got {short(height)} and "
+            f"{short(width)}"
+        )
     return int(found[0]), int(found[1])
 
 
@@ -128,11 +163,27 @@ def points(value: Any, where: str) -> Points:
     except (TypeError, ValueError, OverflowError):
         found = np.zeros(0)
     if found.ndim != 2 or found.shape[1] != 2:
-        raise DataError(f"{where}: expected points as [x, y], got {_short(value)}")
+        raise DataError(f"{where}: expected points as [x, y], got {short(value)}")
     wrong = ~(np.abs(found) <= _FARTHEST)  # also true for NaN
     if wrong.any():
         raise DataError(f"{where}: {found[wrong][0]} is no coordinate of a point; draw the shape again")
     return found
+
+
+def png(encoded: Any, where: str) -> Bool[np.ndarray, "h w"]:
+    """Return the pixels that are set in a PNG file in base64: the opaque ones, else those that are not 0.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=["PNG"]) as picture:
+            values = np.array(picture)
+            opaque = "A" in picture.getbands()
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise DataError(f"{where}: cannot read its mask: {error}; draw it again") from error
+    pixels = np.atleast_3d(values) != 0
+    return pixels[..., -1] if opaque else np.asarray(pixels.any(axis=-1))
 
 
 def runs(counts: Iterable[Any], total: int, where: str) -> Bool[np.ndarray, " n"]:
@@ -153,6 +204,10 @@ def runs(counts: Iterable[Any], total: int, where: str) -> Bool[np.ndarray, " n"
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+def short(value: Any) -> str:
+    """Return a value as messages show it."""
+    try:
+        shown = _SHOWN.repr(value)
+    except ValueError:  # a number of thousands of digits
+        shown = f"a {type(value).__name__} that is too long to be shown"
+    return shown if len(shown) <= 100 else f"{shown[:97]}..."

@@ -25,9 +25,12 @@ class Conversion:
 
 
 def stamp(file: Path) -> list[int]:
-    """Return what changes when a file does: its size and the time of its last change."""
+    """Return what changes when a file does: its size, and when its content and its entry last changed.
+
+    The latter can't be set back, as copying tools do with the former.
+    """
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def _read_record(out: Path) -> dict[str, Any]:
@@ -46,9 +49,10 @@ def recorded(out: Path, made_of: dict[str, Any], images: Mapping[str, Path]) -> 
         return None
     for id, before in record["masks"].items():
         image = images.get(id)
-        if image is None or not image.is_file() or stamp(image) != before:
+        mask = out / f"{id}.png"
+        if image is None or not image.is_file() or not mask.is_file():
             return None
-        if not (out / f"{id}.png").is_file():
+        if [*stamp(image), *stamp(mask)] != before:  # a mask that was drawn on is made anew, too
             return None
     return Conversion(tuple(record["masks"]), tuple(record.get("notes", ())))
 

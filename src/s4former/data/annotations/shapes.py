@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,22 +43,45 @@ class Bitmap:
     top: int = 0
 
 
-Region = Polygon | Ellipse | Bitmap
+@dataclass(frozen=True)
+class Stroke:
+    """What lies near a line or a point: within a twentieth of the image's longer side.
+
+    It stands for things that were marked without an area; nothing says how far they reach.
+
+    Attributes:
+        points: The points of the line in order, or the point.
+        relative: Whether they are fractions of the image's width and height, not pixels.
+    """
+
+    points: Points
+    relative: bool = False
+
+
+Region = Polygon | Ellipse | Bitmap | Stroke
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One thing that somebody drew.
+    """One thing that somebody marked.
 
     Attributes:
-        label: Its class; a number where the format counts classes and nothing says their names.
+        label: Its class; a number where the format counts classes and nothing says their names, None where
+            the thing has no label.
         regions: What it covers together.
         where: What messages call it.
+        unknown: Why nobody can say which pixels are its own, as ``boxes without an outline``: then the
+            regions only hold it somewhere. Empty where they are its outline.
     """
 
-    label: str | int
+    label: str | int | None
     regions: tuple[Region, ...]
     where: str
+    unknown: str = ""
+
+
+DEGENERATE = "polygons of fewer than 3 points"
+"""Why pixels are unknown, in every format alike."""
 
 
 class Notes:
@@ -86,12 +109,39 @@ class AnnotatedImage:
         where: What messages call this entry.
         shapes: Reads the shapes in the order in which they are drawn.
         size: Height and width in pixels of the image that was drawn on, if the format tells.
+        beside: What the image is called if the annotation file is named after it; must not contradict.
     """
 
     names: tuple[str, ...]
     where: str
     shapes: Callable[[Notes], list[Shape]] = field(repr=False)
     size: tuple[int, int] | None = None
+    beside: str = ""
+
+
+def hull(points: Points) -> Float[np.ndarray, "m 2"]:
+    """Return the corners of the smallest convex polygon around points, in order; two if they lie in line."""
+    ordered = sorted({(float(x), float(y)) for x, y in points})
+
+    def half(corners: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        chain: list[tuple[float, float]] = []
+        for x, y in corners:
+            while len(chain) > 1:
+                (x0, y0), (x1, y1) = chain[-2:]
+                if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        return chain[:-1]
+
+    return np.array(half(ordered) + half(reversed(ordered)) or ordered, dtype=float).reshape(-1, 2)
+
+
+def around(points: Points) -> tuple[Region, ...]:
+    """Return where a thing may lie of which only some points are known."""
+    corners = hull(points)
+    edge = Stroke(np.concatenate([corners, corners[:1]]))
+    return (Polygon(corners), edge) if len(corners) > 2 else (edge,)
 
 
 def rectangle(

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import ExifTags
 from PIL import Image as PilImage
 
-from s4former.config.errors import DataError
-from s4former.data.sources.raster import UNREADABLE, is_plain, load_upright, read_values
+from s4former.data.sources.decoding import decoding, load_upright
+from s4former.data.sources.raster import is_plain, read_values
 
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
@@ -26,11 +26,7 @@ def displayed_size(path: Path, channels: int) -> tuple[int, int]:
     if not is_plain(path, channels):
         height, width = read_values(path, channels).shape[:2]
         return height, width
-    try:
-        with PilImage.open(path) as picture:
-            turned = picture.getexif().get(ExifTags.Base.Orientation) in _TURNED
-            upright = load_upright(picture) if turned else picture
-            return upright.height, upright.width
-    except UNREADABLE as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error
-        raise DataError(f"cannot read the image {path}: {reason}") from error
+    with decoding(path), PilImage.open(path) as picture:
+        turned = picture.getexif().get(ExifTags.Base.Orientation) in _TURNED
+        upright = load_upright(picture) if turned else picture
+        return upright.height, upright.width

@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 
+from s4former.data.annotations import reading
 from s4former.data.annotations.formats import SPECIAL_LABELS
 from s4former.data.annotations.shapes import Notes, Shape
 from s4former.types import IGNORE
@@ -29,9 +30,14 @@ class LabelValues:
         self._first = ""
 
     def value(self, shape: Shape, notes: Notes) -> int | None:
-        """Return the value of a shape; None if its label is no class."""
+        """Return the value of a shape; None if its label is no class.
+
+        Labels of shapes without an outline need be none: they may be landmarks, which take part in no class.
+        """
         label = shape.label
-        if isinstance(label, str):
+        if label is None:
+            value = None
+        elif isinstance(label, str):
             value = self._values.get(label)
         else:
             value = self._counted[label] if label < len(self._counted) else None
@@ -41,7 +47,7 @@ class LabelValues:
                     "data.yaml nor classes.txt",
                     shape.where,
                 )
-        if value is None:
+        if value is None and not shape.unknown:
             self._first = self._first or shape.where
             self.unknown[str(label)] += 1
         return value
@@ -53,7 +59,7 @@ class LabelValues:
             near = difflib.get_close_matches(label.lower(), [name.lower() for name in self._names], 2, 0.6)
             close = " or ".join(repr(name) for name in self._names if name.lower() in near)
             times = "shape" if count == 1 else "shapes"
-            parts.append(f"{label!r} ({count} {times}{f', perhaps {close}' if close else ''})")
+            parts.append(f"{reading.short(label)} ({count} {times}{f', perhaps {close}' if close else ''})")
         more = f" and {len(self.unknown) - 5} more" if len(self.unknown) > 5 else ""
         return (
             f"{self._first}: unknown labels in the annotations: {', '.join(parts)}{more}; the classes are "

@@ -15,10 +15,11 @@ from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.data.labels import count_values
-from s4former.data.sources.base import Image, MaskValue
+from s4former.data.sources.base import Color, Image, MaskValue
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.mask_files import decode_mask
-from s4former.data.sources.raster import UNREADABLE, ValueRange
+from s4former.data.sources.decoding import decoding
+from s4former.data.sources.mask_files import Reading, open_mask
+from s4former.data.sources.raster import ValueRange
 
 THUMBNAIL = 16, 18
 """Rows and columns of the small gray picture by which copies are found."""
@@ -93,6 +94,9 @@ class MaskFacts:
             hundred.
         num_values: How many different values there are.
         digest: The same for equal masks.
+        kind: How the file stores them, as in ``palette`` or ``8-bit``.
+        palette: Index and color of what occurs in a file with a palette that is read by index.
+        nodata: The number that the file declares to be no data, if its pixels hold it.
         error: Why it cannot be read; nothing else is known then.
     """
 
@@ -101,19 +105,24 @@ class MaskFacts:
     counts: tuple[tuple[MaskValue, int], ...] = ()
     num_values: int = 0
     digest: str = ""
+    kind: str = ""
+    palette: tuple[tuple[int, Color], ...] = ()
+    nodata: int | None = None
     error: str | None = None
 
     @classmethod
-    def of(cls, file: Path, colors: bool) -> Self:
-        """Open a mask and count its values; ``colors`` as in `decode_mask`."""
+    def of(cls, file: Path, reading: Reading) -> Self:
+        """Open a mask as `open_mask` does and count its values."""
         try:
-            pixels = decode_mask(file, colors)
+            mask = open_mask(file, reading)
         except DataError as error:
             return cls(error=str(error))
+        pixels = mask.pixels
         values, counts = _counted(pixels)
         height, width = pixels.shape[:2]
         pairs = tuple(zip(values[:_MOST_VALUES], counts[:_MOST_VALUES], strict=True))
-        return cls(height, width, pairs, len(values), _digest(pixels))
+        palette = tuple(mask.palette.items())
+        return cls(height, width, pairs, len(values), _digest(pixels), mask.kind, palette, mask.nodata)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -125,7 +134,8 @@ class MaskFacts:
         counts = tuple(
             (tuple(value) if isinstance(value, list) else value, count) for value, count in data["counts"]
         )
-        return cls(**{**data, "counts": counts})
+        palette = tuple((index, tuple(color)) for index, color in data["palette"])
+        return cls(**{**data, "counts": counts, "palette": palette})
 
 
 def _counted(pixels: Integer[np.ndarray, "h w *rgb"]) -> tuple[list[MaskValue], list[int]]:
@@ -143,9 +153,9 @@ def _digest(pixels: Integer[np.ndarray, "*axes"]) -> str:
 
 def _mode(file: Path) -> str:
     try:
-        with PilImage.open(file) as picture:
+        with decoding(file), PilImage.open(file) as picture:
             return picture.mode
-    except UNREADABLE:  # a kind of TIFF or array that PIL does not know
+    except DataError:  # a kind of TIFF or array that PIL does not know
         return file.suffix.lower()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from s4former.config.record import write_text
 from s4former.data.progress import Report, silent
 
-VERSION = 1
+VERSION = 2
 """Of the facts: it goes up when the same file gives other ones."""
 _AT_ONCE = 256
 _THREADS = min(16, os.cpu_count() or 1)

@@ -80,11 +80,11 @@ class Survey:
         self.source, self._config = source, config
         masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
         self._maps = {part: source.label_map(part) for part in masked}
-        self._colors = any(label_map.colors for label_map in self._maps.values())
         folder = source.root / CACHE / "check"
         settings = [config.channels, config.value_range]
+        readings = {part: label_map.reading for part, label_map in self._maps.items()}
         self._images = FactsStore(folder / "images.jsonl", ImageFacts, settings, source.root)
-        self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, self._colors, source.root)
+        self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, readings, source.root)
         self._files = 0
 
     def known(self, places: Sequence[Place]) -> list[Place]:
@@ -112,8 +112,10 @@ class Survey:
         masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
         look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
         image_facts = self._images.look(images.values(), look, "opening images", report, forget)
-        look_at_mask = partial(MaskFacts.of, colors=self._colors)
-        mask_facts = self._masks.look(masks.values(), look_at_mask, "opening masks", report, forget)
+        readings = {file: self._maps[part].reading for (_, part), file in masks.items()}
+        mask_facts = self._masks.look(
+            masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
+        )
         self._files += len(image_facts) + len(mask_facts)
         return [
             _sample(*place, self.source, image_facts[images[place]], mask_facts.get(masks.get(place, Path())))

@@ -14,14 +14,16 @@ from statistics import median
 from s4former.config.errors import DataError, UserError
 from s4former.data.annotations import Format, class_names, detect_format
 from s4former.data.annotations.sizes import displayed_size
-from s4former.data.dataset_yaml.mask_survey import suggest_classes, survey_masks
+from s4former.data.dataset_yaml.mask_survey import survey_masks
 from s4former.data.dataset_yaml.schema import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml.suggestion import suggest_classes
 from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.matching import Matcher
 from s4former.data.sources.naming import Naming, Rule, by_lower_case, guess_rule, image_files
 from s4former.data.sources.raster import ValueRange, count_channels, is_plain
+from s4former.data.sources.tiff import declared_nodata
 from s4former.data.statistics import channel_statistics, measure_value_range, spread
 
 _SAMPLE = 200
@@ -98,6 +100,7 @@ def describe(
         entries = (ClassEntry(name="unknown"),)
     unlabeled = ImageFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
     draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
+    held_out = _val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(root, draft)
     files = matcher.images(labeled, "labeled")
     changes = _pixels([Path(file) for file in files.files.values()], notes, report)
@@ -117,11 +120,12 @@ def describe(
     else:
         own = matcher.masks(labeled, files, "labeled")
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
-        changes |= _classes_in([Path(file) for file in own.values()], notes, report)
+        more = matcher.masks(held_out, matcher.images(held_out, "val"), "val") if held_out else {}
+        changes |= _classes_in([Path(file) for file in (*own.values(), *more.values())], notes, report)
     val_ids: tuple[str, ...] = ()
-    if isinstance(val, Path):
-        changes["val"] = _val_folder(val, images, masks, labeled, root)
-    else:
+    if held_out:
+        changes["val"] = held_out
+    elif not isinstance(val, Path):
         val_ids = _held_out(tuple(own), val, notes)
         if val_ids:
             changes["val"] = LabeledFiles(list=val_list)
@@ -160,8 +164,8 @@ def _annotation_format(path: Path) -> Format | None:
 def _classes_in(masks: Sequence[Path], notes: _Notes, report: Report) -> dict[str, object]:
     """Return the classes that masks suggest, and the values to ignore."""
     survey = survey_masks(masks, report)
-    if survey.files < survey.of:
-        notes.found.append(f"looked at {survey.files} of {survey.of} masks; others may hold more values")
+    if len(survey.looks) < survey.of:
+        notes.found.append(f"looked at {len(survey.looks)} of {survey.of} masks; others may hold more values")
     notes.found.append(f"masks: {_counted(survey.kinds)}")
     suggestion = suggest_classes(survey)
     notes.decided += suggestion.said
@@ -289,6 +293,13 @@ def _pixels(files: Sequence[Path], notes: _Notes, report: Report) -> dict[str, o
             f"images have more than 8 bits: values from {value_range[0]:g} to {value_range[1]:g} (which "
             "leaves out 0.1 % at either end) become 0 to 255; to change it, edit value_range"
         )
+        nodata = sorted({value for file in seen.files if (value := declared_nodata(file)) is not None})
+        if nodata:
+            notes.decided.append(
+                f"pixels of {', '.join(f'{value:g}' for value in nodata)}, which images declare to be no "
+                "data, are left "
+                "out of this range and become 0 (black)"
+            )
     if count != 3:
         mean, std = channel_statistics(decode_image(file, count, value_range) for file in seen.files)
         found |= {"mean": tuple(round(v, 4) for v in mean), "std": tuple(round(v, 4) for v in std)}

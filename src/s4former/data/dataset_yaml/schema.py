@@ -6,7 +6,6 @@ masks is then its place in the list.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,18 +17,10 @@ from s4former.config.errors import DataError, UserError
 from s4former.config.override import parse_yaml, validated
 from s4former.data.annotations.formats import Format
 from s4former.data.sources.base import Classes, Color, MaskValue
-from s4former.data.sources.classes import default_colors
+from s4former.data.sources.classes import as_color, default_colors, mask_values
 from s4former.types import IGNORE
 
 FORMAT = "s4former-dataset/1"
-
-_HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-
-
-def _color(value: Any) -> Any:
-    """Return ``"#rrggbb"`` as numbers."""
-    found = _HEX.fullmatch(value) if isinstance(value, str) else None
-    return tuple(int(channel, 16) for channel in found.groups()) if found else value
 
 
 def _listed(value: Any) -> Any:
@@ -39,20 +30,18 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
-def _mask_value(value: Any) -> Any:
-    value = tuple(value) if isinstance(value, list) else _color(value)
-    is_color = isinstance(value, tuple) and len(value) == 3 and all(_is_number(item, 255) for item in value)
-    if not is_color and not _is_number(value, 65535):
-        given = list(value) if isinstance(value, tuple) else value
+def _ignored(value: Any) -> Any:
+    return value if value is None else mask_values(value)
+
+
+def _own_values(value: Any) -> Any:
+    if value is not None and not mask_values(value):
         raise ValueError(
-            f"got {given!r}; a mask value is a whole number from 0 to 65535, or a color as [255, 0, 0] or "
-            '"#ff0000" (with quotes)'
+            "got []; no pixel can be of a class without values: write them, as [1], leave `values` out for "
+            "its place "
+            "in the list, or take the class out of names"
         )
-    return value
-
-
-def _is_number(value: Any, largest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
+    return _ignored(value)
 
 
 def _class(value: Any) -> Any:
@@ -67,8 +56,7 @@ def _classes(value: Any) -> Any:
 
 
 _Level = Annotated[int, Field(ge=0, le=255)]
-_Color = Annotated[tuple[_Level, _Level, _Level], BeforeValidator(_color)]
-_Values = Annotated[tuple[Annotated[MaskValue, BeforeValidator(_mask_value)], ...], BeforeValidator(_listed)]
+_Color = Annotated[tuple[_Level, _Level, _Level], BeforeValidator(as_color)]
 Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -77,7 +65,7 @@ class ClassEntry(Config):
 
     name: str
     """What people call it."""
-    values: _Values | None = None
+    values: Annotated[tuple[MaskValue, ...] | None, BeforeValidator(_own_values)] = None
     """What its pixels hold in mask files: numbers, or RGB colors as ``[r, g, b]`` or ``"#rrggbb"``; none: its
     index."""
     color: _Color | None = None
@@ -137,7 +125,7 @@ class DatasetFile(Config):
     """Version of this file."""
     names: Annotated[tuple[Annotated[ClassEntry, BeforeValidator(_class)], ...], BeforeValidator(_classes)]
     """The classes, in the order of their indices in predictions."""
-    ignore: _Values | None = None
+    ignore: Annotated[tuple[MaskValue, ...] | None, BeforeValidator(_ignored)] = None
     """Values or colors in masks that mean unknown; none: 255, unless that (or white) is a class."""
     labeled: LabeledFiles
     """Images to learn from with their masks; those of ``val`` and ``test`` are left out."""
@@ -185,6 +173,28 @@ class DatasetFile(Config):
             if part.outside not in (None, "ignore", *self.class_names):
                 known = ", ".join(self.class_names)
                 raise ValueError(f"{name}: outside is {part.outside!r}; expected ignore or one of {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_meaning_of_three_numbers(self) -> Self:
+        written = [
+            ("ignore", self.ignore),
+            *((f"values of {entry.name}", entry.values) for entry in self.names),
+        ]
+        if any(isinstance(value, tuple) for _, own in written for value in own or ()):
+            for where, own in written:
+                if (
+                    own
+                    and len(own) == 3
+                    and all(isinstance(value, int) and 0 <= value < 256 for value in own)
+                ):
+                    listed = ", ".join(map(str, own))
+                    raise ValueError(
+                        f"{where}: [{listed}] may be a color or three numbers; write [[{listed}]] for the "
+                        "color, or "
+                        f"{', '.join(f'[{v}, {v}, {v}]' for v in own if isinstance(v, int))} in a list for "
+                        "gray levels"
+                    )
         return self
 
     @property

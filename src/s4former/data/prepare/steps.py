@@ -16,6 +16,7 @@ from s4former.data.prepare.download import download
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import Part
 from s4former.data.sources.known import KNOWN
+from s4former.data.splits.shipped import shipped_lists, write_shipped
 from s4former.types import IGNORE
 
 DOWNLOADS = "downloads"
@@ -116,6 +117,8 @@ def plan(dataset: DataSet, root: Path, archives: Path | None = None) -> list[Pla
         raise UserError(f"there is no folder {archives}; type --archives with the folder of your archives")
     folder = root / dataset.folder
     steps = [*dataset.steps(folder), _classes_step(dataset.name, folder / "classes.json")]
+    if lists := shipped_lists(dataset.folder):
+        steps.append(_lists_step(root, lists))
     return [_planned(step, root, archives) for step in steps]
 
 
@@ -194,6 +197,21 @@ def _classes_step(name: str, path: Path) -> Step:
         return 1
 
     return Step(path.name, path.exists, write)
+
+
+def _lists_step(root: Path, lists: list[str]) -> Step:
+    """Return the step that puts the release's split lists in their places."""
+
+    def missing() -> list[str]:
+        return [target for target in lists if not (root / target).exists()]
+
+    def write(_: Path | None, report: Report) -> int:
+        targets = missing()
+        for target in targets:
+            write_shipped(root, target)
+        return len(targets)
+
+    return Step("split lists of the S4Former release", lambda: not missing(), write)
 
 
 def _planned(step: Step, root: Path, archives: Path | None) -> Planned:

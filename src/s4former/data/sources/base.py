@@ -65,21 +65,29 @@ class Classes:
         return meanings | dict.fromkeys(self.ignore, IGNORE)
 
     def _require_one_meaning(self) -> None:
+        """Refuse values of two meanings; a number and the gray of that level are one value."""
         owners: dict[MaskValue, str] = {}
         for index, own in enumerate(self.values or [(index,) for index in range(len(self.names))]):
             for value in own:
-                other = owners.setdefault(value, self.names[index])
+                other = owners.setdefault(_as_number(value), self.names[index])
                 if other != self.names[index]:
                     raise DataError(
                         f"mask value {shown(value)} is both the class {other!r} and the class "
                         f"{self.names[index]!r}; take it out of the values of one of them"
                     )
-        both = [value for value in self.ignore if value in owners]
+        both = [value for value in self.ignore if _as_number(value) in owners]
         if both:
             raise DataError(
-                f"mask value {shown(both[0])} is both the class {owners[both[0]]!r} and a value to ignore; "
-                "take it out of the class's values or out of what is ignored"
+                f"mask value {shown(both[0])} is both the class {owners[_as_number(both[0])]!r} and a value "
+                "to ignore; "
+                "take it out of the class's values (a class that has no other: out of names) or out of what "
+                "is ignored"
             )
+
+
+def _as_number(value: MaskValue) -> MaskValue:
+    """Return a gray color as its level."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def shown(value: MaskValue) -> str:

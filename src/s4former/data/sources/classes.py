@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from s4former.config.errors import DataError
-from s4former.data.sources.base import Classes
+from s4former.data.sources.base import Classes, MaskValue
 from s4former.types import IGNORE
 
+_HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+_RANGE = -(2**31), 2**32 - 1
+"""What 32 bits hold, with a sign or without."""
 _EXAMPLE = '{"names": ["background", "cell"], "colors": [[0, 0, 0], [255, 0, 0]], "ignore_index": 255}'
 
 
@@ -68,8 +73,49 @@ def _colors(colors: Any, path: Path) -> tuple[tuple[int, int, int], ...]:
     return triples
 
 
-def _ignore(value: Any, path: Path) -> tuple[int, ...]:
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, int) and not isinstance(item, bool) for item in values):
-        raise DataError(f"{path}: expected ignore_index as a number or a list of numbers, got {value!r}")
-    return tuple(values)
+def _ignore(value: Any, path: Path) -> tuple[MaskValue, ...]:
+    try:
+        return mask_values(value)
+    except ValueError as error:
+        raise DataError(f"{path}: ignore_index: {error}") from None
+
+
+def mask_values(value: Any) -> tuple[MaskValue, ...]:
+    """Return what a person wrote of the values of a class, or of those to ignore.
+
+    That is one value or a list of them, each a number or a color, ``[r, g, b]`` or ``"#rrggbb"``. A list of
+    three levels of which two are equal, as ``[0, 0, 0]``, is one color: nobody lists a number twice.
+
+    Raises:
+        ValueError: If it is anything else; the message says what to write.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (_mask_value(value),)
+    if len(value) == 3 and all(_is_whole(item, 0, 255) for item in value) and len(set(value)) < 3:
+        return (_mask_value(value),)
+    return tuple(_mask_value(item) for item in value)
+
+
+def as_color(value: Any) -> Any:
+    """Return ``"#rrggbb"`` as three numbers, and anything else as it is."""
+    found = _HEX.fullmatch(value) if isinstance(value, str) else None
+    return tuple(int(channel, 16) for channel in found.groups()) if found else value
+
+
+def _mask_value(value: Any) -> MaskValue:
+    value = tuple(value) if isinstance(value, list) else as_color(value)
+    is_color = isinstance(value, tuple) and len(value) == 3 and all(_is_whole(item, 0, 255) for item in value)
+    if not is_color and not _is_whole(value, *_RANGE):
+        given = list(value) if isinstance(value, tuple) else value
+        raise ValueError(
+            f"got {given!r}; a mask value is a whole number from {_RANGE[0]} to {_RANGE[1]}, or a color as "
+            '[255, 0, 0] or "#ff0000" (with quotes)'
+        )
+    found: MaskValue = value
+    return found
+
+
+def _is_whole(value: Any, lowest: int, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= largest

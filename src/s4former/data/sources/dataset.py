@@ -15,7 +15,6 @@ from s4former.data.labels import LabelMap
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.mask_files import decode_mask
 from s4former.data.sources.matching import Found, Matcher
 from s4former.data.splits.lists import first_few
 
@@ -122,8 +121,7 @@ class DatasetSource:
         file = self.mask_file(id, part)
         if file is None:
             raise ValueError(f"masks of unlabeled images are never opened, asked for that of {id}")
-        label_map = self.label_map(part)
-        return label_map(decode_mask(file, label_map.colors), str(file))
+        return self.label_map(part).read(file)
 
     def image_file(self, id: str, part: Part) -> Path:
         """Return the path of an image."""

@@ -1,4 +1,4 @@
-"""Opens image and mask files.
+"""Opens image files.
 
 Rotation: an EXIF orientation tag of an image is applied, so that the picture stands as viewers show it. Masks
 are drawn on what people see, so a mask belongs to the rotated picture; a mask's own tag, if it has one, is
@@ -12,21 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PilImage
 
-from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
-from s4former.data.sources.raster import (
-    UNREADABLE,
-    ValueRange,
-    is_plain,
-    load_upright,
-    luma,
-    read_values,
-    scaled,
-)
-
-# Pillow's guard against small files that unpack to gigabytes would stop at 179 million pixels, which scanners
-# and microscopes exceed. Here the files are one's own: 32,768 x 32,768 pixels take 3 GiB once decoded.
-PilImage.MAX_IMAGE_PIXELS = 2**30
+from s4former.data.sources.decoding import decoding, load_upright
+from s4former.data.sources.raster import ValueRange, is_plain, luma, read_values, scaled
 
 
 def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None = None) -> Image:
@@ -40,28 +28,11 @@ def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None =
     Raises:
         DataError: If the file cannot be read, has other channels, or needs a range and there is none.
     """
-    picture = load_picture(path, "image") if is_plain(path, channels) else None
-    if picture is None or picture.mode.startswith(("I", "F")):
+    if not is_plain(path, channels):
         return scaled(read_values(path, channels), value_range, str(path))
-    pixels = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))  # convert copies
+    with decoding(path), PilImage.open(path) as picture:
+        upright = load_upright(picture)
+        if upright.mode.startswith(("I", "F")):
+            return scaled(read_values(path, channels), value_range, str(path))
+        pixels = np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))  # convert copies
     return pixels if channels == 3 else luma(pixels)
-
-
-def load_picture(path: Path, what: str) -> PilImage.Image:
-    """Open a file and turn it upright; its ``format`` is kept.
-
-    Args:
-        path: The file.
-        what: What the error calls it, ``image`` or ``mask``.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    try:
-        with PilImage.open(path) as picture:
-            upright = load_upright(picture)
-            upright.format = picture.format
-            return upright
-    except UNREADABLE as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error
-        raise DataError(f"cannot read the {what} {path}: {reason}") from error

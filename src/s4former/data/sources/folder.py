@@ -15,7 +15,6 @@ from s4former.data.sources.classes import read_classes
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.listing import Folder, FolderPart, listed_part
-from s4former.data.sources.mask_files import decode_mask
 from s4former.data.splits.lists import first_few, read_split
 
 _logger = logging.getLogger(__name__)
@@ -97,7 +96,7 @@ class FolderSource:
         file = self.mask_file(id, part)
         if file is None:
             raise DataError(f"the {part} image {self.image_file(id, part)} has no mask")
-        return self._label_map(decode_mask(file), str(file))
+        return self._label_map.read(file)
 
     def image_file(self, id: str, part: Part) -> Path:
         """Return the path of an image."""

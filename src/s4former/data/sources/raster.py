@@ -5,45 +5,37 @@ the first or last axis of an array: whichever has that length. Two numbers conve
 3 channels gray is repeated, for 1 channel color becomes its luma (ITU-R 601).
 
 Values: 8-bit files are read as they are. All others are scaled by ``data.value_range``, whose ends become 0
-and 255; values beyond them are clipped, and what is not a number becomes 0.
+and 255; values beyond them are clipped. What is not a number becomes 0, and so does what a TIFF declares to
+be no data (GDAL's tag). Scale and offset tags are left alone: a range is in the numbers that the file holds.
 """
 
 from __future__ import annotations
 
-import struct
-import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Shaped, UInt8
-from PIL import ExifTags, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
+from s4former.data.sources.decoding import Array, decoding, first_bytes, load_upright, upright
+from s4former.data.sources.tiff import (
+    TiffPage,
+    content_pages,
+    declared_nodata,
+    imagecodecs_for,
+    is_tiff,
+    read_with_tifffile,
+    tiff_pages,
+)
 
 ValueRange = tuple[float, float]
-Array = Shaped[np.ndarray, "..."]
 Levels = UInt8[np.ndarray, "..."]
 Values = Shaped[np.ndarray, "h w c"]  # as the file holds them: any type of number
 
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    PilImage.DecompressionBombError,
-)
-"""What decoders raise on broken files."""
-
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ONE_CHANNEL = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 
 
@@ -68,16 +60,17 @@ def is_plain(path: Path, channels: int) -> bool:
     """Return whether a file is an 8-bit picture for 1 or 3 channels; also True of what is no image at all."""
     if channels not in (1, 3):
         return False
-    head = _head(path)
-    if path.suffix.lower() == ".npy" or _is_deep_png(head):
+    head = first_bytes(path, 26)
+    if path.suffix.lower() == ".npy" or _bit_depth(head) == 16:
         return False
-    if not head.startswith(_TIFF):
+    if not is_tiff(head):
         return True
     try:
-        with PilImage.open(path) as picture:
-            pages = getattr(picture, "n_frames", 1)
-            return set(_bits(picture)) <= {1, 2, 4, 8} and (pages == 1 or picture.mode not in _ONE_CHANNEL)
-    except UNREADABLE:
+        pages = tiff_pages(path)
+        bits = {bit for page in pages for bit in page.bits}
+        one = len(content_pages(pages)) == 1 or len(pages[0].bits) > 1
+        return bits <= {1, 2, 4, 8} and not pages[0].signed_bytes and one and _opens(path)
+    except DataError:
         return False
 
 
@@ -91,24 +84,29 @@ def read_array(path: Path, with_alpha: bool) -> tuple[Array, bool]:
     Raises:
         DataError: If it cannot be read.
     """
-    try:
-        values, bands_last = _decode(path, with_alpha)
-    except UNREADABLE as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error
-        raise DataError(f"cannot read the image {path}: {reason}") from error
+    values, bands_last = _decode(path, with_alpha)
     if values.dtype.kind not in "buif" or not values.size:
         raise DataError(f"{path}: expected an array of numbers, got {values.dtype} of shape {values.shape}")
     return values, bands_last
 
 
 def read_values(path: Path, channels: int) -> Values:
-    """Return the values of an image file, upright, with ``channels`` channels.
+    """Return the values of an image file, upright, with ``channels`` channels; NaN where it declares no data.
 
     Raises:
         DataError: If it cannot be read, or has another number of channels.
     """
     values, bands_last = read_array(path, with_alpha=channels not in (1, 3))
-    return channels_last(values, channels, str(path), bands_last)
+    return channels_last(_without_nodata(values, path), channels, str(path), bands_last)
+
+
+def _without_nodata(values: Array, path: Path) -> Array:
+    """Turn what a file declares to be no data into NaN; 8 bits stay as they are, as they need no range."""
+    nodata = None if values.dtype in (np.uint8, bool) else declared_nodata(path)
+    if nodata is None or not (absent := values == nodata).any():
+        return values
+    exact = values.dtype if values.dtype.kind == "f" else np.float32 if values.itemsize <= 2 else np.float64
+    return np.where(absent, np.nan, values.astype(exact))
 
 
 def count_channels(path: Path) -> int:
@@ -211,72 +209,80 @@ def measured_range(values: Array, percentiles: tuple[float, float] = (0, 100)) -
     return low, high if high > low else low + 1
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(26)
-    except OSError:
-        return b""
+def _opens(path: Path) -> bool:
+    with decoding(path), PilImage.open(path):
+        return True
 
 
-def _is_deep_png(head: bytes) -> bool:
-    return head.startswith(_PNG) and head[24:25] == b"\x10"  # its 25th byte is the bit depth
+def is_deep_color_png(head: bytes) -> bool:
+    """Return whether a file that starts like this is a PNG of 16 bits with more than a gray channel."""
+    return _bit_depth(head) == 16 and head[25:26] != b"\0"
+
+
+def _bit_depth(head: bytes) -> int:
+    return head[24] if head.startswith(_PNG) and len(head) > 24 else 0
 
 
 def _decode(path: Path, with_alpha: bool) -> tuple[Array, bool]:
     if path.suffix.lower() == ".npy":
+        return read_npy(path), False
+    head = first_bytes(path, 26)
+    if is_deep_color_png(head):
+        return read_deep_color_png(path, with_alpha), True
+    if is_tiff(head):
+        return _decode_tiff(path)
+    with decoding(path), PilImage.open(path) as picture:
+        return _page(picture), True
+
+
+def _decode_tiff(path: Path) -> tuple[Array, bool]:
+    pages = tiff_pages(path)
+    own = content_pages(pages)
+    with decoding(path):
+        try:
+            with PilImage.open(path) as picture:
+                if all(pillow_reads(picture.mode, pages[number]) for number in own):
+                    found = [
+                        _seek(picture, number) for number in own[: None if len(pages[0].bits) == 1 else 1]
+                    ]
+                    return (found[0] if len(found) == 1 else np.stack(found)), found[0].ndim == 3
+        except UnidentifiedImageError:
+            pass
+    return read_with_tifffile(path)
+
+
+def _seek(picture: PilImage.Image, number: int) -> Array:
+    picture.seek(number)
+    return _page(picture)
+
+
+def read_npy(path: Path, what: str = "image") -> Array:
+    """Return the array of a NumPy file; no code in it is run.
+
+    Raises:
+        DataError: If it cannot be read or holds several arrays.
+    """
+    with decoding(path, what):
         array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it holds several arrays")
-        return array, False
-    head = _head(path)
-    if _is_deep_png(head) and head[25:] != b"\0":  # the next byte is the color type, 0 is gray
-        return _deep_color_png(path, with_alpha), True
-    if not head.startswith(_TIFF):
+        return array
+
+
+def read_deep_color_png(path: Path, with_alpha: bool, what: str = "image") -> Values:
+    """Return the channels of a PNG of 16-bit color, of which Pillow would keep 8 bits.
+
+    Raises:
+        DataError: If it cannot be read, or the package imagecodecs is not installed.
+    """
+    codecs = imagecodecs_for(path, "PNG files of 16-bit color")
+    with decoding(path, what):
+        values = np.asarray(codecs.png_decode(path.read_bytes()))
         with PilImage.open(path) as picture:
-            return _page(picture), True
-    try:
-        with PilImage.open(path) as picture:
-            if not _in_full(picture):
-                return _with_tifffile(path)
-            if picture.mode not in _ONE_CHANNEL:
-                return _page(picture), True
-            pages, size = [], picture.size
-            for number in range(getattr(picture, "n_frames", 1)):
-                picture.seek(number)
-                if picture.size == size:  # others are thumbnails
-                    pages.append(_page(picture))
-            return (pages[0] if len(pages) == 1 else np.stack(pages)), False
-    except UnidentifiedImageError:
-        return _with_tifffile(path)
-
-
-def _deep_color_png(path: Path, with_alpha: bool) -> Values:
-    # PIL would keep 8 of 16 bits of color. torchvision says that it will give its decoders away some day.
-    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            from torchvision.io import ImageReadMode, decode_png
-        except ImportError:
-            raise DataError(
-                f"{path}: this version of torchvision reads no PNG files of 16-bit color; save it as TIFF"
-            ) from None
-        values = decode_png(data, mode=ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
-    with PilImage.open(path) as picture:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    if not with_alpha and values.shape[2] in (2, 4):
-        values = values[..., :-1]
-    return upright(values, orientation)
-
-
-def load_upright(picture: PilImage.Image) -> PilImage.Image:
-    """Return an opened picture, or its current page, as its EXIF orientation says."""
-    # PIL 13 takes rows of a turned TIFF for columns if it maps the file into memory, which it does only
-    # if it knows the name of the file.
-    picture.filename = ""  # type: ignore[attr-defined]
-    picture.load()
-    return ImageOps.exif_transpose(picture)
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        if not with_alpha and values.shape[2] in (2, 4):
+            values = values[..., :-1]
+        return upright(values, orientation)
 
 
 def _page(picture: PilImage.Image) -> Array:
@@ -286,47 +292,11 @@ def _page(picture: PilImage.Image) -> Array:
     return np.array(page.convert("L") if page.mode == "1" else page)
 
 
-def _bits(picture: PilImage.Image) -> tuple[int, ...]:
-    bits = picture.tag_v2.get(258, (1,))  # type: ignore[attr-defined]  # BitsPerSample of the TIFF
-    return tuple(bits) if isinstance(bits, tuple) else (bits,)
-
-
-def _in_full(picture: PilImage.Image) -> bool:
-    bits = _bits(picture)
-    if picture.mode in _ONE_CHANNEL:
-        return len(bits) == 1 and not (picture.mode == "I" and bits[0] > 16)  # it wraps unsigned 32 bits
-    return set(bits) == {8} and len(bits) == len(picture.getbands())
-
-
-def _with_tifffile(path: Path) -> tuple[Array, bool]:
-    try:
-        import tifffile
-    except ModuleNotFoundError:
-        raise DataError(
-            f"{path}: TIFF files of this kind (many bands, or more than 8 bits of color) are read with the "
-            "package tifffile; type pip install 's4former[formats]'"
-        ) from None
-    try:
-        with tifffile.TiffFile(path) as file:
-            series, tag = file.series[0], file.pages.first.tags.get(274)  # Orientation
-            values, axes = np.asarray(series.asarray()), str(series.axes)
-    except (tifffile.TiffFileError, KeyError, TypeError) as error:
-        raise ValueError(str(error)) from error
-    orientation = 1 if tag is None else int(tag.value)
-    if values.ndim == 3 and "S" in axes:
-        return upright(np.moveaxis(values, axes.index("S"), 2), orientation), True
-    if values.ndim == 3 and orientation != 1:
-        return np.stack([upright(page, orientation) for page in values]), False
-    return upright(values, orientation) if values.ndim == 2 else values, False
-
-
-def upright(values: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "uh uw ..."]:
-    """Turn an array as an EXIF orientation (1 to 8) says."""
-    if orientation >= 5:
-        values = values.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return values[::-1] if orientation in (3, 4, 7, 8) else values
+def pillow_reads(mode: str, page: TiffPage) -> bool:
+    """Return whether Pillow gives all channels and bits of a page that it opens in this mode."""
+    if mode in _ONE_CHANNEL:
+        return len(page.bits) == 1 and not page.signed_bytes and not (mode == "I" and page.bits[0] > 16)
+    return set(page.bits) == {8} and len(page.bits) == PilImage.getmodebands(mode)
 
 
 def _times(shape: tuple[int, ...]) -> str:

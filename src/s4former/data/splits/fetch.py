@@ -1,4 +1,4 @@
-"""Gets published split lists from their publishers, each checked before it is put in its place."""
+"""Puts published split lists in their places, from the package or their publishers, each checked before."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_text
-from s4former.data.prepare.download import digest, download
+from s4former.data.prepare.download import download
 from s4former.data.progress import Report, silent
-from s4former.data.splits.lists import read_split
-from s4former.data.splits.published import PublishedList, Publisher
+from s4former.data.splits.lists import read_split, split_lines
+from s4former.data.splits.published import PublishedList, Publisher, checksum
+from s4former.data.splits.shipped import write_shipped
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Fetched:
 def fetch_splits(
     publisher: Publisher, root: Path, address: str | None = None, report: Report = silent, pause: float = 1.0
 ) -> tuple[list[Fetched], list[str]]:
-    """Get all lists of a publisher that are not there yet.
+    """Put all lists of a publisher that are not there yet in their places.
 
     Args:
         publisher: Whose.
         root: Folder of all data; a list goes into its data set's folder there.
-        address: What the lists' paths start from; None: the publisher's own address.
+        address: What the lists' paths start from; None: the publisher's own address, or the package.
         report: Hears how many lists there are.
         pause: See `download`.
 
@@ -46,14 +47,16 @@ def fetch_splits(
         The lists in their places, and what went wrong with others, in sentences.
     """
     fetched, problems = [], []
+    base = publisher.address if address is None else address.rstrip("/")
     for number, each in enumerate(publisher.lists):
         path = root / each.target
         try:
             new = not path.exists()
-            if new:
-                _fetch_one(each, path, f"{(address or publisher.address).rstrip('/')}/{each.source}", pause)
-            else:
-                _check(each, path)
+            if new and base is None:
+                write_shipped(root, each.target)
+            elif new:
+                _fetch_one(each, path, f"{base}/{each.source}", pause)
+            _check(each, path)
         except DataError as error:
             problems.append(str(error))
         else:
@@ -69,17 +72,16 @@ def unverified(fetched: Sequence[Fetched]) -> list[Path]:
 
 def _fetch_one(each: PublishedList, path: Path, url: str, pause: float) -> None:
     with TemporaryDirectory() as folder:
-        checksum = None if each.sha256 is None else f"sha256:{each.sha256}"
-        file = download(url, Path(folder) / path.name, checksum, pause=pause)
+        file = download(url, Path(folder) / path.name, pause=pause)
         _check(each, file)
         write_text(path, file.read_text(encoding="utf-8"))
 
 
 def _check(each: PublishedList, path: Path) -> None:
-    if each.sha256 is not None and digest(path, "sha256") != f"sha256:{each.sha256}":
-        raise DataError(
-            f"{path} is not the published {each.source}: its checksum differs; move it away and fetch again"
-        )
     images = len(read_split(path))
     if images != each.images:
         raise DataError(f"{path} names {images:,} images; the published {each.source} names {each.images:,}")
+    if each.sha256 is not None and checksum(split_lines(path)) != each.sha256:
+        raise DataError(
+            f"{path} names other images than the published {each.source}; move it away and fetch again"
+        )

@@ -9,8 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
+from s4former.data.splits.published import PUBLISHERS
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".tif",
+    ".tiff",
+    ".npy",
+)
 """Endings of image files that are read, in lower case; files may use either case."""
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
@@ -61,11 +75,21 @@ def split_lines(path: Path) -> list[str]:
             f"cannot read the split list {path}: it is not UTF-8 text; save it in that encoding"
         ) from error
     except OSError as error:
-        raise DataError(f"cannot read the split list {path}: {error}") from error
+        raise DataError(f"cannot read the split list {path}: {error}{_how_to_get(path)}") from error
     found = [line.strip() for line in lines if line.strip()]
     if not found:
         raise DataError(f"the split list {path} is empty; expected one image id a line")
     return found
+
+
+def _how_to_get(path: Path) -> str:
+    """Say what puts a published list where it is looked for, if the file is missing there."""
+    for name, publisher in () if path.exists() else PUBLISHERS.items():
+        for target in (PurePosixPath(each.target) for each in publisher.lists):
+            if path.parts[-len(target.parts) :] == target.parts:
+                root = Path(*path.parts[: -len(target.parts)])
+                return f"; it is published: type `s4former splits fetch {name} --root {root}`"
+    return ""
 
 
 def repeated(names: Iterable[str]) -> list[str]:

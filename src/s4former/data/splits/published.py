@@ -1,8 +1,9 @@
-"""Where the published split lists are, what they name, and their checksums."""
+"""Which split lists were published, where they are, what they name, and their checksums."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,7 +19,8 @@ class PublishedList:
         source: Its path below the publisher's address.
         target: Where it goes below the root of all data: where the recipes look.
         images: How many images it names.
-        sha256: Its checksum; None: not known to us, the number of images is all that is checked.
+        sha256: Checksum of its lines in alphabetical order, see `checksum`; None: not known to us, the number
+            of images is all that is checked.
     """
 
     source: str
@@ -32,12 +34,18 @@ class Publisher:
     """Lists of one publisher.
 
     Attributes:
-        address: What the paths of its lists start from; names a commit, whose files cannot change.
+        address: What the paths of its lists start from; names a commit, whose files cannot change. None: they
+            come with the package.
         lists: The lists.
     """
 
-    address: str
+    address: str | None
     lists: tuple[PublishedList, ...]
+
+
+def checksum(lines: Iterable[str]) -> str:
+    """Return the sha256 of lines in alphabetical order: a split is which images it names, in any order."""
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def _s4former() -> tuple[PublishedList, ...]:
@@ -68,16 +76,16 @@ def _unimatch(name: str, counts: Mapping[str, Mapping[str, str]]) -> tuple[Publi
 
 _S4FORMER = {
     f"{VOC}/datasplits/voc_split_U2PL": """
-92_train_supervised 92 7feeb5314d99485739e79c385d3b70145d44dc60190acb4d5df63165c630ef6a
-92_train_unsupervised 10490 9ae9c7726c7e06f8ef40cddfea55911128157c5a21c3c5195074e4e45e48031f
-183_train_supervised 183 5dac0b72efebf63344c90c3700537e6d667c80bfa4c17205d96d459e655ec976
-183_train_unsupervised 10399 4a3f4c77c01bae73b342439dbb3eb9f09b102e5ca5680fcfd941785bafd0cc98
-366_train_supervised 366 97abd8fe7d52346b2663e6faed73e89560a171788ea0a12c012bff26c74a25d4
-366_train_unsupervised 10216 2cb6fe3645fa20e66653209b003e9d8b059e18bc664341515ea352eac2ef273c
-732_train_supervised 732 b2973f8d47b780e0bc53f598a51fb651c21c7485f4d02111296452abb931ce44
-732_train_unsupervised 9850 077f8aab596629403bb38177c3c678a17a30eb7132a38f4952237763b311a170
+92_train_supervised 92 124b0aab2fcd1767214bf465d8fa24dd179c3abe99951a063a92d11c48663987
+92_train_unsupervised 10490 7ea77f8ddd7b327e30f9f6e0f9e44b408759cb4353de85666ac7ee137932b6f9
+183_train_supervised 183 79b959bccf7753cd70bba8d5abdb7e9c0f16df053ce458916ae19a897149136d
+183_train_unsupervised 10399 92513e42c678015ad6d5f97f28c4fff2c5060797822aabeb587f537373bd1749
+366_train_supervised 366 f0e702c687e2ba711cb726ace02e2bb0b5571fd73bb3e2419441cd53c196416b
+366_train_unsupervised 10216 0bee39f227c8a753c13ce129d48d3689b605afa5be4679214df9ea506f8a3d8c
+732_train_supervised 732 8c23014f512884b9ef51e91113e69b7197de6e53c699019956d3874998a005b0
+732_train_unsupervised 9850 2080ec33c9d7155dfc62a5ddc9380fb4ee676dfe6b8eae946c9177317110a64c
 1464_train_supervised 1464 129f1fe991729b1862115b77738c938c149c1f167baa02b4b3186aea9f0d6a84
-1464_train_unsupervised 9118 ba34ae09804b56761fbb46667ed6eb962a498205c068521b1105a0944f08ac40
+1464_train_unsupervised 9118 6d42f86cb89ef37e793748bac95003e09cf3a88ac6453cc678a0c67b45ed0aa5
 """,
     f"{VOC}/datasplits/voc_split_CPS": """
 662_train_supervised 662 baa85754594fcd33c7f06d9ef173db9f70a0c32f826a2958668ee406db9f7c5a
@@ -87,16 +95,19 @@ _S4FORMER = {
 2646_train_supervised 2646 fd0e8dca3dac524cf3b8c2b8540bc67bac1fb5df93e562faf35232e90c444295
 2646_train_unsupervised 7936 dc5e8c04738506348f5a037465aa196038ad7dcb86abb9c6b60197ce345a41df
 5291_train_supervised 5291 42ae9d1941af68208ea7814553f704186d78af00e167240fdce394e7ba9a21a2
-5291_train_unsupervised 5291 42ae9d1941af68208ea7814553f704186d78af00e167240fdce394e7ba9a21a2
-all_train_unsupervised 10582 21a0161e7202e136f4cfddc07cbd81ffcf2d177e96b38ab4fb71c23b7192b1b0
+5291_train_unsupervised 5291 5338f277730143e02973ac654d6f0fb43e6758bd22769161397c42f08c818e0b
+all_train_unsupervised 10582 855dff350b7f447bf43cb98ea626a32e0d0b3b7c5786e03b2712a21355b635bf
 """,
     f"{CITYSCAPES}/datasplits/city_splits_CPS": """
-186_train_supervised 186 a7f3aea6232d7ecf817a8c69d8b8a397929340ea259ebd7947e1efc3f0048aec
-186_train_unsupervised 2789 41575a67d28a7ea6a8f0e79abee8c6c3473a349adeeced06dea991ff2aaa398a
-372_train_supervised 372 387fd4111f3b2f16b8cb5984d4c090bd352a47fb7a867091289d09478d77efc6
-372_train_unsupervised 2603 4ff3f5f02447b015084b6384ae9449223f183ab8e72623ee476b94c9b9b382c8
+186_train_supervised 186 f2d71097c61fe8f40a7f036f705506dae2bd0ca53492dbf10e71383e8714f2f8
+186_train_unsupervised 2789 81423ce01e45dfc2f99a50bf51a390cb5dfef3a20e10f7e6a1eaa80abd2c5274
+372_train_supervised 372 b4fefaf48fe684be58febb2910fbf61ea94eda18f7bd18a4a7245f0e973c7935
+372_train_unsupervised 2603 cc15ae24c8320b0b9176f851ddb107df2664205167ac9aca5d008d10f0528c0b
 """,
 }
+
+"""Of the release. Its 5291_train_unsupervised.txt is 5291_train_supervised.txt once more; this one names the
+other half, as all its other pairs do."""
 
 _FOLDERS = {"pascal": VOC, "cityscapes": CITYSCAPES, "coco": COCO, "ade20k": ADE20K}
 _VAL = {"pascal": 1_449, "cityscapes": 500, "coco": 5_000, "ade20k": 2_000}
@@ -136,30 +147,28 @@ _UNIMATCH_V2 = {
 }
 _UNIMATCH_SUMS = {
     ("unimatch_v2", "cityscapes/1_16/labeled.txt"): (
-        "64195914dce1231133c7dc611fece213bc3a87fe4e0b73fbd96add7dfa8a2f46"
+        "6fe6f6007eb248abafdd24b8ba64957a55f7c8baafb805cfe25a53794ec0e733"
     ),
     ("unimatch_v2", "cityscapes/1_16/unlabeled.txt"): (
-        "7f18e2aefb5e88598910e291a935117daaeef51c6828edeb62f8a6c882be0a79"
+        "aac85fa3c016292924cd8d0072186b5c8d394de69dda8296eb7cf68dbe30e768"
     ),
     ("unimatch_v2", "cityscapes/val.txt"): (
-        "cf5aa35c0e4446bc684b61b6be88e22299ef7b1851852b53fc6a34794f161544"
+        "c1ee746e538d93ebc54efb43094de2189ac86203cb9efb15e1c3679f9205feea"
     ),
     ("unimatch_v2", "pascal/92/labeled.txt"): (
-        "8a02aa6a1253178b105bd25b36f0a27daeedf6b3959f399aa47d24783f3a8306"
+        "86834a3e2c861cce8c6b0406f2a20d75ccca85087b583daabf4a3966ce51a48c"
     ),
     ("unimatch_v2", "pascal/92/unlabeled.txt"): (
-        "a3eb5ef8d2ae547f131bfa60b8111d21700d458b545741336633d5aa209254d5"
+        "f61ae25e4713e89233a63f22c9dd82b86642b49c482721a21f9e1fb1370bc6fb"
     ),
-    ("unimatch_v2", "pascal/val.txt"): ("df002e3a730c57678f63aa3e46a4c827a4066f1dc1814e24d0e8b215075e0c6c"),
+    ("unimatch_v2", "pascal/val.txt"): ("15b58c7d94169a898682808d71b35618dc8cb3cd72c5ab1cbf8cb88cb54d9802"),
 }
 """Checksums of the lists that we have seen."""
 
 _GITHUB = "https://raw.githubusercontent.com"
 PUBLISHERS: Mapping[str, Publisher] = MappingProxyType(
     {
-        "s4former": Publisher(
-            f"{_GITHUB}/JoyHuYY1412/S4Former/2fe87ec639678b2787ce36e6603d6ab8f2ea7134", _s4former()
-        ),
+        "s4former": Publisher(None, _s4former()),
         "unimatch": Publisher(
             f"{_GITHUB}/LiheYoung/UniMatch/0324f3dd4a22128105a5eb135d2586c0bb3cc647",
             _unimatch("unimatch", _UNIMATCH),

@@ -1,0 +1,77 @@
+"""The edge between this package and the decoders of others: what they raise, and how their pixels stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image as PilImage
+from PIL import ImageOps
+
+from s4former.config.errors import DataError
+
+Array = Shaped[np.ndarray, "..."]
+
+# Pillow's guard against small files that unpack to gigabytes would stop at 179 million pixels, which scanners
+# and microscopes exceed. Here the files are one's own: 32,768 x 32,768 pixels take 3 GiB once decoded.
+PilImage.MAX_IMAGE_PIXELS = 2**30
+
+
+@contextmanager
+def decoding(path: Path, what: str = "image") -> Iterator[None]:
+    """Turn whatever a decoder raises into an error that names the file.
+
+    On broken bytes decoders raise nearly anything: KeyError, TypeError and MemoryError as well as OSError. So
+    everything is caught here, and that is why nothing but calls of decoders belongs inside.
+
+    Args:
+        path: The file.
+        what: What the error calls it, ``image`` or ``mask``.
+
+    Raises:
+        DataError: If the block raised anything.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"cannot read the {what} {path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    return str(error) or type(error).__name__
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file; fewer if it is shorter, none if it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+def load_upright(picture: PilImage.Image) -> PilImage.Image:
+    """Return an opened picture, or its current page, as its EXIF orientation says."""
+    # PIL 13 takes rows of a turned TIFF for columns if it maps the file into memory, which it does only
+    # if it knows the name of the file.
+    picture.filename = ""  # type: ignore[attr-defined]
+    picture.load()
+    return ImageOps.exif_transpose(picture)
+
+
+def upright(values: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "uh uw ..."]:
+    """Turn an array as an EXIF orientation (1 to 8) says."""
+    if orientation >= 5:
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values[::-1] if orientation in (3, 4, 7, 8) else values
