@@ -116,11 +116,14 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
 
 def opening(run: Run, source: Source, views: Views) -> str:
     """Return a sentence on what is about to be trained."""
-    images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
-    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
+    images, unused = f"{len(source.labeled)} labeled", len(source.unlabeled)
+    if views.any:
+        images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
     lonely = views.any and not source.unlabeled
+    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
     return (
-        f"training {run.method.name} for {run.steps} steps on {images} "
-        f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
+        f"training {run.method.name} for {run.steps} step{'' if run.steps == 1 else 's'} on {images} images "
+        f"({processes}{run.device}, {run.precision}, {run.threads} thread{'' if run.threads == 1 else 's'})"
+        + (f"; {unused} unlabeled images are not looked at" if unused else "")
         + ("; none is unlabeled, so it is trained as by method=supervised" if lonely else "")
     )

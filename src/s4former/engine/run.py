@@ -9,12 +9,12 @@ import torch
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Presets, Variants
+from s4former.config.override import Presets, VariantNames, Variants
 from s4former.data.config import DataConfig
 from s4former.engine.device import Precision, resolve_device, resolve_precision
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
-from s4former.methods import MethodConfig, config_class, method_config
+from s4former.methods import MethodConfig, config_class, method_config, method_names
 from s4former.models.config import ModelConfig
 from s4former.models.presets import model_preset
 
@@ -30,6 +30,8 @@ class Run(Config):
 
     variants: ClassVar[Variants] = {"method": config_class}
     """Fields whose class follows their ``name``, for overrides."""
+    variant_names: ClassVar[VariantNames] = {"method": method_names}
+    """Which classes these fields may have."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
 

@@ -14,12 +14,21 @@ from s4former.methods.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import segformer, setr
 from s4former.recipes._baselines import MethodName, Recipe, with_method
+from s4former.recipes.derived import Derived
 
 Network = Literal["setr", "segformer"]
 
 _SHUFFLED_PIXELS = 128
 """Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
 
+
+DERIVED = (
+    Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
+    Derived("method.shuffle_block", ("model.backbone",), lambda run: _shuffle_block(run.model)),
+    Derived("model.image_size", ("data.crop_size",), None),
+    Derived("optimizer", ("model.backbone",), None),
+)
+"""What follows from other fields in all recipes of published data sets, and what does not."""
 
 _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
 
@@ -57,18 +66,23 @@ def published_run(
     Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
+    model = _model(network, data.crop[0])
     run = Run(
         steps=steps,
         evaluate_every=evaluate_every,
         save_every=evaluate_every,
         log_every=50,
         data=data.model_copy(update=_BATCHES),
-        model=_model(network, data.crop[0]),
-        method=S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32)),
+        model=model,
+        method=S4FormerConfig(shuffle_block=_shuffle_block(model)),
         optimizer=_optimizer(network),
         evaluate=evaluate,
     )
     return with_method(run, method)
+
+
+def _shuffle_block(model: ModelConfig) -> int:
+    return _SHUFFLED_PIXELS // (32 if model.mit else 16)
 
 
 def _model(network: Network, crop: int) -> ModelConfig:

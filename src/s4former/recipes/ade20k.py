@@ -14,6 +14,7 @@ from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
 from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import DERIVED as DERIVED
 from s4former.recipes._published import Network, family, published_run
 
 _SPLITS = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")

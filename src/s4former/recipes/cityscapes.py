@@ -13,7 +13,9 @@ from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
 from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import DERIVED as PUBLISHED
 from s4former.recipes._published import Network, family, published_run
+from s4former.recipes.derived import Derived
 
 _LISTS = {
     "186": ("city_splits_CPS/186_train_supervised.txt", "city_splits_CPS/186_train_unsupervised.txt"),
@@ -21,6 +23,15 @@ _LISTS = {
     "744": ("unimatch/1_4/labeled.txt", "unimatch/1_4/unlabeled.txt"),
     "1488": ("unimatch/1_2/labeled.txt", "unimatch/1_2/unlabeled.txt"),
 }
+
+
+DERIVED = (
+    *PUBLISHED,
+    Derived("evaluate.crop_size", ("data.crop_size",), lambda run: run.data.crop_size),
+    Derived(
+        "evaluate.stride", ("data.crop_size",), lambda run: tuple(side * 2 // 3 for side in run.data.crop)
+    ),
+)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -30,9 +30,11 @@ from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 from s4former.models.config import CustomViT, ModelConfig
 from s4former.recipes._baselines import Recipe, baselines
+from s4former.recipes.derived import Derived
 from s4former.report.figures import colorize, learning_curves, panel
 
 _PANEL_ROWS = 6
+DERIVED = (Derived("model.custom.image_size", ("data.crop_size",), None),)
 
 
 def recipe() -> Run:

@@ -14,6 +14,7 @@ from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.run import Run
 from s4former.recipes._baselines import MethodName, Recipe
+from s4former.recipes._published import DERIVED as DERIVED
 from s4former.recipes._published import Network, family, published_run
 
 _FOLDERS = {"classic": "voc_split_U2PL", "blended": "voc_split_CPS"}
