@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set everything up in .venv, then run one thing. Needs nothing but Python >= 3.11 and pip.
+r"""Set everything up in .venv, then run one thing. Needs nothing but Python >= 3.11 and pip.
 
     python3 bootstrap.py demo        set up, then train the embedded demo
     python3 bootstrap.py test        set up with the developer tools, then run all tests
@@ -8,11 +8,14 @@
     python3 bootstrap.py setup       set up only
     python3 bootstrap.py s4former train demo steps=40 --out runs/short      any command of the package
 
+`. .venv/bin/activate` (Windows: `.venv\Scripts\activate`) makes `s4former` itself a command of the terminal.
 A second call installs nothing unless pyproject.toml or the Python has changed.
 """
 
 import hashlib
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +33,7 @@ LINT = [
 ]
 COMMANDS = {
     "setup": [],
-    "demo": [["s4former", "demo"]],
+    "demo": [["s4former", "demo"]],  # where the caller is, as the paths that it prints are
     "lint": LINT,
     "check": [*LINT, ["pytest", "-m", "not slow and not gpu", "-n", "2", "--dist", "loadfile"]],
     "test": [["pytest"]],
@@ -48,11 +51,43 @@ def main(arguments):
     for command in commands:
         extra = rest if command is commands[-1] else []
         print("$", *command, *extra, file=sys.stderr, flush=True)
-        folder = None if name == "s4former" else ROOT
-        status = subprocess.call([str(BIN / command[0]), *command[1:], *extra], cwd=folder)
+        folder = None if command[0] == "s4former" else ROOT
+        # So that commands which it advises can be typed as they are, without the environment being active.
+        called = {**os.environ, "S4FORMER_PROGRAM": f"{started_by()} s4former"}
+        status = call([str(BIN / command[0]), *command[1:], *extra], folder, called)
         if status:
             return status
+    if name in {"setup", "demo"}:
+        print(f"to type `s4former` alone in this terminal: {activation()}", file=sys.stderr)
     return 0
+
+
+def call(command, folder, environment):
+    """Run a command to its end and return its exit status, leaving to it what a signal means."""
+    process = subprocess.Popen(command, cwd=folder, env=environment)
+    # A terminal sends Ctrl-C to both; to end here would kill a run that is about to save itself.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def started_by():
+    """Return how this script was started, as one types it."""
+    python = "python" if os.name == "nt" else "python3"
+    return f"{python} {quoted(sys.argv[0])}"
+
+
+def activation():
+    """Return what makes the commands of .venv known in this terminal."""
+    folder = os.path.relpath(BIN) if Path.cwd() in (ROOT, *ROOT.parents) else str(BIN)
+    activate = os.path.join(folder, "activate")
+    return quoted(activate) if os.name == "nt" else f". {quoted(activate)}"
+
+
+def quoted(path):
+    """Return a path as a shell reads it."""
+    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
 
 
 def set_up(extra):

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -218,24 +217,36 @@ def test_help_and_version(shell: CommandLine) -> None:
     assert shell.out.strip() == s4former.__version__
 
 
-def test_a_signal_leaves_a_run_that_resumes_with_exit_code_75(config: Path, tmp_path: Path) -> None:
-    arguments = ["train", str(config), "steps=100000", "evaluate_every=0", "--out", str(tmp_path / "run")]
+def test_a_signal_leaves_a_run_that_resumes_as_its_message_says(config: Path, tmp_path: Path) -> None:
+    """With exit code 75 and the advice typed literally, into a folder with a space in its name."""
+    folder = tmp_path / "my run"
+    command: list[str] | str = [
+        *(sys.executable, "-m", "s4former", "train", str(config)),
+        *("steps=100000", "evaluate_every=0", "--out", str(folder)),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "s4former", *arguments], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "journal.jsonl").exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 75
-    assert "--resume" in err
-    assert "Traceback" not in err
-    index = json.loads((tmp_path / "run" / "checkpoint" / "index.json").read_text())
-    assert f"stopped after step {index[0]['step']} of 100000" in err
+    for call in range(2):
+        process = subprocess.Popen(
+            f"exec {command}" if call else command,
+            shell=call > 0,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        heard = ""
+        while "step " not in heard.replace("after step ", "").replace("100000 steps", ""):
+            assert process.poll() is None, heard
+            heard += process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 75, err
+        assert "Traceback" not in err
+        assert "error" not in err, "it was asked to"
+        index = json.loads((folder / "checkpoint" / "index.json").read_text())
+        assert f"stopped after step {index[0]['step']} of 100000" in err
+        assert ("resuming after step" in heard) == (call > 0)
+        command = re.findall(r"`(.* --resume)`", err)[0]
 
 
 def test_ctrl_c_outside_of_training_is_no_traceback(
@@ -247,7 +258,9 @@ def test_ctrl_c_outside_of_training_is_no_traceback(
     with pytest.raises(SystemExit) as stop:
         guarded(interrupted)
     assert stop.value.code == 130
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert "error" not in err
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_a_run_is_resumed_in_its_folder_alone(tools: Tools, config: Path, tmp_pa
     short = ["--cfg-options", "steps=2"]
     assert tools(mmseg_train.main, config, "--work-dir", "run", *short) == 0
     assert tools(mmseg_train.main, config, "--work-dir", "run", *short) == 1
-    assert "--resume" in tools.err
+    assert f"{config} --work-dir run --cfg-options steps=2 --auto-resume` to go on" in tools.err
+    assert "another --work-dir" in tools.err
     assert "--work-dir" in tools.err
     for way in (["--work-dir", "run", "--auto-resume"], ["--resume-from", "run"]):
         assert tools(mmseg_train.main, config, *way, *short) == 0

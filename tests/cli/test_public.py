@@ -48,6 +48,6 @@ def test_train_load_predict(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     mask = s4former.load(outcome.folder).predict(image).mask
     assert mask.shape == (30, 20)
     assert np.array_equal(outcome.load().predict(image).mask, mask)
-    with pytest.raises(UserError, match="--resume"):
+    with pytest.raises(UserError, match="resume=True"):
         s4former.train(run, ["steps=2"], out=tmp_path / "run", seed=4)
     assert s4former.train(run, ["steps=2"], out=tmp_path / "run", seed=4, resume=True) == outcome

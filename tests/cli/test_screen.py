@@ -11,9 +11,9 @@ from s4former.cli.screen import say
 LONG = "three masks cannot be read: " + "photos/" * 6 + "dish.png"
 
 
-def said(terminal: bool) -> list[str]:
+def said(terminal: bool, text: str = LONG) -> list[str]:
     file = io.StringIO()
-    say(Console(file=file, width=40, force_terminal=terminal, color_system=None), "error: ", LONG)
+    say(Console(file=file, width=40, force_terminal=terminal, color_system=None), "error: ", text)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -27,3 +27,10 @@ def test_a_screen_gets_lines_that_end_between_words_below_the_first() -> None:
 
 def test_a_program_gets_one_line() -> None:
     assert said(terminal=False) == ["error: " + LONG]
+
+
+def test_a_command_to_copy_stays_whole() -> None:
+    command = 'python -c "' + "import torch; " * 6 + '" in.pth out.pth'
+    lines = said(terminal=True, text=f"write its tensors to a new file:\n{command}")
+    assert lines[0] == "error: write its tensors to a new file:"
+    assert lines[-1] == command

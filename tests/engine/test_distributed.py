@@ -158,7 +158,7 @@ def test_what_two_processes_began_one_can_end(data: Path, runs: Path) -> None:
 def test_a_folder_that_is_taken_is_refused_by_all(runs: Path) -> None:
     for kind, message in ends(runs, "again"):
         assert kind == "UserError"
-        assert "--resume" in message
+        assert "resume=True" in message
 
 
 def test_a_loss_that_is_not_finite_in_one_stops_all(runs: Path) -> None:

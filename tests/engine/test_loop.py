@@ -129,7 +129,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     data: Path, straight: Path, tmp_path: Path, step: int, workers: int
 ) -> None:
     run = tiny_run(data, {"data.num_workers": workers})
-    with pytest.raises(Interrupted, match=f"after step {step} of 6.*--resume"):
+    with pytest.raises(Interrupted, match=f"after step {step} of 6.*resume=True"):
         train(run, tmp_path / "run", progress=SignalAt(step))
     train(run, tmp_path / "run", resume=True)
     assert_same_end(tmp_path / "run", straight)
@@ -233,7 +233,7 @@ def test_two_runs_do_not_mix_in_a_folder(data: Path, tmp_path: Path) -> None:
     run = tiny_run(data)
     with pytest.raises(Interrupted):
         train(run, tmp_path / "run", progress=SignalAt(2))
-    with pytest.raises(UserError, match=r"--resume.*another --out"):
+    with pytest.raises(UserError, match=r"resume=True.*another out="):
         train(run, tmp_path / "run")
     with pytest.raises(UserError, match=r"optimizer\.lr was 0.001, now 0.002"):
         train(tiny_run(data, {"optimizer.lr": 2e-3}), tmp_path / "run", resume=True)
@@ -265,7 +265,7 @@ def test_a_run_too_short_for_unlabeled_images_is_refused(data: Path) -> None:
 
 def test_a_damaged_record_says_what_to_type(data: Path, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"run": {')
-    with pytest.raises(UserError, match=r"run\.json is damaged.*another --out"):
+    with pytest.raises(UserError, match=r"run\.json is damaged.*another out="):
         train(tiny_run(data), tmp_path, resume=True)
 
 

@@ -12,7 +12,7 @@ import timm
 import torch
 import transformers
 from safetensors.torch import save_file
-from small_networks import NUM_CLASSES, tiny, tiny_config
+from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
@@ -173,6 +173,84 @@ def test_positions_that_fit_no_square() -> None:
     state = backbone_state() | {"pos_embed": torch.zeros(1, 12, 16)}
     with pytest.raises(UserError, match="12 tokens"):
         load_backbone_weights(tiny(0).backbone, state)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("form", ["1 n d", "n d", "h w d", "1 h w d", "1 d h w"])
+def test_positions_in_other_forms(form: str, strict: bool) -> None:
+    """As other code bases write them, without one for the class token."""
+    patches = backbone_state()["pos_embed"][:, 1:]
+    forms = {
+        "1 n d": patches,
+        "n d": patches[0],
+        "h w d": patches[0].unflatten(0, (4, 4)),
+        "1 h w d": patches.unflatten(1, (4, 4)),
+        "1 d h w": patches.unflatten(1, (4, 4)).permute(0, 3, 1, 2),
+    }
+    backbone = tiny(0).backbone
+    report = load_backbone_weights(backbone, backbone_state() | {"pos_embed": forms[form]}, strict=strict)
+    assert report.resized_from is None
+    assert torch.equal(backbone.state_dict()["pos_embed"], torch.nn.functional.pad(patches, (0, 0, 1, 0)))
+
+
+@pytest.mark.parametrize("form", ["h w d", "1 h w d", "1 d h w"])
+def test_positions_of_an_oblong_grid_that_their_shape_tells(form: str) -> None:
+    grid = torch.randn(1, 16, 2, 6, generator=torch.Generator().manual_seed(0))
+    channels_last = grid.permute(0, 2, 3, 1)
+    forms = {"h w d": channels_last[0], "1 h w d": channels_last, "1 d h w": grid}
+    backbone = tiny(0).backbone
+    report = load_backbone_weights(backbone, backbone_state() | {"pos_embed": forms[form]})
+    assert report.resized_from == (2, 6)
+    expected = torch.nn.functional.interpolate(grid, size=(4, 4), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(backbone.pos_embed[:, 1:], expected.flatten(2).transpose(1, 2))
+
+
+def test_positions_of_an_oblong_grid_are_asked_for_and_load_as_advised() -> None:
+    state = backbone_state() | {"pos_embed": torch.randn(1, 1 + 2 * 7, 16)}
+    with pytest.raises(UserError, match=r"model.image_size=\[8,28\]"):
+        load_backbone_weights(tiny(0).backbone, state)
+    wide = tiny(0, custom=SIZES.model_copy(update={"image_size": (8, 28)})).backbone
+    load_backbone_weights(wide, state)
+    assert torch.equal(wide.state_dict()["pos_embed"], state["pos_embed"])
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("shape", [(16,), (1, 17, 8), (1, 8, 4, 4), (2, 3, 4, 5), (), (1, 0, 16), (0, 16)])
+def test_positions_that_are_none(shape: tuple[int, ...], strict: bool) -> None:
+    with pytest.raises(UserError, match="position embedding"):
+        load_backbone_weights(
+            tiny(0).backbone, backbone_state() | {"pos_embed": torch.zeros(shape)}, strict=strict
+        )
+
+
+def test_half_a_network_is_not_proposed() -> None:
+    state = {name: value for name, value in backbone_state().items() if "blocks.0" not in name}
+    with pytest.raises(UserError, match=r"model.strict_weights=false"):
+        load_backbone_weights(tiny(0).backbone, state)
+    state = {name: value for name, value in state.items() if "blocks.1" not in name}
+    with pytest.raises(UserError, match="24 missing") as error:
+        load_backbone_weights(tiny(0).backbone, state)
+    assert "strict_weights" not in str(error.value)
+    shallow = timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict()
+    deep = build_segmenter(
+        ModelConfig(
+            backbone="vit",
+            custom=SIZES.model_copy(
+                update={
+                    "image_size": (224, 224),
+                    "patch_size": 16,
+                    "embed_dim": 192,
+                    "depth": 40,
+                    "num_heads": 3,
+                }
+            ),
+        ),
+        NUM_CLASSES,
+        seed=0,
+    )
+    with pytest.raises(UserError, match=r"the file fits model.backbone=vit_tiny_patch16_224") as error:
+        load_backbone_weights(deep.backbone, shallow)
+    assert "strict_weights" not in str(error.value)
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])

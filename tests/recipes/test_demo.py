@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 
-from s4former.config.errors import UserError
+from s4former.config.errors import Interrupted, UserError
 from s4former.config.record import read_json
 from s4former.data import TrainBatches, open_source
 from s4former.engine.predict import Model
+from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import config_class
 from s4former.recipes.demo import recipe, run_demo
@@ -83,5 +86,69 @@ def test_the_demo_trains_both_and_shows_them(tmp_path: Path) -> None:
     image = source.read_image(source.val[0], "val")
     assert Model.load(out / "s4former").predict(image).mask.shape == image.shape[:2]
 
-    with pytest.raises(UserError, match="supervised"):
-        run_demo(out, small(tmp_path), Console(file=text))
+    weights = (out / "s4former" / "model" / "model.safetensors").stat()
+    again = run_demo(out, small(tmp_path), Console(file=text))
+    assert again == result
+    assert "finished demo" in text.getvalue()
+    assert (out / "s4former" / "model" / "model.safetensors").stat() == weights, "it is shown, not trained"
+
+
+class Stop(Progress):
+    """Sends Ctrl-C after a step of the ``half``-th run that is trained."""
+
+    def __init__(self, step: int, half: int) -> None:
+        self.step, self.half = step, half
+
+    def training(self, first: int, steps: int) -> None:
+        self.half -= 1
+
+    def stepped(self, step: int) -> None:
+        if self.half == 0 and step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_stopped_demo_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    run, quiet = small(tmp_path), Console(file=io.StringIO())
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    result = run_demo(straight, run, quiet, Progress())
+    for half in (1, 2):
+        with pytest.raises(Interrupted, match="after step 3"):
+            run_demo(stopped, run, quiet, Stop(3, half))
+        assert (stopped / "s4former").exists() == (half == 2)
+    resumed = run_demo(stopped, run, quiet, Progress())
+    ours, theirs = (
+        [(each.last, each.best, each.best_step) for each in made.scores] for made in (resumed, result)
+    )
+    assert ours == theirs
+    for name in ("supervised", "s4former"):
+        ours, theirs = (load_file(out / name / "model" / "model.safetensors") for out in (stopped, straight))
+        assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+def test_what_is_no_demo_is_left_alone(tmp_path: Path) -> None:
+    run, quiet = small(tmp_path), Console(file=io.StringIO())
+    out = tmp_path / "demo"
+    with pytest.raises(Interrupted):
+        run_demo(out, run, quiet, Stop(1, 1))
+    with pytest.raises(UserError, match=r"steps was 4, now 5.*out="):
+        run_demo(out, run.model_copy(update={"steps": 5}), quiet)
+    other = tmp_path / "pictures"
+    other.mkdir()
+    (other / "panel.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="something else"):
+        run_demo(other, run, quiet)
+    assert [path.read_bytes() for path in other.iterdir()] == [b"mine"]
+
+
+def test_the_second_half_takes_the_threads_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise they would differ by more than the method, and a stopped demo from one that was not."""
+    run, out = small(tmp_path), tmp_path / "demo"
+    monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 1)
+    with pytest.raises(Interrupted):
+        run_demo(out, run, Console(file=io.StringIO()), Stop(4, 1))
+    monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 2)
+    run_demo(out, run, Console(file=io.StringIO()), Progress())
+    threads = [read_json(out / name / "run.json")["run"]["threads"] for name in ("supervised", "s4former")]
+    assert threads == [1, 1]

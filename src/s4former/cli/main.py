@@ -27,7 +27,7 @@ from s4former.cli.screen import say
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
-from s4former.config.errors import S4FormerError
+from s4former.config.errors import Interrupted, S4FormerError
 
 app = typer.Typer(
     name="s4former",
@@ -80,12 +80,19 @@ def main() -> None:
 
 def guarded(command: Callable[[], object]) -> None:
     """Run a command; a known error is one message and its exit code, a defect keeps its traceback."""
+    # Read when torch is loaded. Threads that wait for each other keep cores busy by default: where other
+    # programs compute too, a step can then take a hundred times as long (benchmarks/busy.py).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         command()
+    except Interrupted as error:  # as asked, so no error
+        _complain(str(error), head="")
+        sys.exit(error.exit_code)
     except S4FormerError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:  # before or after training, which saves its state and says so itself
+        _complain("stopped", head="")
         sys.exit(130)
     except OSError as error:
         _complain(str(error))
@@ -112,8 +119,8 @@ def _is_ours(error: ValueError) -> bool:
     return Path(frames[-1].filename).is_relative_to(Path(s4former.__file__).parent)
 
 
-def _complain(message: str, alone: bool = False) -> None:
+def _complain(message: str, alone: bool = False, head: str = "error: ") -> None:
     """Print an error; processes that train together share most, so the first on each machine tells those."""
     if not alone and os.environ.get("LOCAL_RANK", "0") != "0":
         return
-    say(Console(stderr=True, highlight=False), Text("error: ", "bold red"), message)
+    say(Console(stderr=True, highlight=False), Text(head, "bold red"), message)

@@ -41,6 +41,7 @@ def train(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     import s4former
+    from s4former.config.invocation import invoked
     from s4former.engine.progress import is_main_process
 
     options = parser().parse_args(arguments)
@@ -49,7 +50,9 @@ def train(arguments: Sequence[str]) -> None:
     if is_main_process():
         for note in command.notes:
             print(note, file=sys.stderr)
-    outcome = s4former.train(command.run, out=command.folder, resume=command.resume)
+    option = "" if command.resume else "--auto-resume"
+    with invoked(_again(option, os.environ), out="--work-dir"):
+        outcome = s4former.train(command.run, out=command.folder, resume=command.resume)
     report(outcome, Console())
 
 
@@ -114,6 +117,15 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
     folder = _folder(options)
     resume = options.auto_resume or options.resume_from is not None
     return TrainCommand(run, folder, resume, (*notes, *implied))
+
+
+def _again(option: str, environment: Mapping[str, str]) -> str:
+    """Return the order to go on; what started several processes is not known here."""
+    from s4former.config.invocation import again, python
+
+    if "WORLD_SIZE" in environment:
+        return f"type the same command with {option}" if option else "type the same command"
+    return again(python(sys.argv[0]), option)
 
 
 def _changes(options: argparse.Namespace, run: Run) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def train(
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
     import s4former
+    from s4former.config.invocation import again, invoked, program
     from s4former.engine.progress import is_main_process
     from s4former.recipes import load_run
 
@@ -42,7 +43,8 @@ def train(
         for note in notes:
             typer.echo(note, err=True)
     folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
-    outcome = s4former.train(run, out=folder, resume=resume)
+    with invoked(again(program(), "--resume"), out="--out"):
+        outcome = s4former.train(run, out=folder, resume=resume)
     report(outcome, Console())
 
 
@@ -60,6 +62,7 @@ def _run_name(config: str, method: str) -> str:
 
 def report(outcome: Outcome, console: Console) -> None:
     """Print what came of a run and what to type next."""
+    from s4former.config.invocation import program, typed
     from s4former.engine import wording
     from s4former.engine.progress import is_main_process
 
@@ -84,7 +87,7 @@ def report(outcome: Outcome, console: Console) -> None:
         console.print("not scored: there are no validation images")
     console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)
     console.print(
-        f"next: s4former predict {outcome.folder} IMAGES --out DIR",
+        f"next: {typed(program(), ['predict', str(outcome.folder), 'IMAGES', '--out', 'DIR'])}",
         soft_wrap=True,
         highlight=False,
         markup=False,

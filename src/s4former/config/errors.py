@@ -20,9 +20,13 @@ class DataError(S4FormerError):
 
 
 class NumericError(S4FormerError):
-    """A loss or gradient stopped being finite; the weights were not touched by it."""
+    """A loss, a gradient or a loaded weight is not finite; no weight was touched by it."""
 
     exit_code = 4
+
+
+class OutOfMemory(S4FormerError):
+    """Memory ran out in this process; the message says what is saved and how to need less."""
 
 
 class Interrupted(S4FormerError):

@@ -41,6 +41,11 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, synced: boo
         _sync_folder(path.parent)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file is what a killed process left of `write_atomically`."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` outlive a power cut, where the system can (Windows cannot open folders)."""
     if os.name == "posix":

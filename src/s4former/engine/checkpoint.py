@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import torch
 
 from s4former.config.errors import UserError
+from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_atomically, write_json
+from s4former.models.weight_files import first_line, require_finite
 
 _logger = logging.getLogger(__name__)
 _KEPT = 2
@@ -48,7 +51,7 @@ class Checkpoints:
             kept = "No state was saved before" if before is None else f"The one after step {before} is kept"
             raise UserError(
                 f"cannot save the state after step {step} in {self.folder}: {error}. {kept}. Make room on "
-                f"the disk ({_KEPT + 1} states at a time), then type the same command with --resume"
+                f"the disk ({_KEPT + 1} states at a time), then {invocation().resume}"
             ) from error
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
@@ -73,17 +76,18 @@ class Checkpoints:
 
         Raises:
             UserError: If states were saved but none is complete.
+            NumericError: If the state holds a NaN or an infinity; one before it would come to the same.
         """
         entries = self._index()
         for entry in entries:
             path = self.folder / entry.file
             if path.is_file() and path.stat().st_size == entry.size and _checksum(path) == entry.sha256:
-                state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-                return state
+                return _read(path, map_location)
             _logger.warning("%s is missing or damaged; going back to the state saved before it", path)
         if entries:
             raise UserError(
-                f"no complete checkpoint is left in {self.folder}; start again with another --out"
+                f"no complete checkpoint is left in {self.folder}; start again with another "
+                f"{invocation().out}"
             )
         return None
 
@@ -94,8 +98,28 @@ class Checkpoints:
         except (ValueError, TypeError):
             raise UserError(
                 f"{index} is damaged, so it is not known which states are complete; start again with another "
-                "--out, or delete that file to start from the first step with --resume"
+                f"{invocation().out}, or delete that file and {invocation().resume} to start from step 1"
             ) from None
+
+
+def _read(path: Path, map_location: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+    except (RuntimeError, MemoryError) as error:  # its checksum is right, so it is the memory
+        raise UserError(f"cannot load the saved state {path}: {first_line(error)}") from error
+    learned = {name: state[name] for name in ("method", "optimizer") if name in state}
+    require_finite(dict(_tensors(learned)), str(path))
+    return state
+
+
+def _tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield all tensors in nested containers, by the names of their places."""
+    if isinstance(state, torch.Tensor):
+        yield name, state
+    elif isinstance(state, Mapping | list | tuple):
+        items = state.items() if isinstance(state, Mapping) else enumerate(state)
+        for key, value in items:
+            yield from _tensors(value, f"{name}.{key}" if name else str(key))
 
 
 def _checksum(path: Path) -> str:

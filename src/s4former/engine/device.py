@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import torch
 
 from s4former.config.errors import UserError
+from s4former.engine.cores import free_cores
 from s4former.engine.distributed import own_device
 from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
@@ -56,6 +58,40 @@ def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat
 def autocast(device: str, precision: str) -> AbstractContextManager[object]:
     """Return the context in which networks run: bfloat16 products of float32 weights, or nothing special."""
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def resolve_threads() -> int:
+    """Return how many threads to take: as many as torch would, but fewer where other programs compute.
+
+    Threads wait for each other in every operation, so one that finds its core taken holds up all of them. A
+    number that the user gave in OMP_NUM_THREADS is kept, and so is that of processes that train together.
+    """
+    most = torch.get_num_threads()
+    if most == 1 or "OMP_NUM_THREADS" in os.environ or across.world_size() > 1:
+        return most
+    return max(1, min(most, round(free_cores())))
+
+
+def fewer_threads(threads: int) -> str:
+    """Return why `resolve_threads` took fewer threads than torch would; empty if it did not."""
+    most = torch.get_num_threads()
+    if threads >= most:
+        return ""
+    return (
+        f"{threads} of {most} threads: other programs, or the limit of a container, leave no more cores "
+        f"free; threads={most} takes all of them"
+    )
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Give the process its number of threads back at the end."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 def set_up(device: str, threads: int | Literal["auto"], deterministic: bool) -> torch.device:

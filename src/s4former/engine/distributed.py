@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from s4former.config.errors import S4FormerError, UserError
+from s4former.config.errors import OutOfMemory, S4FormerError, UserError
 from s4former.methods import Method
 from s4former.ops import across
 
@@ -61,10 +61,9 @@ def joined() -> Iterator[None]:
     join()
     try:
         yield
-    except S4FormerError:
-        raise
-    except BaseException:
-        if _leaving_waits():
+    except BaseException as error:
+        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory)
+        if not shared and _leaving_waits():
             atexit.unregister(_leave)
         raise
 

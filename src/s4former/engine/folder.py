@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from s4former.config.errors import UserError
+from s4former.config.invocation import invocation
 from s4former.config.override import changed_fields
-from s4former.config.record import now, read_json, run_record, write_json, write_text
+from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine.device import describe
 from s4former.engine.run import Run
@@ -35,25 +36,25 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
         if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
-            f"{folder} holds a run already; add --resume to go on with it, or choose another --out "
-            "(tools/train.py: --work-dir)"
+            f"{folder} holds a run already; {invocation().resume} to go on with it, or choose another "
+            f"{invocation().out}"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is no run folder; choose a new one with --out")
+    if folder.exists() and (not folder.is_dir() or any(not is_temporary(path) for path in folder.iterdir())):
+        raise UserError(f"{folder} exists and is no run folder; choose a new one with {invocation().out}")
     return None
 
 
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
     """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
     if before is None:
-        for part in ("labeled", "unlabeled", "val"):
-            ids = getattr(source, part)
-            write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
         record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
     else:
         record = _record(folder)
         record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
-    write_json(folder / "run.json", record)
+    write_json(folder / "run.json", record)  # first: a folder with this is known as a run, whatever happens
+    for part in ("labeled", "unlabeled", "val"):
+        ids = getattr(source, part)
+        write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
 
 
 def check_same(folder: Path, run: Run, source: Source) -> None:
@@ -62,20 +63,25 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
     Raises:
         UserError: If not; the message names what differs.
     """
-    content = _record(folder)
-    changes = changed_fields(_in_todays_fields(content["run"]), run.model_dump(mode="json"))
-    changes = {path: values for path, values in changes.items() if path not in FREE_TO_CHANGE}
+    changes = differences(folder, run)
     if changes:
-        shown = "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in list(changes.items())[:5])
         raise UserError(
-            f"{folder} holds another run: {shown}. Resume it with the values it started with, or start a new "
-            f"run with another --out; load_from={folder} lets that one start from these weights"
+            f"{folder} holds another run: {changes}. Resume it with the values it started with, or start a "
+            f"new run with another {invocation().out}; load_from={folder} lets that one start from these "
+            "weights"
         )
-    if content["data"]["fingerprint"] != source.fingerprint():
+    if _record(folder)["data"]["fingerprint"] != source.fingerprint():
         raise UserError(
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
-            "resumed; start a new run with another --out"
+            f"resumed; start a new run with another {invocation().out}"
         )
+
+
+def differences(folder: Path, run: Run) -> str:
+    """Return the fields that decide the outcome and differ from the run in a folder, as text."""
+    changes = changed_fields(_in_todays_fields(_record(folder)["run"]), run.model_dump(mode="json"))
+    decisive = [(path, values) for path, values in changes.items() if path not in FREE_TO_CHANGE]
+    return "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in decisive[:5])
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def _record(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(
             f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
-            "start a new one with another --out"
+            f"start a new one with another {invocation().out}"
         ) from None
     return record
 

@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from s4former.config.errors import Interrupted
+from s4former.config.invocation import invocation
 from s4former.ops import across
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -51,5 +52,5 @@ class StopRequest:
         if self.requested and across.world_size() > 1 and time.monotonic() < self._first + _ECHO_SECONDS:
             return
         if self.requested:
-            raise Interrupted("stopped at once; add --resume to go on from the last saved step")
+            raise Interrupted(f"stopped at once; {invocation().resume} to go on from the last saved step")
         self.requested, self._first = True, time.monotonic()

@@ -14,6 +14,7 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from s4former.config.errors import Interrupted
+from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine import distributed
@@ -134,7 +135,7 @@ class Keeper:
     def _interrupted(self) -> Interrupted:
         return Interrupted(
             f"stopped after step {self.step} of {self.run.steps}, which is saved in {self.folder}; "
-            "type the same command with --resume to go on"
+            f"{invocation().resume} to go on"
         )
 
     def finish(self) -> Outcome:

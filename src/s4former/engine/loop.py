@@ -10,14 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from s4former.config.errors import NumericError
+from s4former.config.invocation import invocation
 from s4former.data.check import require_sound
 from s4former.data.loader import batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.device import autocast, seed_layers, set_up
+from s4former.engine.device import autocast, fewer_threads, own_threads, seed_layers, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
+from s4former.engine.memory import memory_watched
 from s4former.engine.optim import clip_gradients, set_learning_rate
 from s4former.engine.prepare import prepare, used_parts
 from s4former.engine.progress import Progress
@@ -26,6 +28,7 @@ from s4former.ops import across
 from s4former.types import Views
 
 
+@own_threads()
 @distributed.joined()
 def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
     """Train one run to its last step, together with the processes that this one was started with, if any.
@@ -40,12 +43,15 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         UserError: If the run cannot be built, or ``folder`` holds another one.
         DataError: If the data set lacks something or holds a bad file.
         NumericError: If a loss or gradient stops being finite.
+        OutOfMemory: If memory runs out; states that were saved before are kept.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
     progress = progress if progress and across.rank() == 0 else Progress()
     before = distributed.from_main(lambda: earlier_run(folder, resume))
     with distributed.agreed():
+        choose = run.threads == "auto" and not before
         run = run.resolved(before)
+        fewer = fewer_threads(int(run.threads)) if choose else ""
         device = set_up(run.device, run.threads, run.deterministic)
         source = open_source(run.data)
         checked = None
@@ -61,8 +67,11 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
     step_of = distributed.wrap(method)
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeper.stop:
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), keeper.stop, memory_watched(run, lambda: keeper.saved):
         progress.note(opening(run, source, method.views))
+        if fewer:
+            progress.note(fewer)
         if before:
             keeper.restore(state)
         progress.training(keeper.step, run.steps)
@@ -110,7 +119,7 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     raise NumericError(
         f"step {keeper.step + 1}: {found}. The optimizer did not move the weights. {keeper.saved} "
         "A resumed run would come to the same point, so start another one with "
-        f"{' '.join(advice)} and a new --out."
+        f"{' '.join(advice)} and a new {invocation().out}."
     )
 
 

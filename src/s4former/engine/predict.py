@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image as PilImage
 from PIL import ImageOps
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from s4former.config.base import Config
@@ -39,6 +38,7 @@ from s4former.engine.evaluate import (
 from s4former.engine.overlay import PNG_EFFORT, index_picture, overlay_picture
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
 
 _logger = logging.getLogger(__name__)
@@ -98,7 +98,8 @@ def architecture_of(network: Segmenter) -> ModelConfig:
     """Return the config from which the trained network can be built anew, without auxiliary heads."""
     if not isinstance(network, ViTSegmenter):
         raise TypeError(f"expected a ViTSegmenter, got {type(network).__name__}")
-    return network.config.model_copy(update={"pretrained": "none", "auxiliary_taps": (), "frozen_blocks": 0})
+    only_training = {"pretrained": "none", "pretrained_part": None, "auxiliary_taps": (), "frozen_blocks": 0}
+    return network.config.model_copy(update=only_training)
 
 
 @dataclass(frozen=True)
@@ -181,13 +182,12 @@ class Model:
         Raises:
             UserError: If there is no model there, its files don't belong together, or there is no such device
                 or precision.
+            NumericError: If a tensor of the weights holds a NaN or an infinity.
         """
         folder = model_folder(Path(path))
         card = read_card(folder)
-        try:
-            state = load_file(folder / WEIGHTS)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"cannot read the weights {folder / WEIGHTS}: {error}") from None
+        state = read_state(folder / WEIGHTS)
+        require_finite(state, str(folder / WEIGHTS))
         device = resolve_device(device)
         network = rebuild_segmenter(card.architecture, len(card.names), state)
         return cls(network, card, device, resolve_precision(precision or "auto", device))

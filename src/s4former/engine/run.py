@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import torch
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
 from s4former.config.override import Presets, VariantNames, Variants
 from s4former.data.config import DataConfig
-from s4former.engine.device import Precision, resolve_device, resolve_precision
+from s4former.engine.device import Precision, resolve_device, resolve_precision, resolve_threads
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.methods import MethodConfig, config_class, method_config, method_names
@@ -104,7 +103,7 @@ class Run(Config):
             update={
                 "device": device,
                 "precision": resolve_precision(self.precision, device),
-                "threads": torch.get_num_threads() if self.threads == "auto" else self.threads,
+                "threads": resolve_threads() if self.threads == "auto" else self.threads,
                 "evaluate": self.evaluate.resolved(self.data.crop),
             }
         )

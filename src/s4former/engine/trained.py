@@ -12,6 +12,7 @@ from s4former.models.checkpoints import load_checkpoint, segmenter_from_state
 from s4former.models.config import ModelConfig
 from s4former.models.keys import Network
 from s4former.models.segmenter import ViTSegmenter
+from s4former.models.weight_files import require_finite
 
 _AUXILIARY = "auxiliary_heads."
 
@@ -21,12 +22,13 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
 
     Args:
         path: A run folder, a model folder or a model file; or the authors' checkpoint, whose student and
-            teacher are both returned.
+            teacher are both returned; or a folder of Hugging Face's.
         model: The architecture of a checkpoint, which does not know its own; our models bring theirs.
         num_classes: Number of classes of a checkpoint.
 
     Raises:
         UserError: If nothing is there, or not what the config says.
+        NumericError: If a tensor holds a NaN or an infinity.
     """
     if is_own(path):
         own = Model.load(path, "cpu")
@@ -46,6 +48,7 @@ def start_from(student: ViTSegmenter, path: Path) -> None:
 
     Raises:
         UserError: If nothing is there, or it is another network than the student.
+        NumericError: If a tensor holds a NaN or an infinity.
     """
     if is_own(path):
         state = Model.load(path, "cpu").network.state_dict()
@@ -58,19 +61,23 @@ def start_from(student: ViTSegmenter, path: Path) -> None:
         raise UserError(
             f"{path} is not a network like the one in the config: {len(missing)} tensors are missing "
             f"({', '.join(missing[:3]) or 'none'}) and {len(wrong)} have no place or another shape "
-            f"({', '.join(wrong[:3]) or 'none'}). Its backbone alone is model.pretrained={path}"
+            f"({', '.join(wrong[:3]) or 'none'}). To take its backbone alone, type model.pretrained={path} "
+            "in place of load_from"
         )
+    require_finite(state, str(path))
     student.load_state_dict(dict(state), strict=False)
 
 
 def is_own(path: Path) -> bool:
     """Return whether a path is a run or model of this package, complete or not."""
-    return path.is_dir() or (path.name == WEIGHTS and (path.parent / CARD).is_file())
+    if path.is_dir():
+        return any((path / name).exists() for name in (CARD, "run.json", f"model/{CARD}"))
+    return path.name == WEIGHTS and (path.parent / CARD).is_file()
 
 
 def _checkpoint(path: Path) -> dict[Network, dict[str, Tensor]]:
     """Return the networks of a checkpoint, which is none of our folders, in our names."""
-    if not path.is_file():
+    if not path.exists():
         here = [
             str(folder) for folder in (path.parent, path.parent.parent) if (folder / "run.json").is_file()
         ]

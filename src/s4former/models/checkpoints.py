@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,19 +11,22 @@ from torch import Tensor
 from s4former.config.errors import UserError
 from s4former.models.backbones import ViTBackbone
 from s4former.models.config import ModelConfig
-from s4former.models.fitting import fit_positions, has_no_place
+from s4former.models.fitting import fit_positions, has_no_place, vit_sizes
 from s4former.models.keys import Network, convert_authors_checkpoint
 from s4former.models.mit_keys import mit_style, to_segformer
 from s4former.models.segmenter import ViTSegmenter
-from s4former.models.weight_files import read_state
+from s4former.models.weight_files import read_state, require_finite
 from s4former.models.weights import describe_keys
+
+_NETWORK_PART = re.compile(r"(?:^|(?<=\.))(?:(?P<head>decode_head(_ema)?|head)|backbone(_ema)?|segformer)\.")
 
 
 def load_checkpoint(path: str | Path) -> dict[Network, dict[str, Tensor]]:
-    """Read a file of weights alone, as the S4Former authors' code saves it or as a model folder holds it.
+    """Read weights alone, as the S4Former authors' code saves them or as a model folder holds them.
 
-    A checkpoint is a ``.pth`` of mmsegmentation 0.x, with ``state_dict`` and ``meta``, or the same tensors as
-    safetensors, of SETR or SegFormer; it is read without running code.
+    They may lie in a folder or in shards, see `read_state`. A checkpoint is a ``.pth`` of mmsegmentation 0.x,
+    with ``state_dict`` and ``meta``, or the same tensors as safetensors, of SETR or SegFormer; it is read
+    without running code.
 
     Returns:
         What ``ViTSegmenter.load_state_dict`` takes, for each network in the file: the ``student`` and, in the
@@ -32,7 +36,7 @@ def load_checkpoint(path: str | Path) -> dict[Network, dict[str, Tensor]]:
     Raises:
         UserError: If the file can't be read or holds no such network.
     """
-    state = read_state(path)
+    state = _network_in(read_state(path))
     if any(key.startswith("head.") for key in state):
         return {"student": state}
     averaged = {key.replace("_ema.", ".", 1): value for key, value in state.items() if "_ema." in key}
@@ -81,6 +85,7 @@ def segmenter_from_state(
 
     Raises:
         UserError: If the tensors are not those of such a network; the message starts with ``origin``.
+        NumericError: If a tensor holds a NaN or an infinity.
     """
     has_auxiliary = any(key.startswith("auxiliary_heads.") for key in state)
     # Nothing here is to be trained: what only training uses must not stand in the way.
@@ -90,6 +95,20 @@ def segmenter_from_state(
     segmenter = ViTSegmenter(config.model_copy(update=changes), num_classes)
     _load(segmenter, state, origin)
     return segmenter.eval()
+
+
+def _network_in(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of the whole network among some, without the names of what lies around it.
+
+    A whole network is a backbone and a head side by side, wherever they lie; of several, the plainest.
+    """
+    around: dict[str, set[str]] = {}
+    for key in state:
+        for match in _NETWORK_PART.finditer(key):
+            around.setdefault(key[: match.start()], set()).add("head" if match["head"] else "backbone")
+    whole = [prefix for prefix, parts in around.items() if len(parts) == 2] or list(around)
+    prefix = min(whole, key=lambda one: ("ema" in re.split(r"[._]", one), len(one)), default="")
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,8 +122,8 @@ def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> 
         for key, value in state.items()
         if key.startswith("backbone.")
     }
-    width = inner.get("cls_token")
-    if isinstance(backbone, ViTBackbone) and width is not None and width.shape[-1] == backbone.embed_dim:
+    sizes = vit_sizes(inner)
+    if isinstance(backbone, ViTBackbone) and sizes is not None and sizes.width == backbone.embed_dim:
         fit_positions(inner, backbone, backbone.position_interpolation, origin)
     given = {key: value for key, value in state.items() if not key.startswith("backbone.")}
     if not segmenter.config.auxiliary_taps:
@@ -128,6 +147,7 @@ def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> 
             f"{origin} is not of the network in the config; {problems}. Check model.backbone, model.head, "
             f"its sizes and the number of classes{_segformer_head(given, segmenter.config)}"
         )
+    require_finite(given, origin)
     segmenter.load_state_dict(given)
 
 

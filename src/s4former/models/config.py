@@ -109,8 +109,12 @@ class ModelConfig(Config):
     """Channels of an image. Pretrained patch embeddings, made for three, are adapted to other numbers."""
 
     pretrained: str = "none"
-    """Where the backbone's weights come from: a file, ``hub`` (timm's own for that name; there are none of a
-    MiT, which takes a file) or ``none``."""
+    """Where the backbone's weights come from: a file, a run or another folder with weights, ``hub`` (timm's
+    own for that name; there are none of a MiT, which takes a file) or ``none``."""
+
+    pretrained_part: str | None = None
+    """Of a file with several transformers, the one to take, by the names around it, as ``teacher.backbone``;
+    ``.`` is the one whose names begin at the top."""
 
     strict_weights: bool = True
     """Stop if a weight file lacks a tensor of the backbone or holds one it doesn't know."""
@@ -201,6 +205,11 @@ class ModelConfig(Config):
         if self.backbone.startswith("mit_") and self.mit is None:
             raise ValueError(
                 f"there is no backbone {self.backbone!r}; a MiT is one of {', '.join(MIT_SIZES)}"
+            )
+        if self.pretrained_part is not None and self.pretrained in ("none", "hub"):
+            raise ValueError(
+                f"pretrained_part chooses among the networks in a file, but pretrained={self.pretrained}; "
+                "give pretrained a file, or drop pretrained_part"
             )
         if self.custom and self.image_size:
             raise ValueError("a backbone `vit` takes its image size from custom.image_size; drop image_size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from s4former.config.errors import UserError
 from s4former.config.override import validated
 from s4former.config.record import write_atomically
 from s4former.models.backbones import ViTBackbone
+from s4former.models.candidates import NamedWeights, name_weights
+from s4former.models.colors import Colors
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
 from s4former.models.mit import MiTBackbone
 from s4former.models.segmenter import create_backbone
-from s4former.models.weight_files import read_state
-from s4former.models.weights import NamedWeights, load_backbone_weights, name_weights
+from s4former.models.weight_files import read_weights, require_finite
+from s4former.models.weights import load_backbone_weights
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Conversion:
         parameters: Number of values in them.
         left_out: Number of tensors that belong to no backbone: heads, classifiers, mask tokens.
         fits: Names for model.backbone that the new file fits, the likeliest first.
+        colors: The color statistics that the weights want, if the source says.
     """
 
     style: str
@@ -38,49 +42,57 @@ class Conversion:
     parameters: int
     left_out: int
     fits: tuple[str, ...]
+    colors: Colors | None
 
 
 def convert_weights(
-    source: Path, out: Path, backbone: str | None = None, *, force: bool = False
+    source: Path, out: Path, backbone: str | None = None, *, part: str | None = None, force: bool = False
 ) -> Conversion:
     """Write the backbone in a weight file as safetensors, by timm's names or, for a MiT, the official.
 
     Values, their precision and the patch grid of the positions stay as they are.
 
     Args:
-        source: A file in any known key style; it is never changed.
+        source: A file or folder with weights in any known key style; it is never changed.
         out: A ``.safetensors`` file.
         backbone: A name for model.backbone that the weights have to fit; none: whichever they do fit.
+        part: Which one to take of several transformers, as model.pretrained_part.
         force: Replace ``out`` if it exists.
 
     Raises:
+        NumericError: If a tensor holds a NaN or an infinity.
         UserError: If ``source`` can't be read or does not fit, or ``out`` is not to be written.
     """
     _require_new(source, out, force)
-    state = read_state(source)
-    named = name_weights(state, str(source))
+    stored = read_weights(source)
+    named = name_weights(stored.tensors, str(source), part, "--part ")
     tensors = {key: value for key, value in named.tensors.items() if not outside_of_vit(key)}
+    require_finite(tensors, str(source))
     fits = named.fitting()
     if backbone is not None:
         network = _build(backbone, named)
-        load_backbone_weights(network, source)
+        load_backbone_weights(network, stored.tensors, part=part, origin=str(source))
         fits = (backbone, *(name for name in fits if name != backbone))
     elif fits:
         network = _build(fits[0], named)
     else:
         network = None
-    if isinstance(network, ViTBackbone):
+    if isinstance(network, ViTBackbone) and native_grid(tensors) is not None:
         given = tensors["pos_embed"].dtype
         fit_positions(tensors, network, "bilinear", str(source))
         tensors = {key: value.to(given) if key == "pos_embed" else value for key, value in tensors.items()}
     written = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    write_atomically(out, lambda temporary: temporary.write_bytes(save(written)))
+    about = {"format": "pt"}
+    if stored.colors is not None:
+        about |= {"mean": json.dumps(stored.colors.mean), "std": json.dumps(stored.colors.std)}
+    write_atomically(out, lambda temporary: temporary.write_bytes(save(written, about)))
     return Conversion(
         style=named.style,
         tensors=len(written),
         parameters=sum(value.numel() for value in written.values()),
         left_out=named.outside + len(named.tensors) - len(tensors),
         fits=fits,
+        colors=stored.colors,
     )
 
 

@@ -26,7 +26,7 @@ Grid = tuple[int, int]
 
 # Tensors around a backbone: classifiers, pooling, what masked or self-supervised training left behind.
 _NOT_BACKBONE = re.compile(
-    r"^(head|head_dist|classifier|pre_logits|attn_pool|pooler|mask_token|dino_head|ibot_head|decoder_\w+)(\.|$)"
+    r"^(head|head_dist|classifier|pre_logits|attn_pool|pooler|mask_token|dino_head|ibot_head|decoder(_\w+)?|MAPHead_0)(\.|$)"
 )
 # Words that timm's names have for the width of a token.
 _SIZE_WORDS = {
@@ -69,7 +69,7 @@ def vit_sizes(tensors: Mapping[str, Tensor]) -> ViTSizes | None:
         width=embedding.shape[0],
         patch=embedding.shape[-1],
         blocks=max(numbers, default=-1) + 1,
-        registers=tensors["reg_token"].shape[1] if "reg_token" in tensors else 0,
+        registers=tensors["reg_token"].shape[1] if "reg_token" in _prefix_tokens(tensors)[0] else 0,
         layer_scale="blocks.0.ls1.gamma" in tensors,
     )
 
@@ -114,12 +114,14 @@ def fit_positions(
     Raises:
         UserError: If the number of positions makes no grid.
     """
-    embed = tensors.get("pos_embed")
-    if embed is None or embed.ndim != 3:
+    if "pos_embed" not in tensors:
         return None
-    names = [name for name in ("cls_token", "reg_token") if name in tensors]
-    counts = [tensors[name].shape[1] for name in names]
-    prefix, grid = _read_grid(embed, (sum(counts), *counts[:1], 0), backbone, origin)
+    embed, known_grid = _token_positions(tensors["pos_embed"], backbone.embed_dim, origin)
+    names, counts = _prefix_tokens(tensors)
+    if known_grid:
+        prefix, grid = 0, known_grid
+    else:
+        prefix, grid = _read_grid(embed, (sum(counts), *counts[:1], 0), backbone, origin)
     positions = F.pad(embed[:, :prefix], (0, 0, 0, sum(counts) - prefix))
     if backbone.num_prefix_positions == 0:
         for name, part in zip(names, torch.split(positions, counts, dim=1), strict=True):
@@ -129,6 +131,31 @@ def fit_positions(
     whole = torch.cat([positions, embed[:, prefix:]], dim=1)
     tensors["pos_embed"] = resize_position_embedding(whole, grid, backbone.grid, wanted, mode=mode)
     return None if grid == backbone.grid else grid
+
+
+def _token_positions(embed: Tensor, width: int, origin: str) -> tuple[Tensor, Grid | None]:
+    """Return a position embedding as "1 n d", and its grid if its shape tells."""
+    shape = tuple(embed.shape)
+    if embed.ndim == 4 and shape[0] == 1 and shape[-1] == width:
+        return embed.flatten(1, 2), (shape[1], shape[2])
+    if embed.ndim == 4 and shape[:2] == (1, width):
+        return embed.flatten(2).transpose(1, 2), (shape[2], shape[3])
+    if embed.ndim == 3 and shape[0] == 1 and shape[-1] == width:
+        return embed, None
+    if embed.ndim == 3 and shape[-1] == width:
+        return embed.flatten(0, 1)[None], (shape[0], shape[1])
+    if embed.ndim == 2 and shape[-1] == width:
+        return embed[None], None
+    raise UserError(
+        f"{origin} has a position embedding (pos_embed) of shape {shape}; expected 1 x tokens x {width}, "
+        f"tokens x {width}, or 1 x rows x columns x {width}. Check model.backbone"
+    )
+
+
+def _prefix_tokens(tensors: Mapping[str, Tensor]) -> tuple[list[str], list[int]]:
+    """Return the names of the tokens before the patches, and how many each one stands for."""
+    names = [name for name in ("cls_token", "reg_token") if name in tensors and tensors[name].ndim == 3]
+    return names, [tensors[name].shape[1] for name in names]
 
 
 def _read_grid(
@@ -141,26 +168,44 @@ def _read_grid(
         if total - prefix == rows * cols:
             return prefix, backbone.grid
     for prefix in prefixes:
-        side = math.isqrt(total - prefix)  # pretraining is on squares
+        side = math.isqrt(max(0, total - prefix))  # pretraining is on squares
         if side * side == total - prefix > 0:
             return prefix, (side, side)
     raise UserError(
         f"{origin} has a position embedding of {total} tokens, which is neither the backbone's {rows} x "
         f"{cols} grid nor a square one, with {' or '.join(map(str, dict.fromkeys(prefixes)))} prefix tokens; "
-        "check model.backbone"
+        f"check model.backbone{_oblong(total - prefixes[0], backbone.patch_size)}"
+    )
+
+
+def _oblong(patches: int, side: int) -> str:
+    """Say what to type if the positions are those of images that are not square."""
+    grids = [
+        (rows, patches // rows) for rows in range(2, math.isqrt(max(0, patches)) + 1) if patches % rows == 0
+    ]
+    if not grids:
+        return ""
+    sizes = " or ".join(f"[{rows * side},{cols * side}]" for rows, cols in reversed(grids[-3:]))
+    return (
+        f", or, if it was trained on oblong images, type their height and width as model.image_size={sizes}"
     )
 
 
 def native_grid(tensors: Mapping[str, Tensor]) -> Grid | None:
-    """Return the square patch grid that a plain ViT's positions were made for, None if there is none."""
-    if "pos_embed" not in tensors:
+    """Return the patch grid that a plain ViT's positions were made for, None if they don't tell."""
+    sizes, embed = vit_sizes(tensors), tensors.get("pos_embed")
+    if sizes is None or embed is None:
         return None
-    counts = [tensors[name].shape[1] for name in ("cls_token", "reg_token") if name in tensors]
-    for prefix in (sum(counts), *counts[:1], 0):
-        side = math.isqrt(max(0, tensors["pos_embed"].shape[1] - prefix))
-        if side and side * side == tensors["pos_embed"].shape[1] - prefix:
+    try:
+        positions, grid = _token_positions(embed, sizes.width, "")
+    except UserError:
+        return None
+    _, counts = _prefix_tokens(tensors)
+    for prefix in () if grid else (sum(counts), *counts[:1], 0):
+        side = math.isqrt(max(0, positions.shape[1] - prefix))
+        if side and side * side == positions.shape[1] - prefix:
             return side, side
-    return None
+    return grid
 
 
 def fitting_vits(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:

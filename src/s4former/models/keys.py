@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,31 +11,33 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 
-KeyStyle = Literal["timm", "dinov2", "mmcls", "mmseg", "huggingface"]
+KeyStyle = Literal["timm", "dinov2", "jax", "mmcls", "mmseg", "huggingface"]
 
 # What a block's attention is called, behind the names of modules around the backbone.
-_TELLTALES: dict[KeyStyle, str] = {
+TELLTALES: dict[KeyStyle, str] = {
     "timm": r"blocks\.\d+\.attn\.qkv\.weight",
     # The official training code stacks blocks in chunks.
     "dinov2": r"blocks\.\d+\.\d+\.attn\.qkv\.weight",
+    # The arrays of JAX code, as `load_npz` names them.
+    "jax": r"blocks\.\d+\.attn\.q\.weight",
     "mmcls": r"layers\.\d+\.attn\.qkv\.weight",
     # mmseg's ViT, and so what the S4Former authors' instructions turn mmcls weights into.
     "mmseg": r"layers\.\d+\.attn\.attn\.in_proj_weight",
     # As in the files on the hub, or as transformers 5 names its own parameters; ViT, DeiT and DINOv2 alike.
     "huggingface": r"(encoder\.)?layers?\.\d+\.attention\.(attention\.query|q_proj)\.weight",
 }
-_AROUND = r"(?P<around>([A-Za-z_]\w*\.)*?)"
 
 # Applied in turn; timm's own names come through unchanged, but for the final norm of models that pool first.
 _TO_TIMM = [
     (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
     (r"^(?:encoder\.)?layers?\.(\d+)\.", r"blocks.\1."),
     (r"^embeddings\.position_embeddings$", "pos_embed"),
-    (r"^(embeddings\.)?register_tokens$", "reg_token"),
+    (r"^(embeddings\.)?(register|storage)_tokens$", "reg_token"),
     # A distilled DeiT's second token is to a block what a register is.
     (r"^(embeddings\.distillation_token|dist_token)$", "reg_token"),
     (r"^embeddings\.(?=cls_token|mask_token)", ""),
     (r"^(embeddings\.patch_embeddings|patch_embed)\.projection\.", "patch_embed.proj."),
+    (r"^embeddings\.patch_embeddings\.(?=weight|bias)", "patch_embed.proj."),
     (r"^(ln1|fc_norm|layernorm)\.", "norm."),
     (r"\.ln([12])\.", r".norm\1."),
     (r"\.layernorm_before\.", ".norm1."),
@@ -75,43 +76,9 @@ _PARTS: dict[Network, list[tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True)
-class NamedBackbone:
-    """The plain ViT found among some tensors.
-
-    Attributes:
-        style: Whose names its tensors carried.
-        tensors: Its tensors by timm's names, names that nobody knows among them.
-        outside: Names of the tensors that lie outside of it, as in a whole network's heads.
-    """
-
-    style: KeyStyle
-    tensors: dict[str, Tensor]
-    outside: tuple[str, ...]
-
-
-def find_vit(state: Mapping[str, Tensor]) -> NamedBackbone | None:
-    """Find the plain ViT among tensors in any known key style, or return None if there is none.
-
-    It may lie inside of other modules (``module.``, ``backbone.``, ``vit.`` ...). Of a teacher and its
-    student the teacher is taken, of a network and its average (``backbone_ema.``) the network.
-    """
-    found: list[tuple[KeyStyle, str]] = []
-    for key in state:
-        for style, pattern in _TELLTALES.items():
-            match = re.fullmatch(_AROUND + pattern, key)
-            if match:
-                found.append((style, match["around"]))
-    if not found:
-        return None
-    style, around = min(found, key=lambda one: ("student" in one[1], "ema" in one[1]))
-    inside = {key.removeprefix(around): value for key, value in state.items() if key.startswith(around)}
-    if style == "timm" and (
-        "register_tokens" in inside or {"mask_token", "blocks.0.ls1.gamma"} <= inside.keys()
-    ):
-        style = "dinov2"
-    tensors = _with_joined_parts({to_timm(key): value for key, value in inside.items()})
-    return NamedBackbone(style, tensors, tuple(key for key in state if not key.startswith(around)))
+def to_plain_vit(inside: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the tensors of a plain ViT in any known key style timm's names; names that nobody knows stay."""
+    return _with_joined_parts({to_timm(key): value for key, value in inside.items()})
 
 
 def to_timm(key: str) -> str:
@@ -166,10 +133,12 @@ def _with_joined_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
         for pattern, (whole, parts) in _JOINED.items():
             match = re.search(pattern, name)
             names = [name.replace(parts[0], part) for part in parts]
-            if match and all(part in state for part in names):
-                joined[name[: match.start()] + match.expand(whole)] = torch.cat(
-                    [joined.pop(n) for n in names]
-                )
+            values = [state[part] for part in names if part in state]
+            shapes = {(value.shape[1:], value.dtype) for value in values if value.ndim}
+            if match and len(values) == len(parts) and len(shapes) == 1:
+                joined[name[: match.start()] + match.expand(whole)] = torch.cat(values)
+                for part in names:
+                    del joined[part]
     return joined
 
 

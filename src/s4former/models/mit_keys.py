@@ -14,7 +14,7 @@ from s4former.config.errors import UserError
 MiTStyle = Literal["official", "mmseg", "hf"]
 
 _WRAPPERS = re.compile(r"^(module\.)?(backbone\.|segformer\.)?")
-_TELLTALES: dict[MiTStyle, str] = {
+MIT_TELLTALES: dict[MiTStyle, str] = {
     "official": r"patch_embed1\.proj\.weight",
     "mmseg": r"layers\.0\.0\.projection\.weight",
     # As the files on the hub have it, or as transformers 5 names its own parameters.
@@ -88,7 +88,7 @@ _HEAD_TO_OURS = [
 def mit_style(state: Mapping[str, Tensor]) -> MiTStyle | None:
     """Return whose names the tensors of a MiT carry, or None if this is no MiT that we know."""
     names = {_unwrapped(key) for key in state}
-    for style, pattern in _TELLTALES.items():
+    for style, pattern in MIT_TELLTALES.items():
         if any(re.fullmatch(pattern, name) for name in names):
             return style
     return None

@@ -16,7 +16,7 @@ from s4former.models.heads.segformer import SEGFORMER_HEADS, SegFormerConvHead, 
 from s4former.models.heads.setr_pup import SETRPUPHead
 from s4former.models.mit import MiTBackbone
 from s4former.models.recompute import recomputed
-from s4former.models.weights import load_backbone_weights, load_hub_weights
+from s4former.models.weights import load_pretrained
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Images, Logits, Segmenter
 
@@ -208,15 +208,7 @@ def build_segmenter(config: ModelConfig, num_classes: int, seed: int) -> ViTSegm
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         segmenter = ViTSegmenter(config, num_classes)
-    if config.pretrained == "hub":
-        load_hub_weights(segmenter.backbone, config)
-    elif config.pretrained != "none":
-        load_backbone_weights(
-            segmenter.backbone,
-            config.pretrained,
-            strict=config.strict_weights,
-            position_interpolation=config.position_interpolation,
-        )
+    load_pretrained(segmenter.backbone, config)
     return segmenter
 
 

@@ -1,58 +1,166 @@
-"""Reading files of tensors in either format that people have, without ever running what is in them."""
+"""Reading tensors in any format that people have, without ever running what is in a file."""
 
 from __future__ import annotations
 
+import math
 import re
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 
-from s4former.config.errors import UserError
+from s4former.config.errors import NumericError, UserError
+from s4former.models.colors import Colors, colors_beside, colors_in
+from s4former.models.jax_names import load_npz
+from s4former.models.pickled import load_pickled, why_refused
+from s4former.models.weight_places import find_weights
 
-# Under which name training code files the weights; of a student and its teacher, the teacher is kept.
-_WRAPPERS = ("state_dict", "model", "teacher")
+_FORMATS = "safetensors, torch's .pth, .pt or .bin, or .npz"
+# Levels that a pickled module has around its tensors, and parts that wrappers of modules add to names.
+_NO_NAMES = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_MODULE_LEVELS = ("_modules", "_parameters", "_buffers")
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What lies in a weight file or folder.
+
+    Attributes:
+        tensors: All tensors by name; the names of dictionaries around them come first, as in
+            ``state_dict.blocks.0.norm1.weight``.
+        colors: The color statistics that the network was trained with, if the file or one beside it says.
+    """
+
+    tensors: dict[str, Tensor]
+    colors: Colors | None
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors in a weight file, from under ``state_dict``, ``model`` or ``teacher`` if there.
+    """Return the tensors that a weight file, a shard index, a run, a model or a Hugging Face folder holds.
 
-    The content says what format it has, whatever the file is called.
+    Raises:
+        UserError: If there is none, it can't be read, or it holds no tensors.
+    """
+    return read_weights(path).tensors
+
+
+def read_weights(path: str | Path) -> StoredWeights:
+    """Return the tensors as `read_state` does, and what is said of them.
+
+    The content says what format a file has, whatever it is called.
 
     Raises:
         UserError: If there is no such file, it can't be read, or it holds no tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no weight file {path}")
-    content = _read(path)
-    while isinstance(content, Mapping):
-        wrapper = next((name for name in _WRAPPERS if isinstance(content.get(name), Mapping)), None)
-        if wrapper is None:
-            break
-        content = content[wrapper]
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} holds a {type(content).__name__}; expected tensors by name")
-    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-    if not state:
+    place = find_weights(Path(path))
+    tensors: dict[str, Tensor] = {}
+    said: Colors | None = None
+    for file in place.files:
+        found, about = _read(file)
+        if place.shard_of is not None:
+            found = {name: value for name, value in found.items() if place.shard_of.get(name) == file}
+        tensors |= found
+        said = said or colors_in(about, str(file))
+    if place.shard_of is not None and place.shard_of.keys() != tensors.keys():
+        lost = sorted(place.shard_of.keys() - tensors.keys())
         raise UserError(
-            f"{path} holds no tensors; it has {', '.join(map(str, list(content)[:5])) or 'nothing'}"
+            f"the shards of {path} lack {len(lost)} of the tensors that their index lists, as "
+            f"{', '.join(lost[:3])}; download them anew"
         )
-    return state
+    return StoredWeights(tensors, said or colors_beside(place.files[0]))
 
 
-def _read(path: Path) -> Any:
-    start = _start(path)
-    is_safetensors = start[8:9] == b"{"  # behind the length of its header
+def require_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse tensors that no network can compute with.
+
+    Args:
+        tensors: What is about to be loaded.
+        origin: Where it comes from, for the message.
+
+    Raises:
+        UserError: If a tensor is sparse, quantized, complex or without values.
+        NumericError: If one holds a NaN or an infinity; the message names it.
+    """
+    odd = [
+        name
+        for name, value in tensors.items()
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta
+    ]
+    if odd:
+        kind = tensors[odd[0]]
+        what = "no values" if kind.is_meta else f"a {kind.layout} {kind.dtype}".replace("torch.", "")
+        raise UserError(f"{origin}: expected dense tensors of numbers; {_listed(odd)} hold {what}")
+    bad = [name for name, value in tensors.items() if not _is_finite(value)]
+    if bad:
+        raise NumericError(
+            f"{origin} holds values that are no numbers (NaN or infinite) in {len(bad)} of {len(tensors)} "
+            f"tensors: {_listed(bad)}. A network with these predicts nothing. The training that wrote them "
+            "broke down, or the file is damaged: take a file from before that, or get it anew"
+        )
+
+
+def _is_finite(value: Tensor) -> bool:
+    if not value.is_floating_point() or not value.numel():
+        return True
+    value = value.detach()
+    if value.element_size() == 1:  # eight-bit floats have no arithmetic
+        value = value.float()
+    # The smallest and the largest tell of a NaN as well, and unlike a mask of all values take no memory.
+    return all(math.isfinite(float(end)) for end in torch.aminmax(value))
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """Return the tensors in one file and what else it says."""
+    start = b""
     try:
-        if is_safetensors:
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's readers stumble over foreign bytes in more ways than they document
-        raise UserError(_why_unreadable(path, start, is_safetensors, error)) from error
+        start = _start(path)
+        if start[8:9] == b"{":  # behind the length of its header
+            with safe_open(path, framework="pt") as file:
+                tensors = {_plain(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about: Any = file.metadata()
+        elif _is_npz(path):
+            tensors, about = load_npz(path), None
+        else:
+            about = load_pickled(path)
+            tensors = _named_tensors(about) if isinstance(about, Mapping) else {}
+    except UserError:
+        raise
+    except BaseException as error:  # readers stumble over foreign bytes in more ways than they document
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise UserError(_why_unreadable(path, start, error)) from error
+    if not tensors:
+        if about is not None and not isinstance(about, Mapping):
+            raise UserError(f"{path} holds a {type(about).__name__}; expected tensors by name")
+        raise UserError(
+            f"{path} holds no tensors; it has {', '.join(map(str, list(about or ())[:5])) or 'nothing'}"
+        )
+    return tensors, about
+
+
+def _named_tensors(content: Mapping[Any, Any], around: str = "", depth: int = 0) -> dict[str, Tensor]:
+    """Return the tensors in nested dictionaries; those under numbers belong to an optimizer's state."""
+    found: dict[str, Tensor] = {}
+    for key, value in content.items():
+        if isinstance(key, str) and isinstance(value, Tensor):
+            found[_plain(around + key)] = value.detach()
+        elif isinstance(key, str) and isinstance(value, Mapping) and depth < 40:
+            inside = around if key in _MODULE_LEVELS else f"{around}{key}."
+            found |= _named_tensors(value, inside, depth + 1)
+    return found
+
+
+def _plain(name: str) -> str:
+    return _NO_NAMES.sub("", name)
 
 
 def _start(path: Path) -> bytes:
@@ -60,26 +168,36 @@ def _start(path: Path) -> bytes:
         return file.read(64)
 
 
-def _why_unreadable(path: Path, start: bytes, is_safetensors: bool, error: Exception) -> str:
+def _is_npz(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".npy") for name in archive.namelist())
+
+
+def _why_unreadable(path: Path, start: bytes, error: BaseException) -> str:
     if start.startswith(b"version https://git-lfs"):
         return f"{path} can't be read: it is not the file but git's note where it lies; type `git lfs pull`"
     if start.lstrip()[:1] == b"<":
         return f"{path} can't be read: it is a web page, not a weight file; download it anew"
-    code = re.search(r"GLOBAL ([\w.]*\w)", str(error))
-    if code:
+    refused = why_refused(path, error) if isinstance(error, Exception) else None
+    if refused:
+        return refused
+    if isinstance(error, PermissionError):
+        return f"{path} can't be read: {error.strerror}"
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        size = path.stat().st_size / 2**20
         return (
-            f"{path} can't be read: beside tensors it holds a Python object, {code[1]}, and reading that "
-            "could run code. If you trust whoever made it, write its tensors to a new file with "
-            f"`python -c \"import torch; c = torch.load('{path}', weights_only=False); "
-            "torch.save(c.get('state_dict', c), 'plain.pth')\"` and give that"
+            f"there is not enough memory to read {path} ({size:.0f} MB): close other programs, or, if that "
+            "is little, download it anew, as it is damaged"
         )
     return (
-        f"{path} can't be read as {'safetensors' if is_safetensors else 'a torch file'} of plain tensors "
-        f"({first_line(error)}); a cut-off download is a common cause"
+        f"{path} can't be read as a weight file of plain tensors ({_FORMATS}; {first_line(error)}); "
+        "a cut-off download is a common cause"
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says."""
     text = str(error).strip()
     paragraphs = text.split("\n\n")

@@ -13,28 +13,15 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import ViTBackbone
+from s4former.models.candidates import NamedWeights, name_weights
+from s4former.models.colors import Colors, require_colors
 from s4former.models.config import ModelConfig
-from s4former.models.fitting import (
-    fit_channels,
-    fit_positions,
-    fitting_mits,
-    fitting_vits,
-    has_no_place,
-    vit_sizes,
-)
+from s4former.models.fitting import fit_channels, fit_positions, has_no_place, vit_sizes
 from s4former.models.hub import hub_file
-from s4former.models.keys import find_vit
 from s4former.models.mit import MiTBackbone
-from s4former.models.mit_keys import mit_style, to_mit
-from s4former.models.weight_files import read_state
+from s4former.models.weight_files import StoredWeights, first_line, read_state, read_weights, require_finite
 
 _logger = logging.getLogger(__name__)
-
-_KNOWN_NAMES = (
-    "timm's or DINOv2's blocks.0.attn.qkv.weight, mmcls' layers.0.attn.qkv.weight, mmseg's "
-    "layers.0.attn.attn.in_proj_weight, Hugging Face's encoder.layer.0.attention.attention.query.weight, or "
-    "a MiT's patch_embed1.proj.weight and its like"
-)
 
 
 @dataclass(frozen=True)
@@ -58,58 +45,16 @@ class WeightReport:
     resized_from: tuple[int, int] | None
 
 
-@dataclass(frozen=True)
-class NamedWeights:
-    """The backbone found among some tensors, by the names that our backbones have.
-
-    Attributes:
-        style: Whose names its tensors carried.
-        is_mit: Whether it is a MiT; else it is a plain ViT.
-        tensors: Its tensors.
-        outside: Number of tensors that lie outside of it.
-    """
-
-    style: str
-    is_mit: bool
-    tensors: dict[str, Tensor]
-    outside: int
-
-    def fitting(self) -> tuple[str, ...]:
-        """Return the names for model.backbone that these tensors fit, the likeliest first."""
-        return fitting_mits(self.tensors) if self.is_mit else fitting_vits(self.tensors)
-
-
-def name_weights(state: Mapping[str, Tensor], origin: str) -> NamedWeights:
-    """Find the backbone among tensors in any known key style and give it our names.
-
-    Args:
-        state: Tensors by the names that somebody gave them.
-        origin: Where they come from, for messages.
-
-    Raises:
-        UserError: If there is no backbone whose names we know.
-    """
-    vit = find_vit(state)
-    if vit is not None:
-        return NamedWeights(vit.style, False, vit.tensors, len(vit.outside))
-    mit = to_mit(state)
-    if mit is not None:
-        outside = sum("head." in key or key.startswith("classifier.") for key in state)
-        return NamedWeights(f"mit_{mit_style(state)}", True, mit, outside)
-    raise UserError(
-        f"{origin} holds no backbone in a known naming ({_KNOWN_NAMES}); it starts with "
-        f"{', '.join(list(state)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
-    )
-
-
 def load_backbone_weights(
     backbone: ViTBackbone | MiTBackbone,
     source: str | Path | Mapping[str, Tensor],
     *,
     strict: bool = True,
     position_interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    part: str | None = None,
+    origin: str = "the given state dict",
 ) -> WeightReport:
-    """Load weights in any key style that `find_vit` or `to_mit` knows; files are never written.
+    """Load weights in any key style that `find_backbones` knows; files are never written.
 
     Names are translated in memory. Prefix tokens and positions are brought into the backbone's form, a
     position embedding of another grid is resized, a patch embedding of three channels is adapted to others,
@@ -117,12 +62,15 @@ def load_backbone_weights(
 
     Args:
         backbone: Gets the weights.
-        source: A file (safetensors, or torch's ``.pth``, ``.pt``, ``.bin``), or its content.
+        source: Where `read_state` finds them, or what it returns.
         strict: Stop on missing and unexpected tensors; otherwise they are only reported and logged.
         position_interpolation: How the position embedding is resized.
+        part: Which one to take of several transformers, see `name_weights`.
+        origin: Where a given content comes from, for messages.
 
     Raises:
         UserError: If the file can't be read, its names are unknown, or its tensors don't fit.
+        NumericError: If a tensor holds a NaN or an infinity.
 
     Source:
         Golden ``weights_tiny_*``, exact but for the resized position embedding (1e-6). With files of
@@ -130,16 +78,14 @@ def load_backbone_weights(
         timm's epsilon of 1e-6, where Hugging Face's ViT and DeiT have 1e-12.
     """
     if isinstance(source, str | Path):
-        origin, state = str(source), _read(Path(source), backbone)
-    else:
-        origin, state = "the given state dict", source
-    named = name_weights(state, origin)
+        origin, source = str(source), _read(Path(source), backbone).tensors
+    named = name_weights(source, origin, part)
     if named.is_mit != isinstance(backbone, MiTBackbone):
         file, ours = ("MiT", "plain ViT") if named.is_mit else ("plain ViT", "MiT")
         raise UserError(f"{origin} holds a {file}, but model.backbone is a {ours}{_hint(named)}")
 
-    given = {key: value.float() for key, value in named.tensors.items()}
     wanted = backbone.state_dict()
+    given = _as_float(named.tensors, wanted, origin)
     others = sorted(given.keys() - wanted.keys())
     ignored = tuple(key for key in others if has_no_place(key, backbone))
     unexpected = tuple(key for key in others if key not in ignored)
@@ -147,13 +93,7 @@ def load_backbone_weights(
     fit_channels(given, wanted)
     _require_shapes(given, backbone, named, origin)
     if missing or unexpected:
-        message = f"{origin} does not fit the backbone; {describe_keys(missing, unexpected)}"
-        if strict:
-            raise UserError(
-                f"{message}. {_compare(named, backbone)}Check model.backbone, or type "
-                f"model.strict_weights=false to load what fits and leave the rest random{_hint(named)}"
-            )
-        _logger.warning("%s (model.strict_weights=false: the missing ones stay random)", message)
+        _complain_of_names(missing, unexpected, backbone, named, origin, strict)
 
     resized_from = None
     if isinstance(backbone, ViTBackbone):
@@ -161,6 +101,24 @@ def load_backbone_weights(
     taken = {key: given[key] for key in wanted if key in given}
     backbone.load_state_dict(taken, strict=False)
     return WeightReport(named.style, len(taken), ignored, missing, unexpected, resized_from)
+
+
+def load_pretrained(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -> WeightReport | None:
+    """Load the weights that ``config.pretrained`` asks for, if any.
+
+    Raises:
+        UserError: If they can't be had, don't fit, or want other color statistics than the config's.
+        NumericError: If a tensor holds a NaN or an infinity.
+    """
+    if config.pretrained == "none":
+        return None
+    if config.pretrained == "hub":
+        return load_hub_weights(backbone, config)
+    stored = _read(Path(config.pretrained), backbone)
+    # What can't be loaded at all says so first.
+    report = _load(backbone, stored.tensors, config, config.pretrained)
+    require_colors(config, stored.colors, f"the weights in {config.pretrained}")
+    return report
 
 
 def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -> WeightReport:
@@ -174,29 +132,53 @@ def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -
         raise UserError(
             f"timm publishes no weights of {config.backbone!r}; give model.pretrained a file, or `none`"
         )
-    colors = tuple(record.mean), tuple(record.std)
-    if config.channels == 3 and colors != (config.mean, config.std):
-        mean, std = (str(list(values)).replace(" ", "") for values in colors)
-        raise UserError(
-            f"the weights of {config.backbone!r} were trained with other color statistics than model.mean="
-            f"{list(config.mean)} model.std={list(config.std)}; type model.mean={mean} model.std={std}"
-        )
+    colors = Colors(tuple(record.mean), tuple(record.std), "timm")
+    require_colors(config, colors, f"the weights of {config.backbone!r}")
     state = read_state(hub_file(record.hf_hub_id, config.backbone, record.hf_hub_filename))
     # timm itself turns what others have published under its names into its own form.
     source = {"state_dict": state, "custom_load": False}
-    vit = timm.create_model(config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source)
+    try:
+        vit = timm.create_model(
+            config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source
+        )
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the hub's file for {config.backbone!r} is not of that network ({first_line(error)}); update "
+            "timm, or give model.pretrained a file, or `none`"
+        ) from error
+    return _load(backbone, vit.state_dict(), config, f"the hub's file for {config.backbone!r}")
+
+
+def _load(
+    backbone: ViTBackbone | MiTBackbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str
+) -> WeightReport:
     return load_backbone_weights(
         backbone,
-        vit.state_dict(),
+        state,
         strict=config.strict_weights,
         position_interpolation=config.position_interpolation,
+        part=config.pretrained_part,
+        origin=origin,
     )
 
 
-def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> Mapping[str, Tensor]:
-    """Read a file that model.pretrained names, or say how to come by it."""
-    if path.is_file():
-        return read_state(path)
+def _as_float(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: str) -> dict[str, Tensor]:
+    """Return tensors in single precision, once those that the backbone takes are known to be sound."""
+    taken = {key: value for key, value in tensors.items() if key in wanted}
+    require_finite(taken, origin)
+    whole = [key for key, value in taken.items() if not value.is_floating_point()]
+    if whole:
+        raise UserError(
+            f"{origin} holds {len(whole)} weights as whole numbers ({taken[whole[0]].dtype}), as {whole[0]}: "
+            "they were quantized, and the numbers alone are no weights. Take the file from before that"
+        )
+    return {key: value.float() if key in wanted else value for key, value in tensors.items()}
+
+
+def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> StoredWeights:
+    """Read a file or folder that model.pretrained names, or say how to come by it."""
+    if path.exists():
+        return read_weights(path)
     is_mit = isinstance(backbone, MiTBackbone)
     hub = "" if is_mit else "model.pretrained=hub for timm's own weights, "
     where = (
@@ -207,6 +189,25 @@ def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> Mapping[str, Tenso
         f"({path.absolute()}), or type model.pretrained=FILE for another place, {hub}or "
         "model.pretrained=none to start from random ones"
     )
+
+
+def _complain_of_names(
+    missing: tuple[str, ...],
+    unexpected: tuple[str, ...],
+    backbone: ViTBackbone | MiTBackbone,
+    named: NamedWeights,
+    origin: str,
+    strict: bool,
+) -> None:
+    message = f"{origin} does not fit the backbone; {describe_keys(missing, unexpected)}"
+    if not strict:
+        _logger.warning("%s (model.strict_weights=false: the missing ones stay random)", message)
+        return
+    # Of a network that is half random nothing good would come.
+    way_out = ""
+    if 2 * (len(missing) + len(unexpected)) < len(backbone.state_dict()):
+        way_out = ", or type model.strict_weights=false to load what fits and leave the rest random"
+    raise UserError(f"{message}. {_compare(named, backbone)}Check model.backbone{way_out}{_hint(named)}")
 
 
 def describe_keys(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> str:

@@ -11,18 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from s4former.config.errors import UserError
+from s4former.config.invocation import invocation, program, typed
+from s4former.config.record import write_atomically
 from s4former.data import DataConfig, open_source
 from s4former.engine import wording
+from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.folder import differences, earlier_run
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.optim import OptimizerConfig
+from s4former.engine.pace import in_words, measure_pace
 from s4former.engine.predict import Model
 from s4former.engine.progress import Progress, progress_for
 from s4former.engine.run import Run
@@ -42,7 +50,7 @@ def recipe() -> Run:
     return Run(
         steps=800,
         evaluate_every=200,
-        save_every=0,
+        save_every=100,
         log_every=20,
         data=DataConfig(
             source="scenes",
@@ -105,7 +113,7 @@ class DemoResult:
     Attributes:
         folder: Holds a run folder each for ``supervised`` and ``s4former``.
         scores: A score for each network of both runs.
-        panel: Picture of some validation scenes, their truth and both predictions.
+        panel: Picture of some validation scenes (``scenes/`` holds them), their truth and both predictions.
         curves: Picture of the scores over the training steps.
     """
 
@@ -129,7 +137,8 @@ def run_demo(
 ) -> DemoResult:
     """Train supervised-only and S4Former from the same few labels, and compare them.
 
-    Both runs start from the same weights, see the same labeled crops and take the same number of steps.
+    Both runs start from the same weights, see the same labeled crops and take the same number of steps. What
+    ``out`` holds of a demo already is gone on with, to the same end.
 
     Args:
         out: Folder for both runs and the pictures.
@@ -138,18 +147,65 @@ def run_demo(
         progress: Who hears of the training; by default what suits the console.
 
     Raises:
-        UserError: If ``out`` holds a demo already.
+        UserError: If ``out`` holds something else, or a demo of another version.
     """
     console = console or Console()
-    run = run or recipe()
+    run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
     runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
-    for name, each in runs.items():
+    left = _left_to_do(out, runs)
+    _announce(out, {name: runs[name] for name in left}, console)
+    for name in left:
         with progress or progress_for(console) as listener:
-            train(each, out / name, progress=listener)
+            train(runs[name], out / name, resume=True, progress=listener)
     scores = tuple(score for name in runs for score in _scores(out / name))
     result = DemoResult(out, scores, _draw_panel(out, run), _draw_curves(out, runs))
     _report(result, console)
     return result
+
+
+def _left_to_do(out: Path, runs: Mapping[str, Run]) -> list[str]:
+    """Return which of the runs are not finished.
+
+    Raises:
+        UserError: If ``out`` holds something else.
+    """
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).is_dir() for name in runs):
+        raise UserError(
+            f"{out} holds something else than a demo; choose another folder with {invocation().out}"
+        )
+    left = []
+    for name, run in runs.items():
+        changes = differences(out / name, run) if earlier_run(out / name, resume=True) else ""
+        if changes:
+            raise UserError(
+                f"{out / name} was made by another version of the demo ({changes}), so it cannot be gone on "
+                f"with; delete {out}, or choose another folder with {invocation().out}"
+            )
+        if not (out / name / "result.json").is_file():
+            left.append(name)
+    return left
+
+
+def _announce(out: Path, left: Mapping[str, Run], console: Console) -> None:
+    """Say what will happen and how long it will take on this machine."""
+    if not left:
+        console.print(
+            f"{out} holds a finished demo, shown again here; another folder "
+            f"({invocation().out}) trains it anew",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    seconds = 0.0
+    for name, run in left.items():
+        done = Checkpoints(out / name).newest_step() or 0
+        source = open_source(run.data)
+        seconds += measure_pace(run, source).total(run, source) * (1 - done / run.steps)
+    console.print(
+        f"training {' and then '.join(left)} takes about {in_words(seconds)} on this machine, as timed now",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _scores(folder: Path) -> list[NetworkScore]:
@@ -175,6 +231,7 @@ def _draw_panel(out: Path, run: Run) -> Path:
     rows = []
     for id in source.val[:_PANEL_ROWS]:
         image = source.read_image(id, "val")
+        write_atomically(out / "scenes" / f"{id}.png", partial(Image.fromarray(image).save, format="PNG"))
         masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
         rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
     columns = ("image", "truth", "supervised only", "S4Former")
@@ -217,3 +274,21 @@ def _report(result: DemoResult, console: Console) -> None:
     )
     for name in ("supervised", "s4former"):
         console.print(f"run folder   {result.folder / name}", highlight=False, soft_wrap=True)
+    console.print("next:")
+    for what, arguments in _next_steps(result.folder).items():
+        console.print(
+            f"  {typed(program(), arguments)}    # {what}", highlight=False, markup=False, soft_wrap=True
+        )
+
+
+def _next_steps(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return commands to try, by what they do."""
+    model = str(folder / "s4former")
+    return {
+        "the model on the scenes of the picture": (
+            *("predict", model, str(folder / "scenes")),
+            *("--out", str(folder / "predictions")),
+        ),
+        "the score of each class": ("val", model),
+        "your own images, of which some have masks": ("init", "IMAGES", "--masks", "MASKS"),
+    }

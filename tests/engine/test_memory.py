@@ -1,0 +1,71 @@
+"""A run that runs out of memory says what is saved and how to need less."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from s4former.config.errors import Interrupted, OutOfMemory
+from s4former.data.loader import TrainBatches
+from s4former.engine.loop import train
+from s4former.engine.memory import lack_of_memory
+from s4former.engine.progress import Progress
+from s4former.types import Batch
+from tiny_run import make_data, tiny_run
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_data(tmp_path / "data")
+
+
+class StopAt2(Progress):
+    def stepped(self, step: int) -> None:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("end", ["memory", "killed"])
+def test_a_run_that_fails_for_memory_goes_on_with_less(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, end: str
+) -> None:
+    run = tiny_run(data, {"data.num_workers": workers, "save_every": 0})
+    with pytest.raises(Interrupted):
+        train(run, tmp_path / "run", progress=StopAt2())
+    build, parent = TrainBatches.build, os.getpid()
+
+    def fail_at_4(self: TrainBatches, step: int) -> tuple[Batch, dict[str, str]]:
+        if step == 4 and end == "killed" and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == 4:
+            raise MemoryError
+        return build(self, step)
+
+    monkeypatch.setattr(TrainBatches, "build", fail_at_4)
+    with pytest.raises(OutOfMemory, match=r"after step 2 is kept.*resume=True.*cache_images=128") as failure:
+        train(run, tmp_path / "run", resume=True)
+    assert "Traceback" not in str(failure.value)
+    assert ("data.num_workers=0" in str(failure.value)) == (workers > 0)
+
+    monkeypatch.setattr(TrainBatches, "build", build)
+    less = {"data.num_workers": 0, "data.cache_images": 128, "save_every": 0}
+    assert train(tiny_run(data, less), tmp_path / "run", resume=True).steps == 6
+
+
+def test_what_ran_out_is_told_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as cpu:
+        torch.empty(2**60, dtype=torch.uint8)
+    with pytest.raises(MemoryError) as array:
+        np.empty(2**60, np.uint8)
+    for error in (cpu.value, array.value, OSError(errno.ENOMEM, "Cannot allocate memory")):
+        assert lack_of_memory(error) == "there is not enough memory"
+    assert lack_of_memory(torch.OutOfMemoryError("CUDA out of memory.\nmore")) is not None
+    for other in (ValueError("shared memory"), OSError(errno.ENOENT, "no file"), RuntimeError("shapes")):
+        assert lack_of_memory(other) is None
