@@ -83,7 +83,7 @@ def test_splits_of_a_folder(shell: Shell, tmp_path: Path) -> None:
     assert "type --out NEW_FOLDER" in shell.err
     fields = ("train_images=images/val", "train_masks=masks/val", "val_images=null")
     assert shell("splits", "make", "data/camvid", *fields, "--labeled", "50%", "--out", "of_val") == 0
-    assert (tmp_path / "of_val/labeled.txt").read_text() in ("val_0\n", "val_1\n")
+    assert (tmp_path / "of_val/labeled.txt").read_text() in ("images/val/val_0\n", "images/val/val_1\n")
 
 
 def test_splits_of_a_dataset_file(shell: Shell, tmp_path: Path) -> None:

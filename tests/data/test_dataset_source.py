@@ -14,8 +14,7 @@ from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data import DataConfig, evaluation_pairs
-from s4former.data.sources import open_source
-from s4former.data.sources.dataset import DatasetSource
+from s4former.data.sources import FolderSource, open_source
 from s4former.types import IGNORE
 
 LABELS = np.random.default_rng(0).integers(0, 3, (6, 8), dtype=np.uint8)
@@ -38,17 +37,17 @@ def masks(root: Path, *names: str) -> None:
         save(root / name, LABELS)
 
 
-def source(root: Path, labeled: dict[str, object] | None = None, **rest: object) -> DatasetSource:
+def source(root: Path, labeled: dict[str, object] | None = None, **rest: object) -> FolderSource:
     """Open a data set with the classes 0, 1 and 2 in ``i`` and ``m``, but for what is said."""
     config = {key: rest.pop(key) for key in list(rest) if key.endswith("_split")}
     content = {"names": ["a", "b", "c"], "labeled": {"images": "i", "masks": "m"} | (labeled or {})} | rest
     (root / "dataset.yaml").write_text(yaml.safe_dump(content))
     opened = open_source(DataConfig(source="dataset", root=str(root), **config))
-    assert isinstance(opened, DatasetSource)
+    assert isinstance(opened, FolderSource)
     return opened
 
 
-def pairs(found: DatasetSource) -> dict[str, str]:
+def pairs(found: FolderSource) -> dict[str, str]:
     """Name of image to name of mask, below the data set's folder."""
     part = found.parts["labeled"]
 
@@ -95,12 +94,17 @@ def test_which_mask_belongs_to_which_image(
     ("image_names", "mask_names", "labeled", "words"),
     [
         ("i/a.png", "m/b.png", {}, r"none of 1 masks in .*m belongs to one of 1 images: .*b\.png.*a\.png"),
-        ("i/a1.png i/a2.png", "m/a1_gt.png", {}, "their names suggest: mask_suffix: _gt"),
+        ("i/a1.png i/a2.png", "m/a1_gt.png", {}, r"their names suggest: labeled\.mask_suffix: _gt"),
         ("i/s/a1.png", "m/a1.png", {}, "give masks the subfolders of their images"),
         ("i/a.png i/a.jpg", "m/a.png", {}, r"a\.jpg and .*a\.png differ in .*labeled\.image_suffix: \.jpg"),
         ("i/a.png", "m/a.png m/a.bmp", {}, r"has two masks, .*a\.bmp and .*a\.png"),
         ("i/a.png", "i/b.png", {"masks": "i"}, "would be its own mask.*one folder"),
-        ("i/a.jpg i/b.jpg", "i/a.png", {"masks": "i"}, r"mask of the other.*: \.jpg, mask_suffix: \.png"),
+        (
+            "i/a.jpg i/b.jpg",
+            "i/a.png",
+            {"masks": "i"},
+            r"mask of the other.*: \.jpg, labeled\.mask_suffix: \.png",
+        ),
         ("i/a.png", "m/a.png", {"images": "j"}, r"there is no folder .*j; change labeled\.images"),
         ("i/a.png", "m/a.png", {"masks": "n"}, r"there is no folder .*n; change labeled\.masks"),
         ("i/a.png", "m/a.png", {"image_suffix": "_x"}, r"none of the 1 files .*a\.png, do not fit \.\.\._x"),
@@ -157,10 +161,12 @@ def test_lists_must_mean_one_image_and_not_what_is_held_out(tmp_path: Path) -> N
     (tmp_path / "l.txt").write_text("a\n")
     with pytest.raises(DataError, match=r"a in .* means i/a or j/a; write its folder too"):
         source(tmp_path, {"images": ["i", "j"], "list": "l.txt"})
-    with pytest.raises(DataError, match="1 labeled images are also held out: i/a"):
+    with pytest.raises(
+        DataError, match=r"1 labeled images are also val images: i/a; .*\(labeled\.list, val\.list\)"
+    ):
         source(tmp_path, {"list": "l.txt"}, val={"list": "l.txt"})
     (tmp_path / "l.txt").write_text("a\nb\n")
-    with pytest.raises(DataError, match="all 2 labeled images are held out"):
+    with pytest.raises(DataError, match=r"all 2 images with a mask are val images.*val\.list"):
         source(tmp_path, val={"list": "l.txt"})
 
 

@@ -229,7 +229,7 @@ def test_a_corrupt_labeled_file_is_named(root: Path, num_workers: int, broken: s
 
 def test_a_labeled_mask_of_another_size_is_named(root: Path) -> None:
     write_mask(root / "masks/train/a01.png", 0, (48, 40))
-    with pytest.raises(DataError, match="labeled image a01 has 40 x 48"):
+    with pytest.raises(DataError, match="labeled image images/train/a01 has 40 x 48"):
         build(root).batch(0)
 
 
@@ -242,7 +242,7 @@ def test_a_corrupt_unlabeled_image_is_replaced_and_told_once(
     batches = build(root)
     with caplog.at_level(logging.WARNING):
         found = list(batch_iterator(batches, 0, 4, num_workers))
-    assert list(batches.bad_unlabeled) == ["u02"]
+    assert list(batches.bad_unlabeled) == ["images/train/u02"]
     assert len(caplog.records) == 1
     assert "u02.png" in caplog.text
     assert all(same(a, build(root).batch(step)) for step, a in enumerate(found))

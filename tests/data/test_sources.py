@@ -14,7 +14,7 @@ from folders import COLORS, make_folder, write_classes, write_image, write_mask
 from PIL import Image
 
 from s4former.config.errors import DataError
-from s4former.data import DataConfig, evaluation_pairs, open_source, write_splits
+from s4former.data import DataConfig, evaluation_pairs, open_source, part_ids, write_splits
 from s4former.data.sources import evaluation_share
 from s4former.types import IGNORE
 
@@ -26,9 +26,9 @@ def write_list(root: Path, name: str, lines: list[str]) -> str:
 
 def test_without_lists_images_with_a_mask_are_labeled(tmp_path: Path) -> None:
     source = open_source(DataConfig(root=str(make_folder(tmp_path, 2, 3, 1))))
-    assert source.labeled == ("a00", "a01")
-    assert source.unlabeled == ("u00", "u01", "u02")
-    assert (source.val, source.test) == (("v00",), ())
+    assert source.labeled == ("images/train/a00", "images/train/a01")
+    assert source.unlabeled == ("images/train/u00", "images/train/u01", "images/train/u02")
+    assert (source.val, source.test) == (("images/val/v00",), ())
     assert source.classes.names == ("ground", "red", "blue")
     assert source.classes.colors == tuple(tuple(color) for color in COLORS)
 
@@ -36,10 +36,10 @@ def test_without_lists_images_with_a_mask_are_labeled(tmp_path: Path) -> None:
 def test_a_list_hides_the_masks_of_the_rest(tmp_path: Path) -> None:
     split = write_list(make_folder(tmp_path, 3, 1), "labeled.txt", ["a02"])
     source = open_source(DataConfig(root=str(tmp_path), labeled_split=split))
-    assert source.labeled == ("a02",)
-    assert source.unlabeled == ("a00", "a01", "u00")
+    assert source.labeled == ("images/train/a02",)
+    assert source.unlabeled == ("images/train/a00", "images/train/a01", "images/train/u00")
     with pytest.raises(ValueError, match="never opened"):
-        source.read_mask("a00", "unlabeled")
+        source.read_mask("images/train/a00", "unlabeled")
 
 
 @pytest.mark.parametrize("labeled", [1, 2, 3])
@@ -64,10 +64,10 @@ def test_published_pairs_and_subfolders(tmp_path: Path) -> None:
         ),
     )
     source = open_source(config)
-    assert source.labeled == ("jena/x_0_left",)
-    assert source.unlabeled == ("jena/y_0_left",)
-    assert np.array_equal(source.read_image("jena/x_0_left", "labeled"), image)
-    assert np.array_equal(source.read_mask("jena/x_0_left", "labeled"), labels)
+    assert source.labeled == ("left/train/jena/x_0_left",)
+    assert source.unlabeled == ("left/train/jena/y_0_left",)
+    assert np.array_equal(source.read_image("left/train/jena/x_0_left", "labeled"), image)
+    assert np.array_equal(source.read_mask("left/train/jena/x_0_left", "labeled"), labels)
 
 
 def cityscapes(tmp_path: Path, **changes: object) -> DataConfig:
@@ -97,23 +97,25 @@ def cityscapes(tmp_path: Path, **changes: object) -> DataConfig:
         "left/train/aachen/a_1_leftImg8bit.png fine/train/aachen/a_1_gtFine_labelTrainIds.png",
     ],
 )
-def test_suffixes_are_no_part_of_the_id(tmp_path: Path, line: str) -> None:
+def test_lists_may_leave_out_suffixes(tmp_path: Path, line: str) -> None:
     config = cityscapes(tmp_path)
     config = config.model_copy(update={"labeled_split": write_list(Path(config.root), "l.txt", [line])})
     source = open_source(config)
-    assert source.labeled == ("aachen/a_1",)
-    assert source.unlabeled == ("aachen/a_0", "bonn/b_0")
+    assert source.labeled == ("left/train/aachen/a_1_leftImg8bit",)
+    assert source.unlabeled == ("left/train/aachen/a_0_leftImg8bit", "left/train/bonn/b_0_leftImg8bit")
     assert np.array_equal(
-        source.read_mask("aachen/a_1", "labeled"),
+        source.read_mask(source.labeled[0], "labeled"),
         np.array(Image.open(tmp_path / "fine/train/aachen/a_1_gtFine_labelTrainIds.png")),
     )
-    assert source.read_image("bonn/b_0", "unlabeled").shape == (40, 48, 3)
+    assert source.read_image(source.unlabeled[1], "unlabeled").shape == (40, 48, 3)
 
 
 def test_a_suffix_that_no_file_has_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ends in '_ids' \(there is .*\.png\); change data\.mask_suffix"):
+    with pytest.raises(
+        DataError, match=r"called \.\.\._ids \(there is .*\.png\); change .*data\.mask_suffix"
+    ):
         open_source(cityscapes(tmp_path, mask_suffix="_ids"))
-    with pytest.raises(DataError, match=r"ends in '_left' .*change data\.image_suffix"):
+    with pytest.raises(DataError, match=r"\.\.\._left .*data\.image_suffix"):
         open_source(cityscapes(tmp_path / "more", image_suffix="_left"))
 
 
@@ -138,7 +140,10 @@ def test_one_image_folder_with_lists(tmp_path: Path) -> None:
         val_split=write_list(root, "v.txt", ["a02"]),
     )
     source = open_source(config)
-    assert (source.labeled, source.unlabeled, source.val) == (("a00",), ("a01", "u00", "u01"), ("a02",))
+    names = {
+        part: [Path(id).name for id in part_ids(source, part)] for part in ("labeled", "unlabeled", "val")
+    }
+    assert names == {"labeled": ["a00"], "unlabeled": ["a01", "u00", "u01"], "val": ["a02"]}
 
 
 def test_labeled_images_must_not_be_validated_on(tmp_path: Path) -> None:
@@ -150,7 +155,10 @@ def test_labeled_images_must_not_be_validated_on(tmp_path: Path) -> None:
         val_masks="masks/train",
         val_split=write_list(root, "v.txt", ["a01", "a02"]),
     )
-    with pytest.raises(DataError, match="1 labeled images are also val images: a01"):
+    with pytest.raises(
+        DataError,
+        match=r"1 labeled images are also val images: images/train/a01.*data\.labeled_split, data\.val_split",
+    ):
         open_source(config)
 
 
@@ -165,8 +173,8 @@ def test_unlabeled_val_images_are_warned_of(tmp_path: Path, caplog: pytest.LogCa
         val_split=write_list(root, "v.txt", ["a02"]),
     )
     with caplog.at_level(logging.WARNING):
-        assert open_source(config).unlabeled == ("u00", "a02")
-    assert "1 unlabeled images are also val images: a02" in caplog.text
+        assert open_source(config).unlabeled == ("images/train/u00", "images/train/a02")
+    assert "1 unlabeled images are also val images: images/train/a02" in caplog.text
 
 
 def test_missing_listed_images_are_named_and_counted(tmp_path: Path) -> None:
@@ -182,16 +190,31 @@ def test_missing_listed_images_are_named_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda root: shutil.rmtree(root / "masks/train"), "set data.train_masks"),
-        (lambda root: shutil.rmtree(root / "images/val"), "set data.val_images"),
-        (lambda root: (root / "masks/val/v01.png").unlink(), "1 of 2 val images have no mask in .*: v01"),
+        (
+            lambda root: shutil.rmtree(root / "masks/train"),
+            r"there is no folder .*masks/train; change data\.train_masks",
+        ),
+        (
+            lambda root: shutil.rmtree(root / "images/val"),
+            r"there is no folder .*images/val; change data\.val_images",
+        ),
+        (
+            lambda root: (root / "masks/val/v01.png").unlink(),
+            "1 of 2 val images have no mask: images/val/v01",
+        ),
         (lambda root: (root / "classes.json").unlink(), "classes file .*should look like"),
         (lambda root: write_classes(root, names="ground"), "no list of class names"),
         (lambda root: write_classes(root, ignore_index=1), "value 1 is both the class 'red' and"),
         (lambda root: write_classes(root, colors=[[0, 0, 0]]), "3 names, 1 colors"),
         (lambda root: write_classes(root, colors=[[0, 0, 0], [0, 0, 300], [1, 1, 1]]), "from 0 to 255"),
-        (lambda root: [file.unlink() for file in (root / "masks/train").iterdir()], "is labeled: expected"),
-        (lambda root: write_image(root / "images/train/a00.bmp", 0), "a00.bmp and a00.png have the same id"),
+        (
+            lambda root: [file.unlink() for file in (root / "masks/train").iterdir()],
+            r"there is no mask in .*masks/train; .*data\.train_masks",
+        ),
+        (
+            lambda root: write_image(root / "images/train/a00.bmp", 0),
+            r"a00\.bmp and .*a00\.png differ in .*data\.image_suffix=\.bmp",
+        ),
     ],
 )
 def test_what_is_not_right_is_named(tmp_path: Path, break_it, message: str) -> None:
@@ -210,13 +233,16 @@ def test_the_parts_are_written_as_lists(tmp_path: Path) -> None:
     source = open_source(DataConfig(root=str(make_folder(tmp_path, 2, 0, 1))))
     write_splits(source, tmp_path / "splits")
     texts = {path.name: path.read_text() for path in (tmp_path / "splits").iterdir()}
-    assert texts == {"labeled.txt": "a00\na01\n", "val.txt": "v00\n"}
+    assert texts == {
+        "labeled.txt": "images/train/a00\nimages/train/a01\n",
+        "val.txt": "images/val/v00\n",
+    }
 
 
 def test_evaluation_pairs(tmp_path: Path) -> None:
     source = open_source(DataConfig(root=str(make_folder(tmp_path))))
     pairs = list(evaluation_pairs(source, "val"))
-    assert [id for id, _, _ in pairs] == ["v00", "v01"]
+    assert [id for id, _, _ in pairs] == ["images/val/v00", "images/val/v01"]
     assert pairs[0][1].dtype == np.uint8
     assert pairs[0][2].dtype == np.uint8
     with pytest.raises(DataError, match=r"no test images; set data\.test_images"):
@@ -236,7 +262,7 @@ def test_shares_of_an_evaluation_are_all_of_it(count: int, processes: int) -> No
 def test_evaluation_pairs_are_read_one_by_one(tmp_path: Path) -> None:
     (make_folder(tmp_path) / "images/val/v01.png").write_bytes(b"no picture")
     pairs = evaluation_pairs(open_source(DataConfig(root=str(tmp_path))), "val")
-    assert next(pairs)[0] == "v00"
+    assert next(pairs)[0] == "images/val/v00"
     with pytest.raises(DataError, match=r"v01\.png"):
         next(pairs)
 
@@ -254,7 +280,7 @@ def test_palette_indices_are_kept(tmp_path: Path) -> None:
     palette.save(make_folder(tmp_path) / "masks/train/a00.png")
     assert Image.open(tmp_path / "masks/train/a00.png").mode == "P"
     source = open_source(DataConfig(root=str(tmp_path)))
-    assert np.array_equal(source.read_mask("a00", "labeled"), labels)
+    assert np.array_equal(source.read_mask("images/train/a00", "labeled"), labels)
 
 
 def test_16_bit_and_1_bit_masks_are_read(tmp_path: Path) -> None:
@@ -263,7 +289,7 @@ def test_16_bit_and_1_bit_masks_are_read(tmp_path: Path) -> None:
     Image.fromarray(labels.astype(np.uint16)).save(root / "masks/train/a00.png")
     Image.fromarray(labels.astype(bool)).save(root / "masks/train/a01.png")
     source = open_source(DataConfig(root=str(root)))
-    for id in ("a00", "a01"):
+    for id in source.labeled[:2]:
         assert np.array_equal(source.read_mask(id, "labeled"), labels)
 
 
@@ -272,7 +298,7 @@ def test_color_masks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"a00\.png: unknown .* more values; .*in color, describe .*dataset\.yaml"
     ):
-        open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+        open_source(DataConfig(root=str(tmp_path))).read_mask("images/train/a00", "labeled")
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
@@ -281,7 +307,7 @@ def test_images_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
     picture = Image.open(root / "images/train/u00.png").convert(mode)
     (root / "images/train/u00.png").unlink()
     picture.save(root / "images/train/u00.TIFF")
-    pixels = open_source(DataConfig(root=str(root))).read_image("u00", "unlabeled")
+    pixels = open_source(DataConfig(root=str(root))).read_image("images/train/u00", "unlabeled")
     assert np.array_equal(pixels, np.array(picture.convert("RGB")))
 
 
@@ -289,7 +315,7 @@ def test_16_bit_images_without_a_range_are_refused_instead_of_clipped(tmp_path: 
     root = make_folder(tmp_path)
     Image.fromarray(np.full((40, 48), 3000, np.uint16)).save(root / "images/train/u00.png")
     with pytest.raises(DataError, match=r"set data\.value_range=\[3000,3001\]"):
-        open_source(DataConfig(root=str(root))).read_image("u00", "unlabeled")
+        open_source(DataConfig(root=str(root))).read_image("images/train/u00", "unlabeled")
 
 
 def test_unknown_labels_are_named_and_counted(tmp_path: Path) -> None:
@@ -297,7 +323,7 @@ def test_unknown_labels_are_named_and_counted(tmp_path: Path) -> None:
     labels[0, :7] = 17
     Image.fromarray(labels).save(make_folder(tmp_path) / "masks/train/a00.png")
     with pytest.raises(DataError) as error:
-        open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+        open_source(DataConfig(root=str(tmp_path))).read_mask("images/train/a00", "labeled")
     message = str(error.value)
     assert "a00.png" in message
     assert "17 (7 pixels)" in message
@@ -310,7 +336,7 @@ def test_ignored_values_become_ignore(tmp_path: Path) -> None:
     labels[0, :7], labels[1] = 17, 99
     Image.fromarray(labels).save(make_folder(tmp_path) / "masks/train/a00.png")
     write_classes(tmp_path, ignore_index=[17, 99])
-    mask = open_source(DataConfig(root=str(tmp_path))).read_mask("a00", "labeled")
+    mask = open_source(DataConfig(root=str(tmp_path))).read_mask("images/train/a00", "labeled")
     assert (mask == IGNORE).sum() == 7 + 48
 
 
@@ -336,7 +362,7 @@ def test_exif_rotation(tmp_path: Path, orientation: int) -> None:
     Image.fromarray(np.ascontiguousarray(turned(labels))).save(root / "masks/train/a00.png")
     Image.fromarray(labels).save(root / "masks/train/a01.png", exif=exif)
     source = open_source(DataConfig(root=str(root)))
-    for id in ("a00", "a01"):
+    for id in source.labeled[:2]:
         assert np.array_equal(source.read_image(id, "labeled"), turned(pixels))
         assert np.array_equal(source.read_mask(id, "labeled"), turned(labels))
 
@@ -347,9 +373,9 @@ def test_truncated_files_are_named(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-200])
     source = open_source(DataConfig(root=str(root)))
     with pytest.raises(DataError, match=r"cannot read the image .*images/train/a00\.png"):
-        source.read_image("a00", "labeled")
+        source.read_image("images/train/a00", "labeled")
     with pytest.raises(DataError, match=r"cannot read the mask .*masks/train/a00\.png"):
-        source.read_mask("a00", "labeled")
+        source.read_mask("images/train/a00", "labeled")
 
 
 def test_fingerprint(tmp_path: Path) -> None:
@@ -361,7 +387,7 @@ def test_fingerprint(tmp_path: Path) -> None:
     assert open_source(moved).fingerprint() != first
     (tmp_path / "two/masks/train/u00.png").unlink()
     assert open_source(moved).fingerprint() == first
-    os.truncate(tmp_path / "two/images/train/u00.png", 100)
+    os.truncate(tmp_path / "two/images/train/a00.png", 100)
     assert open_source(moved).fingerprint() != first
 
 

@@ -50,7 +50,7 @@ def test(arguments: Sequence[str]) -> None:
             run.model,
             Validation(data=run.data, evaluate=run.evaluate, device=run.device, precision=run.precision),
             progress,
-            picture_writer(masks, overlays, options.opacity, run.data.display_channels),
+            picture_writer(masks, overlays, run.evaluate.part, options.opacity, run.data.display_channels),
         )
     if is_main_process():
         _report(results, scores, masks, overlays)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from s4former.data.config import DataConfig
 from s4former.data.loader import TrainBatches, batch_iterator
-from s4former.data.sources import Classes, Part, Source, evaluation_pairs, open_source, part_ids, write_splits
+from s4former.data.sources import (
+    Classes,
+    Part,
+    Source,
+    evaluation_pairs,
+    open_source,
+    part_ids,
+    short_names,
+    write_splits,
+)
 
 __all__ = [
     "Classes",
@@ -16,5 +25,6 @@ __all__ = [
     "evaluation_pairs",
     "open_source",
     "part_ids",
+    "short_names",
     "write_splits",
 ]

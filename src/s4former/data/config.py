@@ -28,9 +28,10 @@ class DataConfig(Config):
     """JSON file with ``names``, and optionally ``colors`` (RGB) and ``ignore_index`` (a value or a list); or
     ``voc``, ``cityscapes``, ``coco``, ``ade20k`` or ``camvid`` for the classes of that data set."""
     train_images: str = "images/train"
-    """Folder of training images, subfolders included; an image's id is its path without the ending."""
+    """Folder of training images, subfolders included; an image's id is its path from ``root`` without the
+    ending."""
     train_masks: str = "masks/train"
-    """Folder of training masks; a mask has the id of its image."""
+    """Folder of training masks; a mask has its image's path and name but for prefix, suffix and ending."""
     labeled_split: str | None = None
     """List of the labeled training images; none: every training image that has a mask."""
     unlabeled_split: str | None = None
@@ -47,12 +48,16 @@ class DataConfig(Config):
     """Folder of test masks."""
     test_split: str | None = None
     """List of the test images; none: all of the folder."""
+    image_prefix: str = ""
+    """Start of every image's name; other files are passed over."""
     image_suffix: str = ""
-    """End of every image's name before the ending, not part of its id, as ``_leftImg8bit``; other files are
-    passed over."""
+    """End of every image's name before the ending, as ``_leftImg8bit``, or with it (``.jpg``); other files
+    are passed over."""
+    mask_prefix: str = ""
+    """Start of every mask's name that the image's name does not have; other files are passed over."""
     mask_suffix: str = ""
-    """End of every mask's name before the ending, not part of its id, as ``_gtFine_labelTrainIds``; other
-    files are passed over."""
+    """End of every mask's name that the image's name does not have, as ``_gtFine_labelTrainIds``; other files
+    are passed over."""
 
     channels: PositiveInt = 3
     """Channels of an image. Files must hold as many, but for 3 gray is repeated and for 1 color becomes its

@@ -19,7 +19,7 @@ from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml.schema import read_dataset_file
 from s4former.data.sources.base import Part, part_ids
-from s4former.data.sources.dataset import DatasetSource
+from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
 from s4former.engine.device import resolve_device
 from s4former.engine.evaluate import EvaluateConfig
@@ -92,8 +92,8 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> 
     """
     config = data_config(path)
     chosen = override(config, changes)[0]
-    source = DatasetSource(chosen)
-    file = source.file
+    source = FolderSource(chosen)
+    file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device("auto") == "cpu"
     crop = _crop(sizes, _LARGEST_ON_CPU if on_cpu else _LARGEST)
@@ -179,10 +179,10 @@ def steps_for(labeled: int, batch: int) -> int:
     return min(20_000, max(1000, 500 * round(40 * labeled / batch / 500)))
 
 
-def _sizes(source: DatasetSource, part: Part = "labeled") -> list[tuple[int, int]]:
+def _sizes(source: FolderSource, part: Part = "labeled") -> list[tuple[int, int]]:
     """Return height and width of some images; only their headers are read."""
     chosen = [source.image_file(id, part) for id in spread(part_ids(source, part), _SAMPLE)]
-    return [displayed_size(file, source.file.channels) for file in chosen]
+    return [displayed_size(file, source.layout.file.channels) for file in chosen]
 
 
 def _longest_side(sizes: Sequence[tuple[int, int]], short_side: int | None) -> int:

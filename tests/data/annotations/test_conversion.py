@@ -95,7 +95,19 @@ def test_a_second_call_does_nothing(tmp_path: Path, format: Format) -> None:
     assert files_of(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("change", ["annotations", "image", "names", "outside", "mask gone", "record broken"])
+CHANGES = (
+    "annotations",
+    "content alone",
+    "image",
+    "names",
+    "outside",
+    "mask gone",
+    "mask drawn on",
+    "record broken",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_change_converts_again(tmp_path: Path, change: str) -> None:
     annotations = tiny("coco", tmp_path / "given")
     run(tmp_path, annotations)
@@ -103,6 +115,12 @@ def test_a_change_converts_again(tmp_path: Path, change: str) -> None:
     names, outside, out = list(NAMES), OUTSIDE, tmp_path / "out"
     if change == "annotations":
         os.utime(annotations, ns=(1, 1))
+    elif change == "content alone":
+        before = annotations.stat()
+        annotations.write_text(annotations.read_text().replace("2024", "2025"))
+        os.utime(annotations, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif change == "mask drawn on":
+        Image.new("L", (WIDTH, HEIGHT), 7).save(out / "one.png")
     elif change == "image":
         os.utime(images["one"], ns=(1, 1))
     elif change == "names":
@@ -126,6 +144,17 @@ def test_a_new_version_of_the_masks_converts_again(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sys.modules[convert.__module__], "VERSION", 99)
     run(tmp_path, annotations)
     assert (tmp_path / "out/one.png").stat().st_mtime_ns > made
+
+
+def test_shapes_that_are_smaller_than_a_pixel_are_no_pixels(tmp_path: Path) -> None:
+    """Fractions of the image in place of pixels: all of it would become outside."""
+    content = json.loads(coco(tmp_path / "given").read_text())
+    for entry in content["annotations"]:
+        entry["segmentation"] = [[value / 100 for value in flat(SMALL)]]
+    with pytest.raises(
+        DataError, match="3 of 3 shapes lie outside of their image or are smaller than a pixel"
+    ):
+        run(tmp_path, write_json(tmp_path / "given/annotations.json", content))
 
 
 def test_masks_of_images_no_longer_annotated_go(tmp_path: Path) -> None:
@@ -324,7 +353,9 @@ def test_what_is_no_annotation(tmp_path: Path) -> None:
 def test_several_files_in_a_folder(tmp_path: Path) -> None:
     coco(tmp_path / "train")
     coco(tmp_path / "val")
-    with pytest.raises(DataError, match=r"several annotation files: train/annotations\.json, val"):
+    with pytest.raises(
+        DataError, match=r"several annotation files: train/annotations\.json, val.*init .*/train --val"
+    ):
         detect_format(tmp_path)
     with pytest.raises(DataError, match="expected one annotation file"):
         run(tmp_path, tmp_path)

@@ -26,6 +26,10 @@ def images(*files: str) -> Images:
         ("scan.v2.png", "scan.v2.tif"),
         ("b.jpg", "deep/er/b.png"),
         ("leaf_3_dry.jpg", "leaf 3 (dry).jpg"),
+        ("leaf%203%20%28dry%29.jpg", "leaf 3 (dry).jpg"),
+        ("media/upload/1/0a1b2c3d-leaf_3_dry.jpg", "leaf 3 (dry).jpg"),
+        ("C:\\Users\\me\\a.jpg", "a.jpg"),
+        ("100%25.jpg", "100%25.jpg"),
         ("cafe\u0301.jpg", "caf\u00e9.jpg"),
         ("caf\u00e9.jpg", "cafe\u0301.jpg"),
     ],
@@ -39,6 +43,13 @@ def test_found(name: str, file: str) -> None:
 @pytest.mark.parametrize("name", ["b.jpg", "aa.jpg", "A1.jpg", "", "/", "..", "photos", "a.jpg/b"])
 def test_not_found(name: str) -> None:
     assert images("a.jpg").find([name], "x.json") is None
+
+
+def test_an_image_that_is_called_as_it_is_goes_before_one_whose_name_was_changed() -> None:
+    for name in ("0a1b2c3d-a.jpg", "a%20b.jpg"):
+        found = images(name, "a.jpg", "a b.jpg").find([name], "x.json")
+        assert found is not None
+        assert f"{found.id}.jpg" == name
 
 
 def test_first_name_that_is_known_counts() -> None:

@@ -200,6 +200,10 @@ def test_entities_are_refused(tmp_path: Path, encoding: str) -> None:
             '<annotations><image name="one.png" width="32" height="24"/><track label="cell"/></annotations>',
             "export for videos",
         ),
+        (
+            '<annotations><image name="one.png" width="32" height="24"><tag/></image></annotations>',
+            "tags of whole images alone",
+        ),
         ("<annotation><object/></annotation>", "expected 'CVAT for images 1.1'"),
         ('<annotations><image id="4" width="3" height="3"/></annotations>', "image 4: expected a name"),
         ('<annotations><image name="one.png"/></annotations>', "expected the image's width and height"),

@@ -145,6 +145,15 @@ def test_a_field_of_any_name(tmp_path: Path) -> None:
     assert run(tmp_path, [task]).ids == ("one",)
 
 
+def test_which_of_two_images_was_drawn_on(tmp_path: Path) -> None:
+    task = label_studio_task(1, "one.png", [polygon(to_name="photo")])
+    task["data"] = {"after": "one.png", "photo": "two.png"}
+    assert run(tmp_path, [task]).ids == ("two",)
+    task["annotations"][0]["result"].append(polygon(to_name="after", id="b"))
+    with pytest.raises(DataError, match=r"task 1: its regions are for several images \(after, photo\)"):
+        run(tmp_path, [task])
+
+
 def test_first_of_several_labels_counts(tmp_path: Path) -> None:
     region = polygon()
     region["value"]["polygonlabels"] = ["vein", "cell"]
@@ -281,7 +290,7 @@ def test_results_that_mark_no_part_of_an_image(tmp_path: Path) -> None:
     done = run(tmp_path, [label_studio_task(1, "one.png", [choice, heard, text, polygon()])])
     np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(CELL), 1)))
     assert not any("255" in note for note in done.notes)
-    with pytest.raises(DataError, match=r"none of its 3 results marks a part of an image.*'choices' \(1\)"):
+    with pytest.raises(DataError, match=r"no result marks a part of an image.*'choices' \(1\)"):
         run(tmp_path, [label_studio_task(1, "one.png", [choice, heard, text])])
 
 
@@ -307,9 +316,9 @@ PACKED = brush(ring())
     [
         (
             {**polygon(), "value": {"polygonlabels": ["cell"]}},
-            r"nothing tells where this cell is \(type 'polygon",
+            r"nothing tells where this 'cell' is \(type 'polygon",
         ),
-        (label_studio_region("brushlabels", "cell", format="new"), "nothing tells where this cell is"),
+        (label_studio_region("brushlabels", "cell", format="new"), "nothing tells where this 'cell' is"),
         (label_studio_region("polygonlabels", "cell", points=[]), "without a point is nowhere"),
         (label_studio_region("bitmasklabels", "cell", imageDataURL="abc"), "cannot read its mask"),
         (label_studio_region("bitmasklabels", "cell", imageDataURL=3), "cannot read its mask"),

@@ -245,5 +245,5 @@ def test_broken_names(tmp_path: Path, text: str) -> None:
 def test_file_that_is_no_text(tmp_path: Path) -> None:
     root = yolo(tmp_path / "set", {"one": [yolo_line(0, CELL)]})
     (root / "labels/two.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"cannot read the annotation file .*two\.txt"):
+    with pytest.raises(DataError, match=r"cannot read the annotation file .*two\.txt.*save it as UTF-8"):
         run(tmp_path, root)

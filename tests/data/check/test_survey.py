@@ -32,7 +32,7 @@ def test_counts_are_those_of_the_masks(tmp_path: Path) -> None:
     assert labeled.class_images == (3, 3, 3)
     assert labeled.ignored == (pixels == IGNORE).sum()
     assert labeled.sizes == ((40, 48),) * 3
-    assert labeled.usable == ("a00", "a01", "a02")
+    assert labeled.usable == tuple(f"images/train/a0{number}" for number in range(3))
     assert [part.images for part in found.parts.values()] == [3, 5, 2]
 
 

@@ -113,7 +113,7 @@ def test_splits_of_a_folder_are_nested_and_train_as_they_are(root: Path) -> None
         sizes[amount] = set(split.labeled)
         assert set(split.labeled) | set(split.unlabeled) == {*source.labeled, *source.unlabeled}
         assert not set(split.labeled) & set(split.unlabeled)
-    assert {"m05", "m09"} < sizes["1/4"] < sizes["1/2"] < sizes["12"]
+    assert {"images/train/m05", "images/train/m09"} < sizes["1/4"] < sizes["1/2"] < sizes["12"]
     assert [len(ids) for ids in sizes.values()] == [3, 6, 12]
     config = DataConfig(
         root=str(root),

@@ -97,6 +97,8 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
         DataError: If the file is broken or is an export for videos.
     """
     file, root = _load(path)
+    if root.find("image/tag") is not None and all(shape.tag == "tag" for shape in root.iterfind("image/*")):
+        raise DataError(f"{file} holds tags of whole images alone, and no shapes; draw polygons or masks")
     for image in root.iterfind("image"):
         name = reading.text(image.get("name"), f"{file}: image {image.get('id')}", "a name")
         where = f"{file}: image {name}"

@@ -66,7 +66,11 @@ def detect_format(path: Path) -> Format | None:
             found[file] = format
     if len(found) > 1:
         listed = ", ".join(str(file.relative_to(path)) for file in list(found)[:4])
-        raise DataError(f"{path} holds several annotation files: {listed}; give the path of one of them")
+        parts = list({file.parent: None for file in found})
+        apart = f", or the parts as in: init {parts[0]} --val {parts[1]}" if len(parts) == len(found) else ""
+        raise DataError(
+            f"{path} holds several annotation files: {listed}; give the path of one of them{apart}"
+        )
     if found:
         return next(iter(found.values()))
     return "yolo" if yolo.looks_like(path) else None
@@ -90,6 +94,8 @@ def _of_file(file: Path) -> Format | None:
     if ending != ".json":
         return None
     content = reading.load_json(file)
+    if isinstance(content, dict) and {"items", "categories"} <= content.keys():
+        raise DataError(f"{file} is in Datumaro's own format, which is not read here; export it as COCO")
     if coco.looks_like(content):
         return "coco"
     if labelme.looks_like(content):

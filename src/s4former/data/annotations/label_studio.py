@@ -93,8 +93,8 @@ def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
     if others and not any(annotation.regions for annotation in chosen.values()):
         listed = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(4))
         raise DataError(
-            f"{path}: none of its {others.total()} results marks a part of an image; they are {listed}. Draw "
-            "polygons, brushes, rectangles or ellipses"
+            f"{path}: no result marks a part of an image; they are {listed}. Draw polygons, brushes, "
+            "rectangles or ellipses"
         )
     for annotation in chosen.values():
         sizes = {size_of(region, annotation.where) for region in annotation.regions}
@@ -112,9 +112,9 @@ def _annotations(path: Path, notes: Notes) -> Iterator[_Annotation]:
         where = f"{file}: task {reading.short(task.get('id', index))}"
         if not _is_full(task):
             listed = (item for value in task.values() if isinstance(value, list) for item in value)
-            regions = [item for item in listed if isinstance(item, dict) and "original_width" in item]
+            regions = [item for item in listed if isinstance(item, dict) and is_on_image(item)]
             rank = False, str(task.get("updated_at", ""))
-            yield _Annotation(_names(task, where), where, regions, (), rank)
+            yield _Annotation(_names(task, regions, where), where, regions, (), rank)
             continue
         own = reading.entries(task.get("annotations") or task.get("completions") or [], where)
         own = [annotation for annotation in own if not annotation.get("was_cancelled")]
@@ -129,7 +129,7 @@ def _annotations(path: Path, notes: Notes) -> Iterator[_Annotation]:
             ]
             drawn = [region for region in regions if is_on_image(region)]
             others = [reading.short(region.get("type")) for region in regions if not is_on_image(region)]
-            yield _Annotation(_names(task["data"], where), where, drawn, tuple(others), rank)
+            yield _Annotation(_names(task["data"], drawn, where), where, drawn, tuple(others), rank)
 
 
 def _is_full(task: dict[str, Any]) -> bool:
@@ -152,8 +152,19 @@ def _path(value: str) -> PurePosixPath:
     return PurePosixPath(local[0] if local else unquote(address.path))
 
 
-def _names(data: dict[str, Any], where: str) -> tuple[str, ...]:
-    values = _image_values(data)
+def _names(data: dict[str, Any], regions: list[dict[str, Any]], where: str) -> tuple[str, ...]:
+    """Return what the image of a task may be called, by the field that regions are for if that is told.
+
+    Raises:
+        DataError: If regions are for several images, or no field names one.
+    """
+    targets = {str(region["to_name"]) for region in regions if "to_name" in region}
+    if len(targets) > 1:
+        raise DataError(
+            f"{where}: its regions are for several images ({', '.join(sorted(targets))}); make a task of each"
+        )
+    values = _image_values({key: value for key, value in data.items() if key in targets})
+    values = values or _image_values(data)
     if not values:
         raise DataError(
             f"{where}: none of the fields {', '.join(data)} names an image ({', '.join(SUFFIXES)})"

@@ -123,7 +123,8 @@ def _covered(record: dict[str, Any], where: str) -> tuple[tuple[Region, ...], st
     if record.keys() >= _BOX:
         corner, extent = (get("x", width), get("y", height)), (get("width", width), get("height", height))
         return (rectangle(*corner, *extent, degrees),), ""
-    label, kind = " ".join(labels_of(record)[:1]) or "region", reading.short(record.get("type"))
+    label = "".join(reading.short(label) for label in labels_of(record)[:1]) or "region"
+    kind = reading.short(record.get("type"))
     raise DataError(
         f"{where}: nothing tells where this {label} is (type {kind}); draw it as a polygon, brush, rectangle "
         "or ellipse, or delete it"

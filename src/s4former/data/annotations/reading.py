@@ -35,13 +35,30 @@ def load_json(path: Path) -> Any:
         DataError: If it cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(text_of(path))
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path} is not complete JSON: {error.msg} in line {error.lineno}; "
             "was it cut off while it was copied? Export it again"
         ) from error
-    except (OSError, ValueError, RecursionError, MemoryError) as error:  # ValueError: bytes, endless numbers
+    except (ValueError, RecursionError, MemoryError) as error:  # ValueError: endless numbers
+        raise DataError(f"cannot read the annotation file {path}: {error}") from error
+
+
+def text_of(path: Path) -> str:
+    """Return the content of a text file.
+
+    Raises:
+        DataError: If it cannot be read, or is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"cannot read the annotation file {path}: it is not in UTF-8 ({error.reason} in byte "
+            f"{error.start}); open it in a text editor and save it as UTF-8"
+        ) from error
+    except OSError as error:
         raise DataError(f"cannot read the annotation file {path}: {error}") from error
 
 

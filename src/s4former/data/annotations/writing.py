@@ -37,7 +37,7 @@ class MaskWriter:
         self._labels, self._size_of, self._larger_first = labels, size_of, larger_first
         self._out, self._notes = out, notes
         self._unknown: Counter[str] = Counter()
-        self._outlines = self._absent = 0
+        self._outlines = self._invisible = 0
         self._rule = "smaller ones count" if larger_first else "later ones count"
 
     def write(self, id: str, image: Path, entry: AnnotatedImage) -> None:
@@ -68,7 +68,7 @@ class MaskWriter:
         if not shapes:
             self._notes.add("images without any shape, all of them outside", entry.where)
         self._count(shapes, values)
-        self._absent += len(drawing.absent)
+        self._invisible += len(drawing.absent) + len(drawing.thin)
         write_atomically(self._out / f"{id}.png", partial(_save, drawing.mask))
 
     def _count(self, shapes: Sequence[Shape], values: Sequence[int | None]) -> None:
@@ -95,10 +95,10 @@ class MaskWriter:
                 f"{annotations}: no object has an outline ({kinds}): these are boxes or points of a "
                 "detection data set, not masks; draw polygons, or export them"
             )
-        if 2 * self._absent > shapes:
+        if 2 * self._invisible > shapes:
             raise DataError(
-                f"{annotations}: {self._absent} of {shapes} shapes lie outside of their image; their "
-                "coordinates belong to images of another size, or are written in another order"
+                f"{annotations}: {self._invisible} of {shapes} shapes lie outside of their image or are "
+                "smaller than a pixel; their coordinates belong to images of another size, or are no pixels"
             )
 
 

@@ -150,7 +150,7 @@ def _names(path: Path) -> dict[int, str] | None:
         content = _load_yaml(file)
         found = content.get("names") if isinstance(content, dict) else None
     else:
-        found = [line.strip() for line in _read(file).splitlines() if line.strip()]
+        found = [line.strip() for line in reading.text_of(file).splitlines() if line.strip()]
     where = f"{file}: names"
     listed = list(enumerate(found)) if isinstance(found, list) else None
     if isinstance(found, dict):
@@ -231,19 +231,12 @@ def _class_number(value: Any, where: str) -> int:
 
 
 def _lines(file: Path) -> list[list[str]]:
-    return [line.split() for line in _read(file).splitlines() if line.strip()]
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the annotation file {file}: {error}") from error
+    return [line.split() for line in reading.text_of(file).splitlines() if line.strip()]
 
 
 def _load_yaml(file: Path) -> Any:
     try:
-        return yaml.safe_load(_read(file))
+        return yaml.safe_load(reading.text_of(file))
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         raise DataError(f"cannot read {file}: {error}") from error
 

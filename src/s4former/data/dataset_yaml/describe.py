@@ -14,21 +14,23 @@ from statistics import median
 from s4former.config.errors import DataError, UserError
 from s4former.data.annotations import Format, class_names, detect_format
 from s4former.data.annotations.sizes import displayed_size
+from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml.mask_survey import survey_masks
 from s4former.data.dataset_yaml.schema import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
 from s4former.data.dataset_yaml.suggestion import suggest_classes
 from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.layout import Layout
+from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Matcher
-from s4former.data.sources.naming import Naming, Rule, by_lower_case, guess_rule, image_files
+from s4former.data.sources.naming import MASK_WORDS, Naming, Rule, guess_rule
 from s4former.data.sources.raster import ValueRange, count_channels, is_plain
 from s4former.data.sources.tiff import declared_nodata
 from s4former.data.statistics import channel_statistics, measure_value_range, spread
 
 _SAMPLE = 200
 _LARGE = 50_000_000
-_WORDS = ("mask", "label", "annot", "seg", "gt", "truth")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def describe(
     unlabeled = ImageFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
     draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
     held_out = _val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
-    matcher = Matcher(root, draft)
+    matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
     changes = _pixels([Path(file) for file in files.files.values()], notes, report)
     draft = draft.model_copy(update=changes)
@@ -118,9 +120,9 @@ def describe(
         )
         notes.found += [f"{len(own)} of {len(files.files)} images are annotated", *said]
     else:
-        own = matcher.masks(labeled, files, "labeled")
+        own = _masks(matcher, labeled, "labeled")
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
-        more = matcher.masks(held_out, matcher.images(held_out, "val"), "val") if held_out else {}
+        more = _masks(matcher, held_out, "val") if held_out else {}
         changes |= _classes_in([Path(file) for file in (*own.values(), *more.values())], notes, report)
     val_ids: tuple[str, ...] = ()
     if held_out:
@@ -132,12 +134,17 @@ def describe(
     return Description(draft.model_copy(update=changes), val_ids, tuple(notes.found), tuple(notes.decided))
 
 
+def _masks(matcher: Matcher, part: LabeledFiles, name: str) -> dict[str, str]:
+    found = matcher.images(part, name)
+    return matcher.masks(part, name, found, found.files, {})[0]
+
+
 def _find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     """Return where masks are if nobody said it: in the same folder, named by a rule or as annotations."""
     among: list[Path] = []
     if len(images) == 1:
         rule = guess_rule(names, names, one_folder=True)
-        if rule and any(word in f"{rule.masks.prefix}{rule.masks.suffix}".lower() for word in _WORDS):
+        if rule and any(word in f"{rule.masks.prefix}{rule.masks.suffix}".lower() for word in MASK_WORDS):
             return images[0]
         if detect_format(images[0]):
             return images[0]
@@ -146,7 +153,7 @@ def _find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
         folder
         for parent in {*images, *(folder.parent for folder in images)}
         for folder in sorted(parent.iterdir())
-        if not folder.name.startswith(".") and any(word in folder.name.lower() for word in _WORDS)
+        if not folder.name.startswith(".") and any(word in folder.name.lower() for word in MASK_WORDS)
     ]
     likely = next(iter([*beside, *among]), None)
     hint = f"for example --masks {likely}" if likely else "--masks DIR, or --masks FILE for annotations"
@@ -177,8 +184,8 @@ def _annotated_classes(path: Path, format: Format, notes: _Notes) -> tuple[Class
     if not names:
         raise DataError(f"{path} ({format}) names no class; nothing can be learned from it")
     notes.found.append(f"annotations: {format}, with {len(names)} class{'es' * (len(names) > 1)}")
-    folded = by_lower_case(name.strip() for name in names)
-    alike = [name for name in names if folded[name.strip().casefold()] is None]
+    spelled = Counter(name.strip().casefold() for name in names)
+    alike = [name for name in names if spelled[name.strip().casefold()] > 1]
     if alike:
         notes.decided.append(
             f"{', '.join(alike)} are taken for different classes; if they are one, spell them alike in the "
@@ -316,9 +323,13 @@ def _val_folder(
         (val / images[0].name, val / masks.name),
         (val / "images", val / "masks"),
         (val, masks.parent / val.name),
+        *([(val, val / masks.name)] if labeled.annotations else []),  # which may lie among the images
     ]
     for own_images, own_masks in pairs:
-        if own_images.is_dir() and own_masks.exists() and own_images != own_masks:
+        together = own_images == own_masks
+        if not own_images.is_dir() or not own_masks.exists() or (together and not labeled.annotations):
+            continue
+        if not together or detect_format(own_masks):
             update: dict[str, object] = {"images": (_relative(own_images, root),)}
             where = _relative(own_masks, root)
             update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}

@@ -10,6 +10,7 @@ from s4former.data.sources.base import (
     evaluation_pairs,
     evaluation_share,
     part_ids,
+    short_names,
     write_splits,
 )
 from s4former.data.sources.folder import FolderSource
@@ -23,6 +24,7 @@ __all__ = [
     "evaluation_share",
     "open_source",
     "part_ids",
+    "short_names",
     "write_splits",
 ]
 
@@ -37,8 +39,4 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.scenes import ScenesSource
 
         return ScenesSource(config)
-    if config.source == "dataset":
-        from s4former.data.sources.dataset import DatasetSource
-
-        return DatasetSource(config)
     return FolderSource(config)

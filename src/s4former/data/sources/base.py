@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -145,6 +146,13 @@ def part_ids(source: Source, part: Part) -> tuple[str, ...]:
     """Return the ids of one part of a source."""
     ids: tuple[str, ...] = getattr(source, part)
     return ids
+
+
+def short_names(ids: Sequence[str]) -> dict[str, str]:
+    """Return ids without the folders that all of them share, as names for files that belong to one part."""
+    folders = {posixpath.dirname(id) for id in ids}
+    shared = posixpath.commonpath(folders) if len(folders) > 1 else next(iter(folders), "")
+    return {id: id[len(f"{shared}/") :] if shared else id for id in ids}
 
 
 def write_splits(source: Source, folder: Path) -> None:

@@ -5,51 +5,81 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.data.config import DataConfig
+from s4former.data.dataset_yaml.schema import LabeledFiles
 from s4former.data.labels import LabelMap
+from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
-from s4former.data.sources.classes import read_classes
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.known import KNOWN
-from s4former.data.sources.listing import Folder, FolderPart, listed_part
-from s4former.data.splits.lists import first_few, read_split
+from s4former.data.sources.layout import read_layout
+from s4former.data.sources.matching import Found, Matcher
+from s4former.data.splits.lists import first_few
 
 _logger = logging.getLogger(__name__)
 
 
-class FolderSource:
-    """Images and masks in folders, matched by their path below the folder without suffix and ending.
+@dataclass(frozen=True)
+class FolderPart:
+    """One part of a data set.
 
-    Only names are looked at when it is built; files are opened when they are read. Labels outside of the
-    classes are an error unless the classes file lists them as to be ignored.
+    Attributes:
+        images: File of each image by its id, in order.
+        masks: File of each mask by the id of its image.
+        annotated: Whether the masks were made from annotations and so hold class indices.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict, repr=False)
+    masks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    annotated: bool = False
+
+    def only(self, ids: list[str]) -> FolderPart:
+        """Return some of the images."""
+        return FolderPart(
+            {id: self.images[id] for id in ids}, {id: self.masks[id] for id in ids}, self.annotated
+        )
+
+
+class FolderSource:
+    """The images and masks that a ``dataset.yaml``, or the ``data`` fields of a run, name.
+
+    An image's id is its path from the data set's folder without the ending. Only names are looked at when it
+    is built, and annotations are turned into masks if that was not done before; files are opened when they
+    are read. What a list names is taken as it is, and it is an error if a labeled image of a list is held
+    out; without a list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other part.
 
     Args:
-        config: Which folders and lists; the fields about batches are not looked at.
+        config: Where the data set is; the fields about batches are not looked at.
+
+    Attributes:
+        layout: What it is made of.
+        parts: The images and masks of each part.
+        notes: What a person should know of what was matched, left out or decided.
 
     Raises:
-        DataError: If a folder, a list, a listed image or a mask is missing, if no image is labeled, or if a
-            labeled image is also one to validate or test on.
+        DataError: If the description makes no sense, or a folder, a list, an image or a mask is missing.
     """
 
     def __init__(self, config: DataConfig) -> None:
-        self.root = Path(config.root)
+        self.layout = layout = read_layout(config)
+        self.root, self._classes = layout.root, layout.classes
+        self._maps = {
+            False: LabelMap(self._classes),
+            True: LabelMap(Classes(self._classes.names, self._classes.colors)),
+        }
         self._channels, self._value_range = config.channels, config.value_range
-        if not self.root.is_dir():
-            known = next((name for name in (config.classes, self.root.name) if name in KNOWN), None)
-            bring = f", or type `s4former prepare {known}`" if known else ""
-            raise DataError(
-                f"there is no folder {self.root.absolute()}; set data.root to the data set's folder{bring}"
-            )
-        self._classes = KNOWN.get(config.classes) or read_classes(self.root / config.classes)
-        self._label_map = LabelMap(self._classes)
-        val = self._held_out(config, "val", config.val_images, config.val_masks, config.val_split)
-        test = self._test(config)
-        self._parts: dict[Part, FolderPart] = {**self._training(config, val.files() | test.files())}
-        self._parts |= {"val": val, "test": test}
-        self._check(config)
+        self.notes: tuple[str, ...] = ()
+        matcher = Matcher(layout)  # not kept: its lists of all files are of no use in worker processes
+        held_out = {name: self._held_out(matcher, name) for name in ("val", "test")}
+        labeled = self._labeled(matcher, held_out)
+        unlabeled = self._unlabeled(matcher, labeled, held_out)
+        self.parts: dict[Part, FolderPart] = {"labeled": labeled, "unlabeled": unlabeled}
+        self.parts |= {"val": held_out["val"], "test": held_out["test"]}
+        self._ids = {name: tuple(part.images) for name, part in self.parts.items()}
 
     @property
     def classes(self) -> Classes:
@@ -59,22 +89,22 @@ class FolderSource:
     @property
     def labeled(self) -> tuple[str, ...]:
         """Ids of the training images whose masks may be used."""
-        return self._parts["labeled"].ids
+        return self._ids["labeled"]
 
     @property
     def unlabeled(self) -> tuple[str, ...]:
         """Ids of the training images without masks."""
-        return self._parts["unlabeled"].ids
+        return self._ids["unlabeled"]
 
     @property
     def val(self) -> tuple[str, ...]:
         """Ids of the images to validate on."""
-        return self._parts["val"].ids
+        return self._ids["val"]
 
     @property
     def test(self) -> tuple[str, ...]:
         """Ids of the images to test on."""
-        return self._parts["test"].ids
+        return self._ids["test"]
 
     def read_image(self, id: str, part: Part) -> Image:
         """Return an image with ``data.channels`` channels, mostly RGB, rotated as its EXIF tag says.
@@ -82,103 +112,115 @@ class FolderSource:
         Raises:
             DataError: If it cannot be read, or has other channels.
         """
-        return decode_image(self._parts[part].image_file(id), self._channels, self._value_range)
+        return decode_image(self.image_file(id, part), self._channels, self._value_range)
 
     def read_mask(self, id: str, part: Part) -> LabelImage:
         """Return an image's class indices, `IGNORE` where the file holds a value to ignore.
 
         Raises:
-            DataError: If the mask is missing, cannot be read or holds an unknown value.
+            DataError: If the mask cannot be read or holds an unknown value.
             ValueError: If ``part`` is ``"unlabeled"``.
         """
-        if part == "unlabeled":
-            raise ValueError(f"masks of unlabeled images are never opened, asked for that of {id}")
         file = self.mask_file(id, part)
         if file is None:
-            raise DataError(f"the {part} image {self.image_file(id, part)} has no mask")
-        return self._label_map.read(file)
+            raise ValueError(f"masks of unlabeled images are never opened, asked for that of {id}")
+        return self.label_map(part).read(file)
 
     def image_file(self, id: str, part: Part) -> Path:
         """Return the path of an image."""
-        return self._parts[part].image_file(id)
+        return Path(self.parts[part].images[id])
 
     def mask_file(self, id: str, part: Part) -> Path | None:
-        """Return the path of an image's mask, None for an unlabeled one or where there is none."""
-        return None if part == "unlabeled" else self._parts[part].mask_file(id)
+        """Return the path of an image's mask, None for an unlabeled one."""
+        mask = self.parts[part].masks.get(id)
+        return None if mask is None else Path(mask)
 
     def label_map(self, part: Part) -> LabelMap:
-        """Return what the values in the masks of a part mean."""
-        return self._label_map
+        """Return what the values in the masks of a part mean; those made from annotations hold indices."""
+        return self._maps[self.parts[part].annotated]
 
     def fingerprint(self) -> str:
-        """Return a hash of the classes, each part's ids in order, and the sizes in bytes of the files used.
+        """Return a hash of the classes, each part's ids in order, and the sizes of the files with masks.
 
-        No file is opened: a change that keeps a file's size goes unseen. Where the data set lies does not
-        matter, nor do masks of unlabeled images.
+        No file is opened, and unlabeled images count by their names alone: 100,000 of them on a network drive
+        would take minutes to ask for their sizes. Where the data set lies does not matter.
         """
         digest = hashlib.sha256(repr(self._classes).encode())
-        for name, part in sorted(self._parts.items()):
-            for id in part.ids:
-                mask = part.mask_file(id)
-                files = (part.images.name(id), mask)
-                sizes = [os.path.getsize(file) for file in files if file is not None]
-                digest.update(f"{name}\0{id}\0{sizes}\n".encode())
+        for name, part in sorted(self.parts.items()):
+            for id, image in part.images.items():
+                files = [image, part.masks[id]] if id in part.masks else []
+                digest.update(f"{name}\0{id}\0{[os.path.getsize(file) for file in files]}\n".encode())
         return digest.hexdigest()[:32]
 
-    def _training(self, config: DataConfig, held_out: set[str]) -> dict[Part, FolderPart]:
-        images = Folder.scan(self.root / config.train_images, "train_images", config.image_suffix)
-        masks = Folder.scan(self.root / config.train_masks, "train_masks", config.mask_suffix)
-        free = [id for id in images.endings if images.name(id) not in held_out]
-        if config.labeled_split is None:
-            labeled = FolderPart(tuple(id for id in free if id in masks.endings), images, masks)
-        else:
-            split = self.root / config.labeled_split
-            labeled = listed_part(read_split(split), split, images, masks)
-        if config.unlabeled_split is None:
-            known = set(labeled.ids)
-            unlabeled = FolderPart(tuple(id for id in free if id not in known), images)
-        else:
-            split = self.root / config.unlabeled_split
-            unlabeled = listed_part(read_split(split), split, images, None)
-        return {"labeled": labeled, "unlabeled": unlabeled}
+    def _held_out(self, matcher: Matcher, name: Part) -> FolderPart:
+        part = self.layout.file.part(name)
+        return self._part(matcher, name, part) if part else FolderPart()
 
-    def _held_out(
-        self, config: DataConfig, part: Part, images: str | None, masks: str, split: str | None
-    ) -> FolderPart:
-        if images is None:
-            return FolderPart((), Folder(self.root, {}, f"{part}_images"))
-        image_folder = Folder.scan(self.root / images, f"{part}_images", config.image_suffix)
-        mask_folder = Folder.scan(self.root / masks, f"{part}_masks", config.mask_suffix)
-        if split is None:
-            return FolderPart(tuple(image_folder.endings), image_folder, mask_folder)
-        return listed_part(read_split(self.root / split), self.root / split, image_folder, mask_folder)
-
-    def _test(self, config: DataConfig) -> FolderPart:
-        absent = config.test_images is None or not (self.root / config.test_images).is_dir()
-        images = None if absent else config.test_images
-        return self._held_out(config, "test", images, config.test_masks, config.test_split)
-
-    def _check(self, config: DataConfig) -> None:
-        labeled, unlabeled, val, test = (
-            self._parts[part] for part in ("labeled", "unlabeled", "val", "test")
-        )
-        if not labeled.ids:
-            raise DataError(
-                f"no image of {labeled.images.path} is labeled: expected a mask of the same name for at "
-                f"least one in {self.root / config.train_masks}; check data.train_masks"
-            )
-        labeled.require_masks("labeled")
-        val.require_masks("val")
-        for part, held_out in (("val", val), ("test", test)):
-            files = held_out.files()
-            leaked = [id for id in labeled.ids if labeled.images.name(id) in files]
-            if leaked:
+    def _labeled(self, matcher: Matcher, held_out: Mapping[str, FolderPart]) -> FolderPart:
+        part = self.layout.file.labeled
+        labeled = self._part(matcher, "labeled", part)
+        for name, other in held_out.items():
+            files = set(other.images.values())
+            both = [id for id, file in labeled.images.items() if file in files]
+            lists = [self.layout.field("labeled", "list"), self.layout.field(name, "list")]
+            if both and part.list:
                 raise DataError(
-                    f"{len(leaked)} labeled images are also {part} images: {first_few(leaked)}; "
-                    f"take them out of one of the lists (data.labeled_split, data.{part}_split)"
+                    f"{len(both)} labeled images are also {name} images: {first_few(both)}; take them out of "
+                    f"one of the lists ({', '.join(lists)})"
                 )
-            seen = [id for id in unlabeled.ids if unlabeled.images.name(id) in files]
+            if len(both) == len(labeled.images):
+                raise DataError(
+                    f"all {len(both)} images with a mask are {name} images, and none is left to learn from; "
+                    f"name fewer in {lists[1]}"
+                )
+            labeled = labeled.only([id for id in labeled.images if id not in set(both)])
+        return labeled
+
+    def _unlabeled(
+        self, matcher: Matcher, labeled: FolderPart, held_out: Mapping[str, FolderPart]
+    ) -> FolderPart:
+        part = self.layout.file.unlabeled
+        if part is None:
+            return FolderPart()
+        images = matcher.images(part, "unlabeled")
+        found = images.files
+        if part.list is None:
+            taken = {file for other in (labeled, *held_out.values()) for file in other.images.values()}
+            return FolderPart({id: file for id, file in found.items() if file not in taken})
+        ids, _ = matcher.listed(part, "unlabeled", images)
+        for name, other in held_out.items():
+            seen = [id for id in ids if found[id] in set(other.images.values())]
             if seen:
                 _logger.warning(
-                    "%d unlabeled images are also %s images: %s", len(seen), part, first_few(seen)
+                    "%d unlabeled images are also %s images: %s", len(seen), name, first_few(seen)
                 )
+        return FolderPart({id: found[id] for id in ids})
+
+    def _part(self, matcher: Matcher, name: Part, part: LabeledFiles) -> FolderPart:
+        """Return a part's images, or those of its list, with their masks; labeled are those with a mask."""
+        found = matcher.images(part, name)
+        ids, named = matcher.listed(part, name, found) if part.list else (tuple(found.files), {})
+        if part.annotations:
+            masks = self._annotated(name, part, found)
+        else:
+            masks, unused = matcher.masks(part, name, found, ids, named)
+            if unused and name == "labeled":
+                self.notes += (f"{len(unused)} masks belong to no image: {first_few(unused, 3)}",)
+        if name == "labeled" and part.list is None:
+            ids = tuple(id for id in ids if id in masks)
+        lacking = [id for id in ids if id not in masks]
+        if lacking:
+            raise DataError(
+                f"{len(lacking)} of {len(ids)} {name} images have no mask: {first_few(lacking)}; add the "
+                f"masks, or name the images to use in a list ({self.layout.field(name, 'list')})"
+            )
+        return FolderPart(
+            {id: found.files[id] for id in ids}, {id: masks[id] for id in ids}, part.annotations is not None
+        )
+
+    def _annotated(self, name: Part, part: LabeledFiles, found: Found) -> dict[str, str]:
+        outside = self.layout.file.outside_index(part)
+        names = self._classes.names
+        masks, notes = annotated_masks(self.root, name, part, found, names, outside, self._channels)
+        self.notes += tuple(note for note in notes if note not in self.notes)
+        return masks

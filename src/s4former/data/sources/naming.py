@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
-from pathlib import Path
 
-from s4former.data.splits.lists import SUFFIXES
+from s4former.data.splits.lists import SUFFIXES, composed
 
+MASK_WORDS = ("mask", "label", "annot", "seg", "gt", "truth")
+"""What folders and files of masks are often called after."""
 _TRIED = 60
 
 
@@ -27,14 +28,18 @@ class Naming:
     prefix: str = ""
     suffix: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.prefix}...{self.suffix}"
+
     def key(self, name: str) -> str | None:
         """Return a path without prefix, suffix and ending; None if it lacks the prefix or the suffix."""
-        folder, slash, file = name.rpartition("/")
-        stem = file if _ends_as_image(self.suffix) else os.path.splitext(file)[0]
-        fits = len(stem) >= len(self.prefix) + len(self.suffix)
-        if not fits or not stem.startswith(self.prefix) or not stem.endswith(self.suffix):
+        prefix, suffix = composed(self.prefix), composed(self.suffix)
+        folder, slash, file = composed(name).rpartition("/")
+        stem = file if _ends_as_image(suffix) else os.path.splitext(file)[0]
+        fits = len(stem) >= len(prefix) + len(suffix)
+        if not fits or not stem.startswith(prefix) or not stem.endswith(suffix):
             return None
-        return f"{folder}{slash}{stem[len(self.prefix) : len(stem) - len(self.suffix)]}"
+        return f"{folder}{slash}{stem[len(prefix) : len(stem) - len(suffix)]}"
 
 
 @dataclass(frozen=True)
@@ -44,33 +49,24 @@ class Rule:
     images: Naming
     masks: Naming
 
-    def __str__(self) -> str:
+    @property
+    def affixes(self) -> dict[str, str]:
+        """The fields that say it, with their values."""
         fields = {
             "image_prefix": self.images.prefix,
             "image_suffix": self.images.suffix,
             "mask_prefix": self.masks.prefix,
             "mask_suffix": self.masks.suffix,
         }
-        return ", ".join(f"{name}: {value}" for name, value in fields.items() if value)
+        return {name: value for name, value in fields.items() if value}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in self.affixes.items())
 
     def matched(self, images: Iterable[str], masks: Iterable[str]) -> int:
         """Return how many masks belong to an image."""
         keys = {self.images.key(name) for name in images} - {None}
         return sum(self.masks.key(name) in keys for name in masks)
-
-
-def image_files(folder: Path) -> Iterator[str]:
-    """List the image files below a folder by their paths in it, sorted; what is hidden is left out.
-
-    Nothing is opened.
-    """
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = os.path.relpath(parent, folder).replace(os.sep, "/")
-        prefix = "" if relative == "." else f"{relative}/"
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                yield f"{prefix}{name}"
 
 
 def guess_rule(images: Sequence[str], masks: Sequence[str], one_folder: bool = False) -> Rule | None:
@@ -91,6 +87,17 @@ def guess_rule(images: Sequence[str], masks: Sequence[str], one_folder: bool = F
         if (matched, -len(own)) > (most, -needed):
             best, most, needed = rule, matched, len(own)
     return best if 2 * most >= needed else None
+
+
+def not_masks(names: Sequence[str]) -> list[str]:
+    """Return the files in folders that do not sound like masks; all if that leaves none."""
+    kept = [name for name in names if not _in_masks(name)]
+    return kept or list(names)
+
+
+def _in_masks(name: str) -> bool:
+    folders = name.lower().split("/")[:-1]
+    return any(word in folder for word in MASK_WORDS for folder in folders)
 
 
 def _candidates(images: Sequence[str], masks: Sequence[str], one_folder: bool) -> list[Rule]:
@@ -145,11 +152,3 @@ def _stems(names: Iterable[str]) -> list[str]:
 @cache
 def _ends_as_image(suffix: str) -> bool:
     return os.path.splitext(f"x{suffix}")[1].lower() in SUFFIXES
-
-
-def by_lower_case(keys: Iterable[str]) -> dict[str, str | None]:
-    """Return each key by its form without case; None where two keys differ in case only."""
-    folded: dict[str, str | None] = {}
-    for key in keys:
-        folded[key.casefold()] = None if key.casefold() in folded else key
-    return folded

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from s4former.config.errors import DataError
+from s4former.data.sources.finding import Finder
+from s4former.data.sources.listing import image_files
+from s4former.data.sources.naming import not_masks
 from s4former.data.splits.lists import (
-    SUFFIXES,
     Entry,
     first_few,
     parse_line,
@@ -23,9 +26,6 @@ _HELD_OUT = ("val", "test")
 _IMAGE_FOLDERS = ("JPEGImages", "leftImg8bit", "images")
 """Where published layouts keep images; a bare id is looked for there, or anywhere if there is none."""
 _IMAGE_SUFFIX = "_leftImg8bit"
-_BEFORE_ID = re.compile(
-    r"^(leftImg8bit/)?(JPEGImages|train2017|val2017|(images/)?(train|val|test|training|validation))/"
-)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def check_splits(paths: Sequence[Path], root: Path | None = None) -> SplitCheck:
     """Check lists one by one, and those that belong together.
 
     Lists belong together by their names and folders: ``N_train_supervised.txt`` with
-    ``N_train_unsupervised.txt``, ``labeled.txt`` with ``unlabeled.txt``, and both labeled ones with the
-    ``val.txt`` or ``test.txt`` of the same folder or the one above.
+    ``N_train_unsupervised.txt``, ``labeled.txt`` with ``unlabeled.txt``, and both labeled ones (as
+    ``train.txt`` is) with the ``val.txt`` or ``test.txt`` of the same folder or the one above.
 
     Args:
         paths: The lists.
@@ -114,29 +114,42 @@ def check_splits(paths: Sequence[Path], root: Path | None = None) -> SplitCheck:
     """
     check = SplitCheck()
     files = None if root is None else _Files(root)
-    named: dict[Path, frozenset[str]] = {}
+    named: dict[Path, tuple[str, ...]] = {}
     for path in paths:
         try:
             entries = [parse_line(line) for line in split_lines(path)]
         except DataError as error:
             check.lists.append(ListCheck(path, 0, (str(error),)))
             continue
-        named[path] = frozenset(_id(entry.image) for entry in entries)
+        named[path] = tuple(dict.fromkeys(_id(entry.image) for entry in entries))
         check.lists.append(ListCheck(path, len(entries), tuple(_problems(path, entries, files))))
     for labeled, unlabeled in _pairs(named):
-        shared = named[labeled] & named[unlabeled]
-        union = named[labeled] | named[unlabeled]
-        check.pairs.append(PairCheck(labeled, unlabeled, len(union), tuple(sorted(shared))))
+        shared = _shared(named[labeled], named[unlabeled])
+        union = len(named[labeled]) + len(named[unlabeled]) - len(shared)
+        check.pairs.append(PairCheck(labeled, unlabeled, union, tuple(shared)))
         if shared:
-            whole = "all" if shared == union else f"{len(shared)}"
+            whole = "all" if len(shared) == union else f"{len(shared)}"
             check.notes.append(
-                f"{labeled} and {unlabeled.name} share {whole} images ({first_few(sorted(shared), 3)}): "
+                f"{labeled} and {unlabeled.name} share {whole} images ({first_few(shared, 3)}): "
                 "these are labeled and unlabeled at once"
             )
     for learned, scored in _leaks(named):
-        both = sorted(named[learned] & named[scored])
-        if both:
-            check.problems.append(f"{learned} and {scored} share {len(both)} images: {first_few(both)}")
+        both = _shared(named[learned], named[scored])
+        unclear = [name for name in both if files and len(files.find(name)) > 1]
+        sure = [name for name in both if name not in set(unclear)]
+        if sure:
+            check.problems.append(f"{learned} and {scored} share {len(sure)} images: {first_few(sure)}")
+        if unclear and files:
+            check.notes.append(
+                f"{learned} and {scored} both name {first_few(unclear, 3)}, which may mean "
+                f"{first_few(files.find(unclear[0]), 3)}; write folders into the lists to tell them apart"
+            )
+        if files:
+            equal = [f"{one} = {other}" for one, other in files.equal(named[learned], named[scored])]
+            if equal:
+                check.problems.append(
+                    f"{len(equal)} images of {learned} and {scored} are equal files: {first_few(equal)}"
+                )
     return check
 
 
@@ -147,38 +160,65 @@ class _Files:
         if not root.is_dir():
             raise DataError(f"there is no folder {root}; type --root with the data set's folder")
         self.root = root
-        homes = [name for name in _IMAGE_FOLDERS if (root / name).is_dir()] or ["."]
-        self._images = {_id(name) for home in homes for name in _names(root / home)}
-        self._below: dict[str, set[str]] = {}
+        homes = [f"{name}/" for name in _IMAGE_FOLDERS if (root / name).is_dir()]
+        names = list(image_files(root))
+        images = [name for name in names if name.startswith(tuple(homes))] if homes else not_masks(names)
+        self._images = {strip_suffix(name): root / name for name in images}
+        self._finder = Finder((own, name) for name in self._images for own in {name, _id(name)})
+        self._masks = {(name.partition("/")[0], strip_suffix(PurePath(name).name)) for name in names}
+
+    def find(self, name: str) -> list[str]:
+        """Return the images that a name may mean."""
+        return self._finder.find(name)
 
     def missing(self, entries: Iterable[Entry], with_masks: bool) -> Iterator[str]:
-        """Return the images, and if wanted the masks, that do not exist."""
+        """Return the images, and if wanted the masks, that do not exist.
+
+        A mask may lie deeper below the folder that its path starts with than the list says.
+        """
         for entry in entries:
-            if _id(entry.image) not in self._images:
+            if not self.find(entry.image):
                 yield entry.image
-            if with_masks and entry.mask is not None and not self._has_mask(entry.mask):
-                yield entry.mask
+            mask = entry.mask if with_masks else None
+            if mask and (mask.partition("/")[0], PurePath(mask).name) not in self._masks:
+                yield mask
 
-    def _has_mask(self, mask: str) -> bool:
-        """Whether the folder that a mask's path starts with has a file of that name, however deep."""
-        home, _, rest = mask.partition("/")
-        if home not in self._below:
-            self._below[home] = {name.rpartition("/")[2] for name in _names(self.root / home)}
-        return rest.rpartition("/")[2] in self._below[home]
+    def equal(self, learned: Iterable[str], scored: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return pairs of images, one of either list, that have other names and the same content."""
+        of_size: dict[int, list[str]] = defaultdict(list)
+        for name in self._sure(learned):
+            of_size[self._images[name].stat().st_size].append(name)
+        digests: dict[str, bytes] = {}
+        for name in self._sure(scored):
+            for other in of_size.get(self._images[name].stat().st_size, ()):
+                for file in {name, other} - digests.keys():
+                    digests[file] = hashlib.sha256(self._images[file].read_bytes()).digest()
+                if name != other and digests[name] == digests[other]:
+                    yield other, name
 
-
-def _names(folder: Path) -> Iterator[str]:
-    """Return the paths of the image files below a folder, without their endings."""
-    for parent, _, names in os.walk(folder):
-        prefix = Path(parent).relative_to(folder).as_posix()
-        for name in names:
-            if Path(name).suffix.lower() in SUFFIXES:
-                yield strip_suffix(name if prefix == "." else f"{prefix}/{name}")
+    def _sure(self, names: Iterable[str]) -> list[str]:
+        found = map(self.find, names)
+        return [name[0] for name in found if len(name) == 1 and self._images[name[0]].is_file()]
 
 
 def _id(image: str) -> str:
-    """Return a name without what layouts and published lists put before and behind an id."""
-    return _BEFORE_ID.sub("", image).removesuffix(_IMAGE_SUFFIX)
+    """Return a name without what Cityscapes puts behind an id."""
+    return image.removesuffix(_IMAGE_SUFFIX)
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Return the names of one list that another has too, which may start further up or further down."""
+    by_last: dict[str, list[str]] = defaultdict(list)
+    for name in other:
+        by_last[PurePath(name).name].append(f"/{name}")
+    return sorted(
+        name
+        for name in one
+        if any(
+            f"/{name}".endswith(its) or its.endswith(f"/{name}")
+            for its in by_last.get(PurePath(name).name, ())
+        )
+    )
 
 
 def _problems(path: Path, entries: Sequence[Entry], files: _Files | None) -> Iterator[str]:
@@ -193,7 +233,7 @@ def _problems(path: Path, entries: Sequence[Entry], files: _Files | None) -> Ite
 
 
 def _is_labeled(path: Path) -> bool:
-    return path.stem.endswith("train_supervised") or bool(re.search(r"(?<!un)labeled$", path.stem))
+    return bool(re.search(r"(^|_)(train(_?aug|_supervised)?|labeled)$", path.stem))
 
 
 def _pairs(named: Iterable[Path]) -> Iterator[tuple[Path, Path]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +31,8 @@ SUFFIXES = (
 """Endings of image files that are read, in lower case; files may use either case."""
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
-_PAIR = re.compile(rf"(.+(?:{_ENDING}))\s+(.+(?:{_ENDING}))", re.IGNORECASE)
+_PAIR = re.compile(rf"(.+(?:{_ENDING})[\"']?)(?:\s*[,;]\s*|\s+)(.+(?:{_ENDING})[\"']?)", re.IGNORECASE)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,32 @@ class Entry:
     mask: str | None = None
 
 
+def composed(text: str) -> str:
+    """Return a text with an accent and its letter as one: systems write both ways, which look alike."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def normal(path: str) -> str:
+    """Return a path in the one form in which paths are compared.
+
+    Slashes lean forward, accents are composed, and ``./``, ``../`` and a slash at the start are left out.
+    """
+    path = posixpath.normpath(composed(path).replace("\\", "/")).lstrip("/")
+    while path.startswith("../"):
+        path = path[3:]
+    return path
+
+
 def strip_suffix(path: str) -> str:
-    """Return ``path`` with forward slashes and without the ending of an image file, if it has one."""
-    pure = PurePosixPath(path.replace("\\", "/"))
-    return str(pure.with_suffix("")) if pure.suffix.lower() in SUFFIXES else str(pure)
+    """Return a path in its `normal` form without the ending of an image file, if it has one."""
+    stem, ending = posixpath.splitext(normal(path))
+    return stem if ending.lower() in SUFFIXES else stem + ending
 
 
 def read_split(path: Path) -> tuple[Entry, ...]:
     """Read a split list: a line is an id, a file name, or ``image mask`` (both with their endings).
 
-    Names may hold spaces; empty lines don't count.
+    Names may hold spaces and stand in quotes; empty lines don't count.
 
     Raises:
         DataError: If the file cannot be read, is empty, or names an image twice.
@@ -69,7 +89,8 @@ def split_lines(path: Path) -> list[str]:
         DataError: If the file cannot be read or is empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
+        lines = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read the split list {path}: it is not UTF-8 text; save it in that encoding"
@@ -112,6 +133,10 @@ def first_few(names: list[str], limit: int = 5) -> str:
 def parse_line(line: str) -> Entry:
     """Return what one line of a split list says."""
     pair = _PAIR.fullmatch(line)
-    if pair is None:
-        return Entry(strip_suffix(line))
-    return Entry(strip_suffix(pair[1]), strip_suffix(pair[2]))
+    names = [line] if pair is None else [pair[1], pair[2]]
+    return Entry(*(strip_suffix(_unquoted(name.strip())) for name in names))
+
+
+def _unquoted(name: str) -> str:
+    quoted = len(name) > 2 and name[0] == name[-1] and name[0] in "\"'"
+    return name[1:-1].strip() if quoted else name

@@ -1,0 +1,151 @@
+"""What a data set is made of, whether a ``dataset.yaml`` says it or the ``data`` fields of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from s4former.config.errors import DataError
+from s4former.data.config import DataConfig
+from s4former.data.dataset_yaml.schema import (
+    ClassEntry,
+    DatasetFile,
+    ImageFiles,
+    LabeledFiles,
+    read_dataset_file,
+)
+from s4former.data.sources.base import Classes
+from s4former.data.sources.classes import read_classes
+from s4former.data.sources.known import KNOWN
+from s4former.data.sources.listing import image_files
+
+_AFFIXES = ("image_prefix", "image_suffix", "mask_prefix", "mask_suffix")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders, lists and classes of a data set, and what their fields are called by who wrote them.
+
+    Attributes:
+        config: Where the data set is, and split lists that replace its own.
+        file: Its folders and lists, as a ``dataset.yaml`` has them.
+        classes: Its classes.
+        said_in: Where a person said so: a ``dataset.yaml``, the fields of a run, or options of ``init``.
+    """
+
+    config: DataConfig
+    file: DatasetFile
+    classes: Classes
+    said_in: Literal["yaml", "run", "init"]
+
+    @property
+    def root(self) -> Path:
+        """The folder that all paths start from."""
+        return Path(self.config.root)
+
+    def path(self, folder: str) -> Path:
+        """Return where a folder or a list is."""
+        return Path(os.path.normpath(self.root / folder))
+
+    def images_in(self, folder: str, field: str) -> list[str]:
+        """Return the image files below a folder by their paths in it; it is listed once.
+
+        Raises:
+            DataError: If there is no such folder; the message names the field that has it.
+        """
+        path = self.path(folder)
+        if not path.is_dir():
+            missing = f"{path} is a file, not a folder" if path.exists() else f"there is no folder {path}"
+            start = {"yaml": "the folder of the data set's file", "run": "data.root"}.get(self.said_in)
+            raise DataError(f"{missing}; change {field}{f' (paths start from {start})' if start else ''}")
+        return list(image_files(path))
+
+    def names(self, part: ImageFiles, name: str, kind: str) -> list[str]:
+        """Return the files in all folders of a part's images or masks, by their paths in them."""
+        field = self.field(name, kind)
+        return [file for folder in getattr(part, kind) for file in self.images_in(folder, field)]
+
+    def field(self, part: str, name: str) -> str:
+        """Return what says something of a part, as ``val.masks``, ``data.val_masks`` or ``--masks``."""
+        if name == "list" and getattr(self.config, f"{part}_split"):
+            return f"data.{part}_split"
+        if self.said_in == "init":
+            return "IMAGES" if name == "images" else f"--{name.replace('_', '-')}"
+        if self.said_in == "yaml":
+            return f"{part}.{name}"
+        if name in _AFFIXES:
+            return f"data.{name}"
+        return f"data.{'train' if part in ('labeled', 'unlabeled') else part}_{name}"
+
+    def setting(self, part: str, name: str, value: str) -> str:
+        """Return what to write to give a field a value."""
+        between = {"yaml": ": ", "run": "=", "init": " "}[self.said_in]
+        return f"{self.field(part, name)}{between}{value}"
+
+    def settings(self, part: str, values: Mapping[str, str]) -> str:
+        """Return what to write to give fields their values."""
+        between = ", " if self.said_in == "yaml" else " "
+        return between.join(self.setting(part, name, value) for name, value in values.items())
+
+
+def read_layout(config: DataConfig) -> Layout:
+    """Return the layout that a config describes; no image is looked for.
+
+    Raises:
+        DataError: If there is no such data set, or what says its classes or folders does not make sense.
+    """
+    root = Path(config.root)
+    if config.source == "dataset":
+        file = read_dataset_file(root / config.dataset)
+        return Layout(config, _with_lists(file, config), file.classes, "yaml")
+    if not root.is_dir():
+        known = next((name for name in (config.classes, root.name) if name in KNOWN), None)
+        bring = f", or type `s4former prepare {known}`" if known else ""
+        raise DataError(
+            f"there is no folder {root.absolute()}; set data.root to the data set's folder{bring}"
+        )
+    classes = KNOWN.get(config.classes) or read_classes(root / config.classes)
+    return Layout(config, _with_lists(_from_fields(config, classes), config), classes, "run")
+
+
+def _from_fields(config: DataConfig, classes: Classes) -> DatasetFile:
+    """Return the ``dataset.yaml`` that says what the fields of a run say."""
+    affixes = {name: getattr(config, name) for name in _AFFIXES}
+
+    def part(images: str, masks: str) -> LabeledFiles:
+        return LabeledFiles.model_validate({"images": images, "masks": masks, **affixes})
+
+    labeled = part(config.train_images, config.train_masks)
+    no_test = config.test_images is None or not (Path(config.root) / config.test_images).is_dir()
+    return DatasetFile(
+        names=tuple(ClassEntry(name=name) for name in classes.names),
+        labeled=labeled,
+        unlabeled=_images_of(labeled),
+        val=None if config.val_images is None else part(config.val_images, config.val_masks),
+        test=None if no_test else part(str(config.test_images), config.test_masks),
+        channels=config.channels,
+    )
+
+
+def _with_lists(file: DatasetFile, config: DataConfig) -> DatasetFile:
+    """Return a description whose lists are those of a run, where it has some.
+
+    A list of a part that has no folders names images of the labeled ones.
+    """
+    parts: dict[str, ImageFiles | None] = {name: file.part(name) for name in ("labeled", "val", "test")}
+    parts["unlabeled"] = file.unlabeled
+    for name, part in parts.items():
+        split = getattr(config, f"{name}_split") or (part.list if part else None)
+        if split:
+            own = part if part and part.images else file.labeled
+            parts[name] = (_images_of(own) if name == "unlabeled" else own).model_copy(update={"list": split})
+        elif part and not part.images:
+            parts[name] = None
+    return file.model_copy(update=parts)
+
+
+def _images_of(part: ImageFiles) -> ImageFiles:
+    return ImageFiles(**part.model_dump(include={"images", "image_prefix", "image_suffix"}))
