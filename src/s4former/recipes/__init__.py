@@ -98,10 +98,10 @@ def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
 
 
 def _data_changes(changes: Iterable[str] | Mapping[str, Any]) -> list[str] | dict[str, Any]:
-    """Return those overrides of a run that are about its data, as overrides of these."""
+    """Return those overrides of a run that are about its data."""
     if isinstance(changes, Mapping):
-        return {key.removeprefix("data."): changes[key] for key in changes if key.startswith("data.")}
-    return [change.removeprefix("data.") for change in changes if change.startswith("data.")]
+        return {key: changes[key] for key in changes if key.startswith("data.")}
+    return [change for change in changes if change.startswith("data.")]
 
 
 def _fixed(config: str, path: Path) -> Plan:
@@ -174,7 +174,7 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
     """
     path = Path(config)
     if path.suffix in (".yaml", ".yml") and is_dataset_file(parse_yaml(config_file(path), config)):
-        return override(data_config(path), _data_changes(changes))[0]
+        return data_config(path, _data_changes(changes))
     return load_run(config, changes)[0].data
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from s4former.config.base import Config
 from s4former.config.override import override
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
@@ -58,14 +59,25 @@ class Plan:
     derived: Sequence[Derived] = ()
 
 
-def data_config(path: Path) -> DataConfig:
+class _OnlyData(Config):
+    """The part of a `Run` that is about its data."""
+
+    data: DataConfig
+
+
+def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> DataConfig:
     """Return the source that a ``dataset.yaml`` describes; no image is looked at.
 
+    Args:
+        path: The file.
+        changes: Overrides of ``data``, as in ``data.labeled_split=FILE``.
+
     Raises:
+        UserError: If an override does not fit.
         DataError: If the file cannot be read or does not make sense.
     """
     file = read_dataset_file(path)
-    return DataConfig(
+    config = DataConfig(
         source="dataset",
         root=str(path.parent),
         dataset=path.name,
@@ -73,6 +85,7 @@ def data_config(path: Path) -> DataConfig:
         value_range=file.value_range,
         **({"display_channels": file.display} if file.display else {}),
     )
+    return override(_OnlyData(data=config), changes)[0].data
 
 
 def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> Plan:
@@ -84,15 +97,14 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> 
 
     Args:
         path: The file.
-        changes: Overrides of its `DataConfig`, as they say which images there are.
+        changes: Overrides of ``data``, as they say which images there are.
 
     Raises:
         UserError: If an override does not fit.
         DataError: If the data set lacks something.
     """
     config = data_config(path)
-    chosen = override(config, changes)[0]
-    source = FolderSource(chosen)
+    source = FolderSource(data_config(path, changes))
     file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device("auto") == "cpu"
