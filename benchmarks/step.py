@@ -148,7 +148,7 @@ def instrument(method: Method, watch: Stopwatch) -> None:
     student = method.student
     for verb in ("encode", "decode", "decode_auxiliary"):
         setattr(student, verb, watch.wrap(f"student {verb}", getattr(student, verb)))
-    teacher = method.scored.get("teacher")
+    teacher = method.networks.get("teacher")
     if teacher is not None:
         teacher.forward = watch.wrap("teacher", teacher.forward)  # type: ignore[method-assign]
 
@@ -161,7 +161,7 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
 
     def forward(batch: Batch) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return method(batch).loss
+            return method(batch, method.prepare(batch)).loss
 
     phases: dict[str, Callable[..., Any]] = {
         "forward": forward,
@@ -217,7 +217,8 @@ def plain_arithmetic(preset: Preset, name: str, device: torch.device) -> float:
     try:
         method, _ = build(plain, name, device)
         with FlopCounterMode(display=False) as counter:
-            method(make_batch(plain, device, 0)).loss.backward()
+            batch = make_batch(plain, device, 0)
+            method(batch, method.prepare(batch)).loss.backward()
     finally:
         fast_linear_module._AVAILABLE, upsampled_conv._WORTHWHILE = available, worthwhile
     return counter.get_total_flops() / 1e9

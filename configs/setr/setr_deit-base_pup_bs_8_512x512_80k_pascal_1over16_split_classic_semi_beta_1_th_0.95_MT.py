@@ -2,7 +2,7 @@
 
 As released: network, schedule and batches of the supervised config, plus 8 unlabeled images a step, EMA
 0.999, threshold 0.95, unlabeled weight 1, no CutMix, and color distortion of both views
-(data.weak_distortion=false: geometry only).
+(method.views.weak=identity: geometry only).
 We differ, since the release is broken here: its config of this name trains no unlabeled loss at all, at
 learning rate 0.01; this one trains one, at the 0.001 of the other two. Unlabeled crops use no ground truth,
 and the teacher starts as a copy of the student.
@@ -14,5 +14,5 @@ from s4former.recipes.voc import DERIVED as DERIVED  # what follows from options
 
 run, _ = load_run(
     "voc.classic_92.mean_teacher",
-    {"model.pretrained": DEIT_FILE, "data.weak_distortion": True, "precision": "float32"},
+    {"model.pretrained": DEIT_FILE, "method.views.weak": "photometric", "precision": "float32"},
 )

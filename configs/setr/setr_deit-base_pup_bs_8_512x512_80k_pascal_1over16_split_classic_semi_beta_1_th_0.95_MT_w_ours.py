@@ -2,8 +2,8 @@
 
 As released: network, schedule and batches of the supervised config, plus 8 unlabeled images a step, EMA
 0.999, threshold 0.95, PatchShuffle of 128-pixel blocks, PASA of weight 5, NCR, and the released step's
-quirks (method.as_released) and color distortion of both views (data.weak_distortion). Set both to false for
-what this package does by default; docs/methods/s4former.md has the table.
+quirks (method.as_released) and color distortion of both views (method.views.weak=photometric). Set them to
+false and identity for what this package does by default; docs/methods/s4former.md has the table.
 We differ, since the release is broken here: unlabeled crops use no ground truth, and the teacher starts as
 a copy of the student, head included.
 """
@@ -16,7 +16,7 @@ run, _ = load_run(
     "voc.classic_92.s4former",
     {
         "model.pretrained": DEIT_FILE,
-        "data.weak_distortion": True,
+        "method.views.weak": "photometric",
         "method.as_released": True,
         "precision": "float32",
     },

@@ -24,19 +24,6 @@ Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone; g
 
 
 @dataclass(frozen=True)
-class Views:
-    """What a method asks of the unlabeled data: a weak view or not, and how many strong ones."""
-
-    weak: bool = False
-    strong: int = 0
-
-    @property
-    def any(self) -> bool:
-        """Whether unlabeled images are needed at all."""
-        return self.weak or self.strong > 0
-
-
-@dataclass(frozen=True)
 class LabeledBatch:
     """Images whose masks are known; ``valid`` is False on padding (where the label is IGNORE as well)."""
 
@@ -78,6 +65,14 @@ class Batch:
         """Return the same batch in memory that a GPU reads by itself."""
         return self._each(Tensor.pin_memory)
 
+    def part(self, index: int, count: int) -> Batch:
+        """Return part ``index`` of ``count`` equal parts.
+
+        Raises:
+            ValueError: If the batch does not divide by ``count``.
+        """
+        return self._each(lambda tensor: part_of(tensor, index, count))
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         labeled, unlabeled = self.labeled, self.unlabeled
         return Batch(
@@ -91,20 +86,43 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class PseudoLabel:
-    """What a teacher says of a batch: ``labels`` is IGNORE where it is unsure or where there is padding."""
+class PseudoLabels:
+    """What a network says of images that nobody labeled; each reason not to learn a pixel stays apart.
+
+    Attributes:
+        logits: Its logits, in float32.
+        labels: The likeliest class of every pixel, padding included.
+        confidence: That class's probability.
+        valid: False on padding.
+    """
 
     logits: Logits
     labels: Labels
-    confident: Mask
+    confidence: Float[Tensor, "b h w"]
+    valid: Mask
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """The loss of one step and named scalars to log, all still on the device."""
+    """A loss, and named scalars to log, all still on the device.
+
+    Of a batch that is given in parts, losses and scalars of the parts add up to those of the whole batch.
+    """
 
     loss: Float[Tensor, ""]
     scalars: dict[str, Tensor]
+
+
+def part_of(value: Tensor, index: int, count: int) -> Tensor:
+    """Return part ``index`` of the ``count`` equal parts of a batch.
+
+    Raises:
+        ValueError: If the batch does not divide by ``count``.
+    """
+    if value.shape[0] % count:
+        raise ValueError(f"a batch of {value.shape[0]} does not divide into {count} equal parts")
+    size = value.shape[0] // count
+    return value[index * size : (index + 1) * size]
 
 
 class Segmenter(nn.Module, ABC):
@@ -132,6 +150,10 @@ class Segmenter(nn.Module, ABC):
     @abstractmethod
     def decode_auxiliary(self, features: Features, size: tuple[int, int]) -> tuple[Logits, ...]:
         """Logits of the auxiliary heads (none: an empty tuple); only the labeled loss asks for them."""
+
+    @abstractmethod
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters: those of ``backbone`` and those of ``head``."""
 
     @abstractmethod
     def drop_auxiliary_heads(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 from PIL import Image
 
 from command_line import CommandLine
+from s4former.engine.pace import Pace
 from tiny_run import NAMES, make_data
 
 
@@ -25,6 +27,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     }
     (tmp_path / "data/dataset.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("s4former.engine.pace.measure_pace", lambda *_: Pace(0.6, 0.3, 2.0))
     return CommandLine(monkeypatch, capsys)
 
 
@@ -41,6 +44,8 @@ def test_a_good_data_set(shell: CommandLine) -> None:
     assert "data.crop_size=112: shorter sides are 40 pixels" in shell.out
     assert "data.labeled_batch_size=" in shell.out
     assert "method.confidence_threshold=0.95" in shell.out
+    # 1000 steps, and 5 scorings of 2 images
+    assert re.search(r"time: about 10 minutes on this machine \(.*0\.6 s a step\)", shell.out)
     assert shell("check", "data/dataset.yaml") == 0
     assert "11 files (11 of them known from an earlier check): nothing to complain about" in shell.out
 

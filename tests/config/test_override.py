@@ -137,22 +137,16 @@ def test_many_dropped_fields_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "field", "owners"),
-    [
-        ("supervised", "shuffle_block", ["s4former"]),
-        ("supervised", "cutmix_probability", ["mean_teacher and s4former"]),
-        ("mean_teacher", "pasa", ["s4former"]),
-    ],
+    ("method", "field", "owner"),
+    [("supervised", "shuffle_block", "s4former"), ("mean_teacher", "pasa_pass", "s4former")],
 )
-def test_a_field_of_another_variant_is_said_to_be_its_own(method: str, field: str, owners: list[str]) -> None:
-    for changes in (
-        [f"method={method}", f"method.{field}=1"],
-        [f"method.{field}=1", f"method.name={method}"],
-    ):
+def test_a_field_of_another_variant_is_said_to_be_its_own(method: str, field: str, owner: str) -> None:
+    other, name = f"method.{field}=1", f"method={method}"
+    for changes in ([name, other], [other, name]):
         with pytest.raises(UserError) as error:
             override(Run(), changes)
-        for word in (f"method={method} has no field {field}", f"of {owners[0]};", "method=s4former"):
-            assert word in str(error.value)
+        assert f"method={method} has no field {field}: it is one of" in str(error.value)
+        assert owner in str(error.value)
 
 
 def test_the_same_variant_drops_nothing() -> None:

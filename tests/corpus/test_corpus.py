@@ -13,13 +13,14 @@ import pytest
 import torch
 from odd_sets import Accepted, Case, Flawed, OddSet, Refused
 
+from s4former.augment import Views
 from s4former.config.errors import DataError
 from s4former.data.check import Check, check_source, require_sound
 from s4former.data.check.findings import Kind
 from s4former.data.loader import TrainBatches
 from s4former.data.sources import open_source
 from s4former.recipes import load_data
-from s4former.types import IGNORE, Views
+from s4former.types import IGNORE
 
 _TINY = ["data.crop_size=16", "data.labeled_batch_size=3", "data.unlabeled_batch_size=3"]
 CASES = [
@@ -65,7 +66,7 @@ def test_odd_data_sets(case: Case, tmp_path: Path) -> None:
         counts = tuple(len(ids) for ids in (source.labeled, source.unlabeled, source.val, source.test))
         assert counts == outcome.counts
         require_sound(source, found)
-        draw_a_batch(TrainBatches(found, source, Views(weak=True, strong=1), seed=0), len(source.classes))
+        draw_a_batch(TrainBatches(found, source, Views(), seed=0), len(source.classes))
     else:
         assert sorted(finding.kind for finding in check.of("error")) == sorted(outcome.kinds)
         assert kinds(check) == sorted({*outcome.kinds, *outcome.others})

@@ -150,7 +150,6 @@ def test_a_class_may_cover_just_its_largest_share() -> None:
         {"flip_probability": 1.5},
         {"labeled_batch_size": 0},
         {"num_workers": -1},
-        {"blur_range": (2.0, 1.0)},
         {"crop": 32},
     ],
 )
@@ -194,7 +193,6 @@ def test_other_channels_are_padded_with_the_mean_of_what_is_seen() -> None:
             {"channels": 4, "display_channels": (0, 1, 4)},
             r"display_channels=\[0, 1, 4\] must be below channels=4",
         ),
-        ({"channels": 4, "grayscale_probability": 0.2}, "set grayscale_probability=0"),
         ({"channels": 4, "source": "scenes", "root": "0"}, "made-up scenes are RGB"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from s4former.config.errors import DataError
 from s4former.data.labels import LabelMap
 from s4former.data.sources.base import Classes
+from s4former.data.sources.mask_files import NODATA
 from s4former.types import IGNORE
 
 
@@ -136,3 +137,21 @@ def test_errors_say_what_to_write_into_the_dataset_file(labels: LabelMap, mask, 
         labels(np.array(mask, np.uint8), "m.png")
     for fix in fixes:
         assert fix in str(error.value)
+
+
+def test_values_below_0_and_wide_ones_may_be_named() -> None:
+    labels = LabelMap(Classes(("a", "b"), ((0, 0, 0),) * 2, (-1, 4294967295), ((0,), (70000,))))
+    for dtype in (np.int32, np.int64):
+        found = labels(np.array([[-1, 0, 70000]], dtype), "m")
+        assert found.tolist() == [[IGNORE, 0, 1]]
+    assert labels(np.array([[4294967295, 0]], np.uint32), "m").tolist() == [[IGNORE, 0]]
+    assert labels(np.array([[NODATA, 0]], np.int32), "m").tolist() == [[IGNORE, 0]]
+    with pytest.raises(DataError, match=r"unknown label value -2 .* ignore: \[-1, 4294967295, -2\]"):
+        labels(np.array([[-2, 0, 70000]]), "m")
+
+
+@pytest.mark.parametrize("ignored", [0, (0, 0, 0)])
+def test_a_gray_and_its_level_are_one_value(ignored: int | tuple[int, int, int]) -> None:
+    for own in (0, (0, 0, 0)):
+        with pytest.raises(DataError, match="both the class 'a' and a value to ignore"):
+            Classes(("a",), ((0, 0, 0),), (ignored,), ((own,),))

@@ -12,17 +12,26 @@ import torch
 from folders import make_folder, write_classes, write_image, write_mask
 from PIL import Image
 
+from s4former.augment import LabeledViews, Views
 from s4former.config.errors import DataError, UserError
 from s4former.data import DataConfig, TrainBatches, batch_iterator, open_source
 from s4former.data.cache import ArrayCache
 from s4former.data.geometry import PADDING_COLOR
 from s4former.data.order import Order
-from s4former.types import IGNORE, Batch, Views
+from s4former.types import IGNORE, Batch
 
-BOTH = Views(weak=True, strong=2)
+BOTH = Views(strong=("photometric", "photometric"))
+PLAIN = {"labeled": "identity", "weak": "identity", "strong": ("identity", "identity")}
+
+BLURRED = Views(
+    weak="photometric",
+    strong=[{"name": "jitter", "grayscale_probability": 0, "blur_probability": 1}] * 2,
+)
 
 
-def build(root: Path, views: Views = BOTH, seed: int = 0, rank: int = 0, world_size: int = 1, **fields):
+def build(
+    root: Path, views: LabeledViews = BOTH, seed: int = 0, rank: int = 0, world_size: int = 1, **fields
+):
     config = DataConfig(**{"root": str(root), "crop_size": (24, 32), **fields})
     return TrainBatches(config, open_source(config), views, seed, rank, world_size)
 
@@ -132,7 +141,7 @@ def test_every_epoch_visits_each_image_once(count: int) -> None:
 def test_batches_larger_than_the_set(tmp_path: Path, labeled: int, unlabeled: int) -> None:
     """Unchanged pictures show which image a sample is of: each must come equally often, give or take one."""
     root = make_folder(tmp_path, labeled, unlabeled, size=(24, 32))
-    plain = {"resize_range": (1, 1), "flip_probability": 0, "labeled_distortion": False}
+    plain = {"resize_range": (1, 1), "flip_probability": 0, "views": Views(**PLAIN)}
     batch = build(root, labeled_batch_size=7, unlabeled_batch_size=13, **plain).batch(2)
     assert batch.unlabeled is not None
     for images, count in ((batch.labeled.images, labeled), (batch.unlabeled.weak, unlabeled)):
@@ -145,12 +154,12 @@ def test_without_unlabeled_images_there_is_no_unlabeled_batch(tmp_path: Path) ->
     root = make_folder(tmp_path, 2, 0)
     assert build(root).batch(0).unlabeled is None
     write_image(root / "images/train/u00.png", 0)
-    assert build(root, views=Views()).batch(0).unlabeled is None
+    assert build(root, views=LabeledViews()).batch(0).unlabeled is None
     assert build(root).batch(0).unlabeled is not None
 
 
 def test_views_share_their_geometry(root: Path) -> None:
-    plain = build(root, strong_distortion=False).batch(1).unlabeled
+    plain = build(root, Views(**PLAIN)).batch(1).unlabeled
     assert all(torch.equal(strong, plain.weak) for strong in plain.strong)
     views = build(root).batch(1).unlabeled
     assert torch.equal(views.weak, plain.weak)
@@ -159,21 +168,25 @@ def test_views_share_their_geometry(root: Path) -> None:
     assert torch.equal(views.valid, plain.valid)
 
 
-def test_each_color_field_acts(root: Path) -> None:
+def test_each_policy_acts_on_its_view(root: Path) -> None:
     base = build(root).batch(1)
-    assert not torch.equal(build(root, weak_distortion=True).batch(1).unlabeled.weak, base.unlabeled.weak)
-    assert not torch.equal(build(root, labeled_distortion=False).batch(1).labeled.images, base.labeled.images)
-    gray = build(root, grayscale_probability=1).batch(1).unlabeled
+    weak = build(root, Views(weak="photometric")).batch(1).unlabeled.weak
+    assert not torch.equal(weak, base.unlabeled.weak)
+    labeled = build(root, Views(labeled="identity")).batch(1).labeled.images
+    assert not torch.equal(labeled, base.labeled.images)
+    still = {"name": "jitter", "probability": 0, "blur_probability": 0, "grayscale_probability": 0}
+    gray = build(root, Views(strong=(still | {"grayscale_probability": 1},))).batch(1).unlabeled
     inside = gray.valid
     assert torch.allclose(gray.strong[0][:, 0][inside], gray.strong[0][:, 2][inside], atol=1e-6)
-    blurred = build(root, blur_probability=1, blur_range=(3, 3), resize_range=(2, 2)).batch(1).unlabeled
-    sharp = build(root, resize_range=(2, 2)).batch(1).unlabeled
+    blur = still | {"blur_probability": 1, "blur_range": (3, 3)}
+    blurred = build(root, Views(strong=(blur,)), resize_range=(2, 2)).batch(1).unlabeled
+    sharp = build(root, Views(strong=(still,)), resize_range=(2, 2)).batch(1).unlabeled
     assert blurred.strong[0].diff(dim=-1).abs().mean() < 0.5 * sharp.strong[0].diff(dim=-1).abs().mean()
 
 
 def test_images_smaller_than_the_crop(tmp_path: Path) -> None:
     root = make_folder(tmp_path, size=(10, 15))
-    batch = build(root, resize_range=(1, 1), blur_probability=1).batch(0)
+    batch = build(root, BLURRED, resize_range=(1, 1)).batch(0)
     color = torch.tensor(PADDING_COLOR) / 255
     for images, valid in (
         (batch.labeled.images, batch.labeled.valid),
@@ -191,7 +204,7 @@ def test_padding_of_other_channels_keeps_its_color_in_every_view(tmp_path: Path)
         pixels = np.asarray(Image.open(path))
         np.save(path.with_suffix(".npy"), np.concatenate([pixels, pixels[..., :1]], axis=2))
         path.unlink()
-    batch = build(root, channels=4, resize_range=(1, 1), weak_distortion=True, blur_probability=1).batch(0)
+    batch = build(root, BLURRED, channels=4, resize_range=(1, 1)).batch(0)
     views = (batch.unlabeled.weak, *batch.unlabeled.strong)
     assert len(views) == 3
     for image, valid, *others in zip(views[0], batch.unlabeled.valid, *views[1:], strict=True):

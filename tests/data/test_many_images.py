@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from folders import make_folder
 
+from s4former.augment import Views
 from s4former.data import DataConfig, TrainBatches, open_source
 from s4former.data import order as order_module
 from s4former.data.cache import ArrayCache
-from s4former.types import Views
 
 MANY = 100_000
 
@@ -58,7 +58,7 @@ def test_100_000_unlabeled_images(tmp_path: Path, source: str) -> None:
     start = time.process_time()  # not what other processes make it wait
     found = open_source(config)
     found.fingerprint()
-    batches = TrainBatches(config, found, Views(weak=True, strong=2), 0)
+    batches = TrainBatches(config, found, Views(strong=("photometric", "photometric")), 0)
     batches.batch(0)
     assert time.process_time() - start < 10
     assert len(found.unlabeled) == MANY

@@ -16,8 +16,11 @@ from PIL import Image, ImageOps
 
 from s4former.config.errors import DataError
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.decoding import upright
 from s4former.data.sources.mask_files import decode_mask
-from s4former.data.sources.raster import channels_last, count_channels, scaled, upright
+from s4former.data.sources.raster import channels_last, count_channels, scaled
+from s4former.data.splits.lists import SUFFIXES
+from s4former.data.statistics import measure_value_range
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -306,3 +309,44 @@ def test_scaling_is_what_exact_arithmetic_says(array: np.ndarray, low: float, wi
     assert (np.diff(pixels[order].astype(int)) >= 0).all()
     ends = scaled(np.array([low, high])[None, :, None], (low, high), "a")
     assert ends.ravel().tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("ending", ["jfif", "jp2", "gif", "avif", "webp"])
+def test_photographs_of_other_formats(tmp_path: Path, ending: str) -> None:
+    """Two smooth halves, which every codec keeps nearly as they are."""
+    picture = np.zeros((32, 48, 3), np.uint8)
+    picture[:, 24:] = 200, 100, 50
+    Image.fromarray(picture).save(tmp_path / f"a.{ending}", "JPEG" if ending == "jfif" else None)
+    assert f".{ending}" in SUFFIXES
+    difference = decode_image(tmp_path / f"a.{ending}")[:, [3, -3]].astype(int) - picture[:, [3, -3]]
+    assert np.abs(difference).max() < 12
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32", "float64"])
+def test_no_data_is_left_out_of_the_range_and_black(tmp_path: Path, dtype: str) -> None:
+    array = values(3, dtype, 2000) + 1000
+    nodata = 65535 if dtype == "uint16" else -9999
+    array[:, :5] = nodata
+    tag = [(42113, 2, 0, str(nodata), True)]
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", extratags=tag)
+    low, high = measure_value_range([tmp_path / "a.tif"], 3) or (0, 0)
+    assert 1000 <= low < 1100
+    assert 2900 < high <= 3000
+    pixels = decode_image(tmp_path / "a.tif", 3, (1000, 3000))
+    assert (pixels[:, :5] == 0).all()
+    assert np.array_equal(pixels[:, 5:], expected(array[:, 5:], 1000, 3000))
+
+
+def test_a_broken_image_does_not_stop_the_range(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", values(1, "uint16", 3000)[..., 0])
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:200])
+    files = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    assert measure_value_range(files, 1) == measure_value_range(files[:1], 1)
+
+
+def test_signed_bytes_stay_signed(tmp_path: Path) -> None:
+    array = (values(1, "uint8")[..., 0].astype(int) - 128).astype(np.int8)
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    assert np.array_equal(
+        decode_image(tmp_path / "a.tif", 1, (-128, 127))[..., 0], expected(array, -128, 127)
+    )

@@ -395,3 +395,21 @@ def test_fingerprint(tmp_path: Path) -> None:
 def test_a_missing_folder_of_a_published_set_names_its_command(fields: dict[str, str]) -> None:
     with pytest.raises(DataError, match=r"type `s4former prepare voc`"):
         open_source(DataConfig(**fields))
+
+
+def test_values_below_0_may_be_ignored_in_a_classes_file(tmp_path: Path) -> None:
+    labels = np.zeros((40, 48), np.int16)
+    labels[0, :7] = -1
+    folder = make_folder(tmp_path)
+    (folder / "masks/train/a00.png").unlink()
+    np.save(folder / "masks/train/a00.npy", labels)
+    write_classes(tmp_path, ignore_index=-1)
+    mask = open_source(DataConfig(root=str(tmp_path))).read_mask("images/train/a00", "labeled")
+    assert (mask == IGNORE).sum() == 7
+
+
+@pytest.mark.parametrize("ignored", [[0, 0, 0], [[0, 0, 0]], "#000000"])
+def test_a_color_to_ignore_has_one_meaning_in_a_classes_file(tmp_path: Path, ignored: object) -> None:
+    write_classes(make_folder(tmp_path), ignore_index=ignored)
+    with pytest.raises(DataError, match=r"mask value \[0, 0, 0\] is both the class"):
+        open_source(DataConfig(root=str(tmp_path)))

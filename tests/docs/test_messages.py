@@ -111,6 +111,25 @@ def one_more_value() -> tuple[str, ...]:
 
 
 @trouble
+def palettes_in_two_orders() -> tuple[str, ...]:
+    _write_described("names: [background, cell]\n")
+    for number, mask in enumerate(sorted(Path("masks").iterdir())):
+        indices = Image.fromarray((np.array(Image.open(mask)) > 0).astype(np.uint8))
+        indices.putpalette([0, 0, 0, 200 * number, 200, 0])
+        indices.save(mask)
+    return (TRAIN,)
+
+
+@trouble
+def a_stack_of_masks() -> tuple[str, ...]:
+    for mask in list(Path("masks").iterdir()):
+        page = Image.open(mask)
+        page.save(mask.with_suffix(".tif"), save_all=True, append_images=[page, page])
+        mask.unlink()
+    return (INIT,)
+
+
+@trouble
 def counted_from_one() -> tuple[str, ...]:
     _write_described("names: [background, cell]\n")
     for mask in Path("masks").iterdir():

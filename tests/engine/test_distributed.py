@@ -58,8 +58,8 @@ attempt("resumed", "stopped", resume=True)
 attempt("again", "stopped")
 
 true_loss = method.S4Former.forward
-def poisoned(self, batch):
-    result = true_loss(self, batch)
+def poisoned(self, batch, targets):
+    result = true_loss(self, batch, targets)
     if batch.key.step == 2 and RANK == 1:
         result = type(result)(result.loss.detach() * float("nan") + 0 * result.loss, result.scalars)
     return result

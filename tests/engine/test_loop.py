@@ -28,8 +28,8 @@ from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
-from s4former.methods import Method, MethodConfig
-from s4former.types import Batch, Segmenter, StepOutput, Views
+from s4former.methods import Method, MethodConfig, Targets
+from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
 
 
@@ -304,7 +304,6 @@ class PoisonedConfig(MethodConfig):
 
 
 class Poisoned(Method):
-    views: ClassVar[Views] = Views()
     built: ClassVar[list[Method]] = []
 
     def __init__(self, config: PoisonedConfig, student: Segmenter) -> None:
@@ -312,23 +311,12 @@ class Poisoned(Method):
         self.weights: list[dict[str, torch.Tensor]] = []
         self.built.append(self)
 
-    def forward(self, batch: Batch) -> StepOutput:
+    def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         self.weights.append({name: value.clone() for name, value in self.student.state_dict().items()})
         loss = dropout(self.student(batch.labeled.images)).square().mean()
         if batch.key.step == 2:
             loss = loss * float("nan")
         return StepOutput(loss, {"loss/own": loss.detach()})
-
-    def after_update(self, step: int) -> None:
-        pass
-
-    @property
-    def scored(self) -> dict[str, Segmenter]:
-        return {"student": self.student}
-
-    @property
-    def deployed(self) -> Segmenter:
-        return self.student
 
 
 def poisoned(data: Path) -> Run:

@@ -41,7 +41,7 @@ def test_norms_biases_tokens_and_positions_do_not_decay(network: ViTSegmenter) -
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_head_learns_faster_by_its_factor(network: ViTSegmenter, name: str) -> None:
     optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.01, head_lr_factor=4), network)
-    assert {group["room"]: group["base_lr"] for group in optimizer.param_groups} == {
+    assert {group["name"]: group["base_lr"] for group in optimizer.param_groups} == {
         "backbone": 0.01,
         "head": 0.04,
     }
@@ -63,7 +63,7 @@ def test_rates_follow_the_schedule_and_the_warmup(network: ViTSegmenter) -> None
         warmup = min(1, (step + 1) / 4)
         assert rates["backbone"] == pytest.approx(warmup * poly(step, 100, 0.01, 1e-4, 0.9), rel=1e-12)
         assert rates["head"] == pytest.approx(warmup * poly(step, 100, 0.1, 1e-4, 0.9), rel=1e-12)
-        assert {group["room"]: group["lr"] for group in optimizer.param_groups} == rates
+        assert {group["name"]: group["lr"] for group in optimizer.param_groups} == rates
 
 
 def test_gradients_are_scaled_together(network: ViTSegmenter) -> None:

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Callable[[Path], None], dict[str, Any], int, str]] = {
         as_it_is,
         {"data.crop_size": 40},
         1,
-        "data.crop_size=[40, 40]: PatchShuffle",
+        "data.crop_size=40 does not fit: PatchShuffle",
     ),
     "one patch of one labeled image": (
         as_it_is,

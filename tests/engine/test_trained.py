@@ -133,6 +133,22 @@ def test_a_folder_of_hugging_face_is_gone_on_with(tmp_path: Path) -> None:
     assert torch.equal(logits(fresh, 64), logits(network, 64))
 
 
+def test_other_color_statistics_are_no_network_to_go_on_with(tmp_path: Path) -> None:
+    run = tiny_run(make_data(tmp_path / "data"), {"steps": 1, "evaluate_every": 0, "save_every": 0})
+    train(run, tmp_path / "run")
+    hugging_face_segformer(tmp_path / "hf")
+    (tmp_path / "hf/preprocessor_config.json").write_text(
+        '{"image_mean": [0.1, 0.1, 0.1], "image_std": [1, 1, 1]}'
+    )
+    half = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    for path, model, typed in ((tmp_path / "run", run.model, "0.485"), (tmp_path / "hf", SEGFORMER, "0.1")):
+        student = build_segmenter(model.model_copy(update=half), NUM_CLASSES, seed=1)
+        with pytest.raises(UserError, match=rf"other color statistics .* type model.mean=\[{typed}"):
+            start_from(student, path)
+    with pytest.raises(UserError, match="other color statistics"):
+        load_networks(tmp_path / "hf", SEGFORMER, NUM_CLASSES)
+
+
 def test_for_other_classes_the_advised_field_takes_the_backbone_alone(tmp_path: Path) -> None:
     """Of a run, a model folder and a folder of Hugging Face's."""
     changes = {"steps": 1, "evaluate_every": 0, "save_every": 0}

@@ -1,4 +1,4 @@
-"""Where the golden data lies: numbers of the authors' released code, described in the folder's own README."""
+"""Where the golden data lies: numbers of the authors' released code, described in ``data/README.md``."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from pathlib import Path
 
 import pytest
 
-_DEFAULT = (Path(__file__).resolve().parents[3] / "shared" / "golden").resolve()
+_DEFAULT = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], Path]:
     """Return a function from the name of a golden file to its path.
 
-    The folder is the one that ``S4FORMER_GOLDEN`` names, else ``shared/golden`` beside the repository. A
-    missing file skips the test that asks for it; under ``CI=true`` it fails it if the folder is the default.
+    The folder is ``data`` beside this file, or another one of the same layout that ``S4FORMER_GOLDEN`` names;
+    of such a one a missing file skips the test that asks for it.
     """
     folder = Path(os.environ.get("S4FORMER_GOLDEN") or _DEFAULT)
 
     def find(name: str) -> Path:
         path = folder / name
-        if path.is_file():
-            return path
-        reason = f"golden file {path} is missing"
-        if os.environ.get("CI", "").lower() == "true" and folder.resolve() == _DEFAULT:
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        if not path.is_file() and folder != _DEFAULT:
+            pytest.skip(f"golden file {path} is missing")
+        return path
 
     return find

@@ -6,7 +6,7 @@ import pytest
 import torch
 from golden_data import cases, load_arrays
 
-from s4former.ops.attention import adaptive_bias, released_mit_bias, unconfidence
+from s4former.ops.attention import adaptive_bias, released_mit_bias, uncertain_share
 
 WEIGHT = 5.0  # of all stored cases
 
@@ -26,7 +26,7 @@ def equal(actual, expected):
 
 def test_unconfidence_is_the_share_of_unconfident_pixels(pasa):
     for case in pasa.values():
-        equal(unconfidence(case["conf_mask"].bool(), patch_of(case)), case["unconfidence"])
+        equal(uncertain_share(~case["conf_mask"].bool(), patch_of(case)), case["unconfidence"])
 
 
 def test_vit_bias_without_ties(pasa):

@@ -114,9 +114,9 @@ def test_training_losses_gradients_and_buffers(
     images, labels = arrays["a.image"].float(), arrays["train.label"].long()
     features = network.encode(images)
     losses = {
-        "decode.loss_ce": cross_entropy(network.decode(features, image_size(images)), labels, "all")
+        "decode.loss_ce": cross_entropy(network.decode(features, image_size(images)), labels, labels.numel())
     } | {
-        f"aux_{index}.loss_ce": sizes["step"]["aux_weight"] * cross_entropy(logits, labels, "all")
+        f"aux_{index}.loss_ce": sizes["step"]["aux_weight"] * cross_entropy(logits, labels, labels.numel())
         for index, logits in enumerate(network.decode_auxiliary(features, image_size(images)))
     }
     total = torch.stack(list(losses.values())).sum()

@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from s4former.methods.parts import PatchShuffle, perturbed, unlabeled_losses
 from s4former.methods.s4former import S4Former, S4FormerConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
 from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
-from s4former.ops.attention import adaptive_bias, unconfidence
-from s4former.ops.losses import negative_class_ranking
+from s4former.ops.attention import adaptive_bias, uncertain_share
 from s4former.ops.mixing import mix
 from s4former.ops.shuffle import Shuffle, shuffle_blocks
+from s4former.testing.subjects import learn
 from s4former.types import Batch, DrawKey, LabeledBatch, StepOutput, UnlabeledBatch
 
 Golden = Callable[[str], Path]
@@ -85,7 +86,7 @@ class Step:
             as_released=True,
             **settings,
         ).build(student)
-        method.teacher.load_state_dict(convert_authors_checkpoint(self.teacher, "teacher"))
+        method.teacher.network.load_state_dict(convert_authors_checkpoint(self.teacher, "teacher"))
         method.train()
         method.after_update(0)  # the released step moves its teacher first
         return method
@@ -119,9 +120,16 @@ def step(golden: Golden) -> Step:
 
 def taken(step: Step, variant: str) -> tuple[S4Former, StepOutput]:
     method = step.method(**VARIANTS[variant])
-    output = method.step(step.batch(), *step.draws(variant))
-    output.loss.backward()
-    return method, output
+    fix_draws(method, *step.draws(variant))
+    return method, learn(method, step.batch())
+
+
+def fix_draws(method: S4Former, keep: Tensor, shuffle: Shuffle) -> None:
+    """Let CutMix and PatchShuffle draw what was recorded."""
+    method.cutmix.draw = lambda view: keep
+    for part in method.modules():
+        if isinstance(part, PatchShuffle):
+            part.draw = lambda view: shuffle
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -171,7 +179,7 @@ def test_teacher_and_statistics_after_the_step(step: Step) -> None:
     student = convert_authors_checkpoint(
         {key: step.tensor(f"student_after.{key}") for key in recorded_keys(step, "student_after.")}, "student"
     )
-    for expected, network in ((teacher, method.teacher), (student, method.student)):
+    for expected, network in ((teacher, method.teacher.network), (student, method.student)):
         state = network.state_dict()
         assert expected
         for name, value in expected.items():
@@ -184,13 +192,14 @@ def test_what_the_teacher_says(step: Step) -> None:
     method = step.method()
     batch = step.batch()
     assert batch.unlabeled is not None
-    pseudo = method.teach(batch.unlabeled.weak, torch.ones_like(batch.unlabeled.valid))
+    fix_draws(method, *step.draws("main"))
+    view = method.prepare(batch).views["pasa"]
     torch.testing.assert_close(
-        pseudo.logits[..., ::2, ::2], step.tensor("teacher.logits_stride2"), rtol=0, atol=1e-4
+        view.teacher_logits[..., ::2, ::2], step.tensor("teacher.logits_stride2"), rtol=0, atol=1e-4
     )
-    assert torch.equal(pseudo.confident, step.tensor("teacher.conf_mask").bool())
-    assert torch.equal(pseudo.labels, step.tensor("teacher.pseudo_label"))
-    unsure = unconfidence(pseudo.confident, step.settings["patch_size"])
+    assert torch.equal(~view.uncertain, step.tensor("teacher.conf_mask").bool())
+    assert torch.equal(view.labels, step.tensor("teacher.pseudo_label"))
+    unsure = uncertain_share(view.uncertain, step.settings["patch_size"])
     torch.testing.assert_close(unsure, step.tensor("pasa.unconfidence"), rtol=0, atol=0)
     bias = adaptive_bias(unsure, step.settings["attn_mask_weight"], num_prefix_tokens=1)
     torch.testing.assert_close(bias, step.tensor("pasa.bias"), rtol=0, atol=0)
@@ -208,14 +217,13 @@ def test_aligned_teacher_logits(step: Step) -> None:
     method = step.method()
     batch = step.batch()
     assert batch.unlabeled is not None
-    keep, shuffle = step.draws("main")
-    pseudo = method.teach(batch.unlabeled.weak, torch.ones_like(batch.unlabeled.valid))
-    logits = method.see(mix(batch.unlabeled.strong[0], keep), shuffle)
-    loss = negative_class_ranking(logits, mix(pseudo.logits, keep), mix(pseudo.labels, keep))
+    fix_draws(method, *step.draws("main"))
+    strong = method.prepare(batch).views["pasa"]
+    mixed = method.cutmix(strong)
+    logits = perturbed(method.student, mixed, method.passes["mixed"])
+    loss = unlabeled_losses(method.config, logits, mixed, None)["ncr"].detach()
     expected = step.tensor("main.ncr_if_teacher_logits_were_mixed")
-    torch.testing.assert_close(
-        step.settings["pseudo_loss_weight"] * loss.detach(), expected, rtol=1e-5, atol=1e-6
-    )
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-6)
 
 
 def recorded_keys(step: Step, prefix: str) -> list[str]:

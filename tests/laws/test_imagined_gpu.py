@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import test_hierarchical
 import torch
-from test_methods import AWAKE, METHODS, SIZE, awake, random_batch, tiny_student
+from test_methods import METHODS
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 from s4former.engine.evaluate import EvaluateConfig, logit_bands
 from s4former.methods import Method, config_class
+from s4former.testing import SIZE, awake, random_batch, tiny_student
+from s4former.testing.subjects import AWAKE
 from s4former.types import Batch, StepOutput
 
 CUDA = torch.device("cuda", 0)
@@ -66,7 +68,10 @@ def step_on_gpu(method: Method, batch: Batch) -> StepOutput:
     with ImaginedGPU():
         move(method.train())
         with torch.autocast("cuda", dtype=torch.bfloat16):
-            out = method(batch.to(CUDA))
+            batch = batch.to(CUDA)
+            targets = method.prepare(batch)
+            out = method(batch, targets)
+            out = StepOutput(out.loss, {**out.scalars, **targets.scalars})
         method.after_update(0)
     return out
 

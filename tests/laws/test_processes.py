@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_methods import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from torch import Tensor
 
 from processes import run_processes
@@ -15,7 +14,8 @@ from s4former.engine.device import seed_layers
 from s4former.methods import config_class, method_names
 from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
 from s4former.ops import across
-from s4former.types import Batch, LabeledBatch, Segmenter, UnlabeledBatch
+from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
+from s4former.types import Batch, Segmenter
 
 STEPS = 3
 COUNT = 4
@@ -60,20 +60,6 @@ def tiny_segformer() -> Segmenter:
     return network
 
 
-def share(batch: Batch, rank: int, world_size: int) -> Batch:
-    """Return one process's part of a batch."""
-    part = slice(COUNT * rank // world_size, COUNT * (rank + 1) // world_size)
-    labeled = LabeledBatch(batch.labeled.images[part], batch.labeled.labels[part], batch.labeled.valid[part])
-    if batch.unlabeled is None:
-        return Batch(labeled, None, batch.key)
-    unlabeled = UnlabeledBatch(
-        batch.unlabeled.weak[part],
-        tuple(view[part] for view in batch.unlabeled.strong),
-        batch.unlabeled.valid[part],
-    )
-    return Batch(labeled, unlabeled, batch.key)
-
-
 def uneven(batch: Batch) -> Batch:
     """Give the first images more unknown pixels and more padding than the last, so that shares differ."""
     assert batch.unlabeled is not None
@@ -97,12 +83,14 @@ def train(name: str, variant: str) -> dict[str, Tensor]:
         batch = uneven(random_batch(step, COUNT, size=64 if variant == "segformer" else SIZE))
         if variant == "supervised_batch":
             batch = Batch(batch.labeled, None, batch.key)
-        out = step_of(share(batch, across.rank(), across.world_size()))
+        batch = batch.part(across.rank(), across.world_size())
+        targets = method.prepare(batch)
+        out = step_of(batch, targets)
         optimizer.zero_grad()
         out.loss.backward()
         gradients = [p.grad for p in method.parameters() if p.grad is not None]
         record[f"{step}/norm"] = torch.nn.utils.get_total_norm(gradients)
-        scalars = distributed.averaged({"loss": out.loss.detach(), **out.scalars})
+        scalars = distributed.averaged({"loss": out.loss.detach(), **out.scalars, **targets.scalars})
         record |= {f"{step}/{key}": value for key, value in scalars.items()}
         optimizer.step()
         method.after_update(step)

@@ -15,6 +15,7 @@ from s4former.engine.loop import train
 from s4former.methods import config_class, method_names
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import build_segmenter
+from s4former.testing.subjects import learn
 from tiny_run import make_data, tiny_run
 
 METHODS = method_names()
@@ -98,7 +99,7 @@ def test_it_learns_on_real_images(method: str, tmp_path: Path) -> None:
         "data.labeled_batch_size": 4,
         "data.unlabeled_batch_size": 4,
         "data.resize_range": [0.2, 0.4],
-        "data.labeled_distortion": False,
+        "method.views.labeled": "identity",
         "optimizer.lr": 1e-2,
         "optimizer.head_lr_factor": 1.0,
     }
@@ -121,9 +122,8 @@ def test_a_real_batch_gives_a_finite_step(method: str) -> None:
     built = (
         config_class(method)(**settings).build(build_segmenter(model, len(source.classes), seed=0)).train()
     )
-    batch = TrainBatches(config, source, built.views, seed=0).batch(0)
+    batch = TrainBatches(config, source, built.config.views, seed=0).batch(0)
     if batch.unlabeled is not None:
         assert not batch.unlabeled.valid.all()
-    loss = built(batch).loss
-    loss.backward()
+    loss = learn(built, batch).loss
     assert loss.isfinite()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,63 +10,60 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former.methods.parts import View, perturbed
 from s4former.methods.s4former import S4FormerConfig
-from s4former.models.config import CustomViT, ModelConfig
-from s4former.models.segmenter import build_segmenter
-from s4former.ops.shuffle import Shuffle
-from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch, PseudoLabel, UnlabeledBatch
+from s4former.testing import random_batch, tiny_student
+from s4former.types import Batch
 
-COUNT, SIZE, PATCH, CLASSES, WEIGHT = 3, 16, 4, 3, 5.0
-EVERYWHERE = torch.ones(COUNT, SIZE, SIZE, dtype=torch.bool)
+COUNT, SIZE, PATCH, WEIGHT = 3, 32, 4, 5.0
 
 
 def biased_passes(
-    monkeypatch: pytest.MonkeyPatch, confident: Tensor, valid: Tensor, **settings: Any
+    monkeypatch: pytest.MonkeyPatch, batch: Batch, **settings: Any
 ) -> list[tuple[Tensor, Tensor]]:
     """Return images and bias of each biased pass, on views that are 1 where the teacher is unsure."""
-    sizes = CustomViT(embed_dim=8, depth=1, num_heads=1, patch_size=PATCH, image_size=(SIZE, SIZE))
-    network = build_segmenter(ModelConfig(backbone="vit", custom=sizes, head="linear"), CLASSES, seed=0)
-    method = S4FormerConfig(pasa_weight=WEIGHT, shuffle_block=1, **settings).build(network).train()
-    labels = torch.zeros(COUNT, SIZE, SIZE, dtype=torch.int64).masked_fill(~confident, IGNORE)
-    said = PseudoLabel(torch.zeros(COUNT, CLASSES, SIZE, SIZE), labels, confident)
-    monkeypatch.setattr(method, "teach", lambda weak, valid: said)
-    passes, encode = [], network.encode
+    method = S4FormerConfig(pasa_weight=WEIGHT, shuffle_block=1, confidence_threshold=0.5, **settings).build(
+        tiny_student()
+    )
+    passes, encode, cutmix, mixed = [], method.student.encode, method.cutmix, method.cutmix.forward
 
     def recorded(images: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
         if bias is not None:
             passes.append((images, bias))
         return encode(images, bias)
 
-    monkeypatch.setattr(network, "encode", recorded)
-    generator = torch.Generator().manual_seed(1)
-    keep = torch.rand(COUNT, SIZE, SIZE, generator=generator) < 0.5
-    permutation = torch.stack([torch.randperm(16, generator=generator) for _ in range(COUNT)])
-    views = (~confident).float()[:, None].expand(-1, 3, -1, -1)
-    batch = Batch(
-        LabeledBatch(views, labels, EVERYWHERE), UnlabeledBatch(views, (views,), valid), DrawKey(0, 0)
-    )
-    method.step(batch, keep, Shuffle(permutation, 4, 4)).loss.backward()
+    def show_uncertainty(view: View) -> View:
+        return replace(view, images=view.uncertain.float()[:, None].expand(-1, 3, -1, -1))
+
+    monkeypatch.setattr(method.student, "encode", recorded)
+    monkeypatch.setattr(cutmix, "forward", lambda view: mixed(show_uncertainty(view)))
+    views = method.prepare(batch).views
+    if "pasa" in views:
+        views = {**views, "pasa": show_uncertainty(views["pasa"])}
+    for name, view in views.items():
+        perturbed(method.student, view, method.passes[name])
     return passes
 
 
 @pytest.mark.parametrize("pasa_pass", ["own", "mixed"])
 def test_a_patch_pulls_as_far_as_it_is_unsure(monkeypatch: pytest.MonkeyPatch, pasa_pass: str) -> None:
-    confident = torch.rand(COUNT, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) < 0.5
-    ((images, bias),) = biased_passes(monkeypatch, confident, EVERYWHERE, pasa_pass=pasa_pass)
+    ((images, bias),) = biased_passes(monkeypatch, random_batch(0), pasa_pass=pasa_pass)
     unsure = F.avg_pool2d(images[:, 0], PATCH).flatten(1)
-    torch.testing.assert_close(
-        bias[:, 0, 1:], WEIGHT * unsure
-    )  # the class token's row, which is never silent
+    assert 0 < unsure.mean() < 1
+    # the class token's row, which is never silent
+    torch.testing.assert_close(bias[:, 0, 1:], WEIGHT * unsure)
 
 
 @pytest.mark.parametrize("pasa_pass", ["own", "mixed"])
 def test_padding_pulls_no_attention(monkeypatch: pytest.MonkeyPatch, pasa_pass: str) -> None:
-    valid = EVERYWHERE.clone()
-    valid[:, :, SIZE // 2 :] = False
-    nowhere = torch.zeros_like(EVERYWHERE)
-    ((_, bias),) = biased_passes(monkeypatch, nowhere, valid, pasa_pass=pasa_pass)
-    rows = bias[:, 0, 1:].reshape(COUNT, 4, 4)
+    batch = random_batch(0)
+    assert batch.unlabeled is not None
+    batch.unlabeled.valid[:] = True
+    batch.unlabeled.valid[:, :, SIZE // 2 :] = False
+    passes = biased_passes(monkeypatch, batch, pasa_pass=pasa_pass, cutmix_probability=0.0)
+    ((images, bias),) = passes
+    rows = bias[:, 0, 1:].reshape(-1, SIZE // PATCH, SIZE // PATCH)
     if pasa_pass == "own":  # the mixed pass is shuffled
-        assert rows[:, :, :2].eq(WEIGHT).all()
-        assert rows[:, :, 2:].eq(0).all()
-    assert rows.sum() == WEIGHT * 8 * COUNT
+        assert rows[:, :, : SIZE // PATCH // 2].sum() > 0
+        assert rows[:, :, SIZE // PATCH // 2 :].eq(0).all()
+    torch.testing.assert_close(rows.sum(), WEIGHT * images[:, 0].sum() / PATCH**2)

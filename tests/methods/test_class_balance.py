@@ -30,8 +30,8 @@ def test_weights_follow_all_labels_seen_and_are_saved() -> None:
     method = tiny_method(class_balance=0.5)
     assert method.class_weights is not None
     assert torch.equal(method.class_weights, torch.ones(3))  # nothing is known of the classes yet
-    method(batch(30, 10, 0))
-    method(batch(30, 10, 4))
+    method.prepare(batch(30, 10, 0))
+    method.prepare(batch(30, 10, 4))
     assert method.class_weights is not None
     torch.testing.assert_close(method.class_weights, class_weights(torch.tensor([60, 20, 4]), 0.5))
 
@@ -43,5 +43,5 @@ def test_weights_follow_all_labels_seen_and_are_saved() -> None:
 
 def test_nothing_is_weighed_by_default() -> None:
     method = tiny_method()
-    method(batch(30, 10, 4))
+    method.prepare(batch(30, 10, 4))
     assert method.class_weights is None

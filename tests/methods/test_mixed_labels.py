@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor
 
-from s4former.methods import config_class
-from s4former.models.config import CustomViT, ModelConfig
-from s4former.models.segmenter import build_segmenter
-from s4former.types import Batch, DrawKey, LabeledBatch, PseudoLabel, UnlabeledBatch
+from s4former.methods import method_names
+from s4former.ops.pseudo import pseudo_labels
+from s4former.testing import awake, random_batch, tiny_student
+from s4former.testing.laws import Subject
 
-COUNT, SIZE, CLASSES = 3, 16, 4
+TAUGHT = [name for name in method_names() if Subject(name).config().views.unlabeled]
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("mean_teacher", {}), ("s4former", {"patch_shuffle": False, "pasa": False, "ncr": False})],
-)
-def test_pixels_keep_their_labels(
-    monkeypatch: pytest.MonkeyPatch, name: str, settings: dict[str, Any]
-) -> None:
-    sizes = CustomViT(embed_dim=8, depth=1, num_heads=1, patch_size=4, image_size=(SIZE, SIZE))
-    network = build_segmenter(ModelConfig(backbone="vit", custom=sizes, head="linear"), CLASSES, seed=0)
-    method = config_class(name)(cutmix_probability=1.0, **settings).build(network).train()
-    module = importlib.import_module(f"s4former.methods.{name}")
-    labels = torch.randint(0, CLASSES, (COUNT, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
-    everywhere = torch.ones_like(labels, dtype=torch.bool)
-    views = (labels / CLASSES)[:, None].expand(-1, 3, -1, -1)  # gray levels that say the label
-    said = PseudoLabel(torch.zeros(COUNT, CLASSES, SIZE, SIZE), labels, everywhere)
-    monkeypatch.setattr(method, "teach", lambda weak, valid: said)
-    seen, learned = [], []
-    encode, cross_entropy = network.encode, module.cross_entropy
-
-    def recorded_encode(images: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
-        seen.append(images)
-        return encode(images, bias)
-
-    def recorded_loss(logits: Tensor, labels: Tensor, *rest: Any) -> Tensor:
-        learned.append(labels)
-        return cross_entropy(logits, labels, *rest)
-
-    monkeypatch.setattr(network, "encode", recorded_encode)
-    monkeypatch.setattr(module, "cross_entropy", recorded_loss)
-    unlabeled = UnlabeledBatch(views, (views,), everywhere)
-    method(Batch(LabeledBatch(views, labels, everywhere), unlabeled, DrawKey(0, 0)))
-    (mixed,), (_, images) = learned, seen  # the labeled pass comes first, and its loss is in another module
-    assert not torch.equal(mixed, labels)
-    assert torch.equal((CLASSES * images[:, 0]).round().long(), mixed)
+@pytest.mark.parametrize("name", TAUGHT)
+def test_pixels_keep_what_was_said_of_them(name: str) -> None:
+    """The view of a batch in which every image tells its own number holds that image's labels there."""
+    method = awake(name, cutmix_probability=1.0, confidence_threshold=0.0).build(tiny_student()).train()
+    batch = random_batch(0)
+    assert batch.unlabeled is not None
+    numbers = torch.arange(4)[:, None, None, None].expand_as(batch.unlabeled.strong[0]) / 4
+    for strong in batch.unlabeled.strong:
+        strong.copy_(numbers)
+    labeler = method.networks[method.deployed].eval()
+    with torch.no_grad():
+        said = pseudo_labels(labeler(batch.unlabeled.weak), batch.unlabeled.valid)
+    method.train()
+    for name, view in method.prepare(batch).views.items():
+        whose = (4 * view.images[:, 0]).round().long()
+        mixed = (whose != torch.arange(4)[:, None, None]).any()
+        assert mixed == (name != "pasa")
+        assert view.teacher_logits is not None
+        learned = batch.unlabeled.valid
+        assert torch.equal(view.labels[learned], said.labels.gather(0, whose)[learned])
+        logits = said.logits.gather(0, whose[:, None].expand_as(said.logits))
+        torch.testing.assert_close(view.teacher_logits, logits)

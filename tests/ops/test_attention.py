@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.attention import adaptive_bias, unconfidence
+from s4former.ops.attention import adaptive_bias, uncertain_share
 
 UNSURE = torch.tensor([[[0.25, 1.0, 0.5], [0.0, 0.75, 0.125]]])
 SILENT = [0, 3, 5]
@@ -44,13 +44,13 @@ def test_half_precision_gives_a_float32_bias():
     assert adaptive_bias(UNSURE.bfloat16(), 5.0, 1).dtype == torch.float32
 
 
-def test_unconfidence_of_a_rectangle():
+def test_uncertain_share_of_a_rectangle():
     confident = torch.zeros(1, 4, 6, dtype=torch.bool)
     confident[0, :2, :2] = True
     confident[0, 2, 5] = True
-    assert torch.equal(unconfidence(confident, 2), torch.tensor([[[0.0, 1.0, 1.0], [1.0, 1.0, 0.75]]]))
+    assert torch.equal(uncertain_share(~confident, 2), torch.tensor([[[0.0, 1.0, 1.0], [1.0, 1.0, 0.75]]]))
 
 
 def test_a_mask_that_does_not_divide_is_refused():
     with pytest.raises(ValueError, match=r"multiples of the patch \(16\), got 32 x 40"):
-        unconfidence(torch.zeros(1, 32, 40, dtype=torch.bool), 16)
+        uncertain_share(torch.zeros(1, 32, 40, dtype=torch.bool), 16)

@@ -6,18 +6,18 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from s4former.ops.losses import cross_entropy
+from s4former.ops.losses import count_pixels, cross_entropy
 from s4former.ops.shuffle import Shuffle
 
 
 def test_a_wrong_shape_is_caught():
     with pytest.raises(TypeCheckError, match="labels"):
-        cross_entropy(torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 5, dtype=torch.int64), "all")
+        cross_entropy(torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 5, dtype=torch.int64), 1)
 
 
 def test_a_wrong_word_is_caught():
     with pytest.raises(TypeCheckError, match="divisor"):
-        cross_entropy(torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.int64), "some")
+        count_pixels(torch.zeros(2, 4, 4, dtype=torch.int64), "some")
 
 
 def test_a_wrong_field_is_caught():

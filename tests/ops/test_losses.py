@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s4former.ops.losses import class_weights, cross_entropy, negative_class_ranking
+from s4former.ops.losses import class_weights, count_pixels, cross_entropy, negative_class_ranking
 from s4former.types import IGNORE
 
 
@@ -44,7 +44,7 @@ def test_ranking_equals_a_loop_over_classes(seed, num_classes, mode):
     student, teacher, labels = pixels(seed, num_classes)
     looped, vectorized = student.clone().requires_grad_(), student.clone().requires_grad_()
     expected = ranking_by_loop(looped, teacher, labels, mode) / labels.numel()
-    actual = negative_class_ranking(vectorized, teacher, labels, mode, divisor="all")
+    actual = negative_class_ranking(vectorized, teacher, labels, labels.numel(), mode)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
     if expected.requires_grad and num_classes > 2:
         gradients = [
@@ -59,7 +59,7 @@ def test_divergences_over_the_limit_become_distances():
     student[:, 1], teacher[:, 1] = -80.0, 9.0  # about 85 a pixel: 2.5 million for class 0, 0.85 for class 2
     expected = ranking_by_loop(student, teacher, labels, "kl")
     assert 0.8e6 < expected < 1e6
-    actual = negative_class_ranking(student, teacher, labels, "kl", divisor="all")
+    actual = negative_class_ranking(student, teacher, labels, labels.numel(), "kl")
     torch.testing.assert_close(actual, expected / labels.numel(), rtol=1e-4, atol=0)
 
 
@@ -68,7 +68,7 @@ def test_divergence_is_finite_where_teacher_and_student_underflow():
     teacher = torch.tensor([0.0, 70.0, -80.0]).view(1, 3, 1, 1)
     labels = torch.zeros(1, 1, 1, dtype=torch.long)
     assert ranking_by_loop(student, teacher, labels, "kl").isnan()
-    loss = negative_class_ranking(student, teacher, labels, "kl", divisor="all")
+    loss = negative_class_ranking(student, teacher, labels, labels.numel(), "kl")
     loss.backward()
     assert loss == 0
     assert torch.equal(student.grad, torch.zeros_like(student))
@@ -79,7 +79,7 @@ def test_ranking_leaves_the_label_and_the_teacher_alone(mode):
     student, teacher, labels = pixels(1, 5, ignored=0.0)
     student.requires_grad_()
     teacher.requires_grad_()
-    negative_class_ranking(student, teacher, labels, mode, divisor="all").backward()
+    negative_class_ranking(student, teacher, labels, labels.numel(), mode).backward()
     assert teacher.grad is None
     assert student.grad.gather(1, labels[:, None]).eq(0).all()
     assert student.grad.ne(0).any()
@@ -91,9 +91,9 @@ def test_nothing_known_gives_zero_and_no_gradient(loss, divisor):
     student, teacher, labels = pixels(2, 4, ignored=1.1)
     student.requires_grad_()
     if loss == "ce":
-        value = cross_entropy(student, labels, divisor)
+        value = cross_entropy(student, labels, count_pixels(labels, divisor))
     else:
-        value = negative_class_ranking(student, teacher, labels, loss, divisor)
+        value = negative_class_ranking(student, teacher, labels, count_pixels(labels, divisor), loss)
     value.backward()
     assert value == 0
     assert student.grad.eq(0).all()
@@ -103,11 +103,12 @@ def test_valid_divides_by_the_known_pixels():
     student, teacher, labels = pixels(3, 4)
     ratio = labels.numel() / (labels != IGNORE).sum()
     for loss in (
-        lambda divisor: cross_entropy(student, labels, divisor),
-        lambda divisor: negative_class_ranking(student, teacher, labels, "l2", divisor),
-        lambda divisor: negative_class_ranking(student, teacher, labels, "kl", divisor),
+        lambda pixels: cross_entropy(student, labels, pixels),
+        lambda pixels: negative_class_ranking(student, teacher, labels, pixels, "l2"),
+        lambda pixels: negative_class_ranking(student, teacher, labels, pixels, "kl"),
     ):
-        torch.testing.assert_close(loss("valid"), ratio * loss("all"))
+        valid, every = (loss(count_pixels(labels, divisor)) for divisor in ("valid", "all"))
+        torch.testing.assert_close(valid, ratio * every)
 
 
 def test_half_precision_logits_are_summed_in_float32():
@@ -115,12 +116,12 @@ def test_half_precision_logits_are_summed_in_float32():
     half = student.bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         losses = (
-            cross_entropy(half, labels, "all"),
-            negative_class_ranking(half, teacher.bfloat16(), labels, "l2", "all"),
+            cross_entropy(half, labels, labels.numel()),
+            negative_class_ranking(half, teacher.bfloat16(), labels, labels.numel(), "l2"),
         )
     expected = (
-        cross_entropy(half.float(), labels, "all"),
-        negative_class_ranking(half.float(), teacher.bfloat16().float(), labels, "l2", "all"),
+        cross_entropy(half.float(), labels, labels.numel()),
+        negative_class_ranking(half.float(), teacher.bfloat16().float(), labels, labels.numel(), "l2"),
     )
     assert losses[0].dtype == losses[1].dtype == torch.float32
     torch.testing.assert_close(losses, expected, rtol=1e-6, atol=0)
@@ -129,7 +130,7 @@ def test_half_precision_logits_are_summed_in_float32():
 def test_one_class_has_nothing_to_rank():
     student, teacher, labels = pixels(5, 1)
     with pytest.raises(ValueError, match="at least 2 classes"):
-        negative_class_ranking(student, teacher, labels)
+        negative_class_ranking(student, teacher, labels, 1)
 
 
 def test_class_weights_of_a_small_case_by_hand():
@@ -156,6 +157,7 @@ def test_weighted_cross_entropy_is_a_weighted_sum_over_a_number_of_pixels():
     student, _, labels = pixels(3, 4)
     weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
     expected = sum(
-        weights[c] * cross_entropy(student, labels.where(labels == c, IGNORE), "all") for c in range(4)
+        weights[c] * cross_entropy(student, labels.where(labels == c, IGNORE), labels.numel())
+        for c in range(4)
     )
-    torch.testing.assert_close(cross_entropy(student, labels, "all", weights), expected)
+    torch.testing.assert_close(cross_entropy(student, labels, labels.numel(), weights), expected)

@@ -33,26 +33,27 @@ def boxed(masks):
 
 
 def test_each_image_decides_for_itself():
-    masks = cutmix_masks(DrawKey(0, 0), "cutmix", 400, 8, 8, 0.5, per_batch=False)
+    masks = cutmix_masks(DrawKey(0, 0), "cutmix", range(400), 8, 8, 0.5, per_batch=False)
     assert 150 < boxed(masks).sum() < 250
 
 
 def test_one_decision_holds_for_the_batch():
     steps = [
-        boxed(cutmix_masks(DrawKey(0, step), "cutmix", 3, 8, 8, 0.5, per_batch=True)) for step in range(200)
+        boxed(cutmix_masks(DrawKey(0, step), "cutmix", range(3), 8, 8, 0.5, per_batch=True))
+        for step in range(200)
     ]
     assert all(step.all() or not step.any() for step in steps)
     assert 70 < sum(bool(step.all()) for step in steps) < 130
 
 
 def test_boxes_of_a_batch_differ():
-    masks = cutmix_masks(DrawKey(0, 0), "cutmix", 6, 64, 64, 1.0, per_batch=True)
+    masks = cutmix_masks(DrawKey(0, 0), "cutmix", range(6), 64, 64, 1.0, per_batch=True)
     assert len(masks.flatten(1).unique(dim=0)) == 6
 
 
 def test_a_draw_depends_on_its_names_only():
     def draw(seed, step, stream, count=4):
-        return cutmix_masks(DrawKey(seed, step), stream, count, 32, 32, 1.0, per_batch=False)
+        return cutmix_masks(DrawKey(seed, step), stream, range(count), 32, 32, 1.0, per_batch=False)
 
     first = draw(0, 5, "cutmix")
     assert torch.equal(first[:2], draw(0, 5, "cutmix", count=2))
@@ -62,7 +63,7 @@ def test_a_draw_depends_on_its_names_only():
 
 def test_the_partner_is_the_next_image_for_labels_and_images_alike():
     labels = torch.arange(3)[:, None, None].expand(3, 4, 4).contiguous()
-    keep = cutmix_masks(DrawKey(0, 0), "cutmix", 3, 4, 4, 1.0, per_batch=False)
+    keep = cutmix_masks(DrawKey(0, 0), "cutmix", range(3), 4, 4, 1.0, per_batch=False)
     mixed = mix(labels, keep)
     for index in range(3):
         assert mixed[index][keep[index]].eq(index).all()
@@ -73,4 +74,6 @@ def test_the_partner_is_the_next_image_for_labels_and_images_alike():
 
 def test_a_batch_of_one_is_left_as_it_is():
     image = torch.rand(1, 3, 8, 8)
-    assert torch.equal(mix(image, cutmix_masks(DrawKey(0, 0), "cutmix", 1, 8, 8, 1.0, per_batch=True)), image)
+    assert torch.equal(
+        mix(image, cutmix_masks(DrawKey(0, 0), "cutmix", range(1), 8, 8, 1.0, per_batch=True)), image
+    )

@@ -15,7 +15,7 @@ sizes = st.integers(1, 4)
 
 @given(st.integers(0, 2**32), sizes, sizes, sizes, sizes, sizes)
 def test_restoring_undoes_shuffling(seed, count, rows, cols, block_height, block_width):
-    shuffle = sample_shuffle(DrawKey(seed, 3), "shuffle", count, rows, cols, probability=1.0)
+    shuffle = sample_shuffle(DrawKey(seed, 3), "shuffle", range(count), rows, cols, probability=1.0)
     images = torch.arange(count * 2 * rows * block_height * cols * block_width).view(
         count, 2, rows * block_height, cols * block_width
     )
@@ -30,7 +30,7 @@ def test_block_k_is_block_permutation_k():
 
 
 def test_each_image_has_its_own_draw():
-    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", 400, 4, 4, probability=0.5)
+    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", range(400), 4, 4, probability=0.5)
     identity = torch.arange(16)
     untouched = (shuffle.permutation == identity).all(1)
     assert 150 < untouched.sum() < 250
@@ -39,14 +39,14 @@ def test_each_image_has_its_own_draw():
 
 
 def test_a_draw_depends_on_its_names_only():
-    first = sample_shuffle(DrawKey(0, 5), "shuffle", 4, 4, 4, 1.0).permutation
-    assert torch.equal(first[:2], sample_shuffle(DrawKey(0, 5), "shuffle", 2, 4, 4, 1.0).permutation)
+    first = sample_shuffle(DrawKey(0, 5), "shuffle", range(4), 4, 4, 1.0).permutation
+    assert torch.equal(first[:2], sample_shuffle(DrawKey(0, 5), "shuffle", range(2), 4, 4, 1.0).permutation)
     for key, stream in ((DrawKey(1, 5), "shuffle"), (DrawKey(0, 6), "shuffle"), (DrawKey(0, 5), "other")):
-        assert not torch.equal(first, sample_shuffle(key, stream, 4, 4, 4, 1.0).permutation)
+        assert not torch.equal(first, sample_shuffle(key, stream, range(4), 4, 4, 1.0).permutation)
 
 
 def test_zero_probability_is_the_identity():
-    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", 8, 3, 3, probability=0.0)
+    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", range(8), 3, 3, probability=0.0)
     assert (shuffle.permutation == torch.arange(9)).all()
 
 
@@ -61,7 +61,7 @@ def test_sides_that_do_not_divide_are_refused_with_a_size_that_does(height, widt
 
 
 def test_grids_that_do_not_divide_are_refused():
-    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", 1, 2, 2, 1.0)
+    shuffle = sample_shuffle(DrawKey(0, 0), "shuffle", range(1), 2, 2, 1.0)
     with pytest.raises(ValueError, match="5 x 4 does not divide into 2 x 2"):
         restore_blocks(torch.zeros(1, 3, 5, 4), shuffle)
 

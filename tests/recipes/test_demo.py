@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from s4former.augment import LabeledViews, Views
 from s4former.config.errors import Interrupted, UserError
 from s4former.config.record import read_json
 from s4former.data import TrainBatches, open_source
@@ -19,7 +20,6 @@ from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import config_class
 from s4former.recipes.demo import recipe, run_demo
-from s4former.types import Views
 
 
 def small(folder: Path) -> Run:
@@ -36,8 +36,8 @@ def small(folder: Path) -> Run:
 def test_the_unlabeled_scenes_do_not_change_the_labeled_batches() -> None:
     run = recipe()
     source = open_source(run.data)
-    alone = TrainBatches(run.data, source, Views(), run.seed).batch(3)
-    beside = TrainBatches(run.data, source, Views(weak=True, strong=1), run.seed).batch(3)
+    alone = TrainBatches(run.data, source, LabeledViews(), run.seed).batch(3)
+    beside = TrainBatches(run.data, source, Views(), run.seed).batch(3)
     torch.testing.assert_close(alone.labeled.images, beside.labeled.images, rtol=0, atol=0)
     torch.testing.assert_close(alone.labeled.labels, beside.labeled.labels, rtol=0, atol=0)
     assert alone.unlabeled is None

@@ -72,7 +72,7 @@ def test_a_python_file_defines_run_and_may_import_its_neighbors(tmp_path: Path) 
             "method: {name: s4former, ema_dekay: 1}",
             r"method\.ema_dekay: unknown field; did you mean ema_decay",
         ),
-        ("a.yaml", "method: {name: s5former}", r"there is no method 's5former'; the methods are"),
+        ("a.yaml", "method: {name: s5former}", r"there is no method 's5former'; there are"),
         ("a.yaml", "- 1", r"(?s)does not make a run:\n  got \[1\]"),
         ("a.yaml", "steps: 3\nseed: 1\nsteps: 4", "(?s)steps is given twice.*line 3"),
         ("a.txt", "", r"neither a \.py nor a \.yaml file"),

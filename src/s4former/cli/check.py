@@ -12,11 +12,13 @@ from rich.text import Text
 
 from s4former.cli.bars import bars
 from s4former.cli.screen import say
+from s4former.config.errors import DataError, S4FormerError
 
 if TYPE_CHECKING:
     from s4former.data.check import Check, Finding
     from s4former.data.config import DataConfig
     from s4former.data.sources.base import Source
+    from s4former.engine.run import Run
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
@@ -35,11 +37,7 @@ def check(
 
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
-    from s4former.config.errors import DataError, S4FormerError
-    from s4former.data.check import check_source
     from s4former.data.sources import open_source
-    from s4former.data.sources.base import PARTS
-    from s4former.engine.prepare import refusal, refused, used_parts
     from s4former.recipes import load_data, main_settings
 
     changes = overrides or []
@@ -51,15 +49,7 @@ def check(
         run, settings = main_settings(config, changes)
     except DataError as error:  # a labeled image that cannot be opened, as a rule: it is among the findings
         problem = error
-    with bars() as report:
-        result = check_source(source, data, report, used_parts(run) if run else PARTS)
-    if result.of("error"):
-        problem = DataError()
-    elif run:
-        problem = refusal(run, result)
-    if problem and not result.of("error"):
-        result = replace(result, findings=(refused(problem), *result.findings))
-    crop = run.data.crop if run else None
+    result, problem = _looked_at(source, data, run, problem)
     console = Console(soft_wrap=True, highlight=False)
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
@@ -69,11 +59,53 @@ def check(
         console.print(f"next: {command}", markup=False)
         for line in settings:
             say(console, "  ", line)
+        if run and data.source == "dataset":
+            say(console, "  ", _time_needed(run, source, Path(data.root)))
     if html is not None:
-        _write_page(html, result, source, data, settings, config, command, crop)
+        _write_page(html, result, source, data, settings, config, command, run.data.crop if run else None)
         console.print(f"page: {html}", markup=False)
     if problem:
         raise typer.Exit(problem.exit_code)
+
+
+def _looked_at(
+    source: Source, data: DataConfig, run: Run | None, problem: S4FormerError | None
+) -> tuple[Check, S4FormerError | None]:
+    """Return what is to be said of data and run, and the error with which training would stop, if any.
+
+    Args:
+        source: The data set.
+        data: Its config.
+        run: The run; none if it could not be made.
+        problem: Why not.
+    """
+    from s4former.data.check import check_source
+    from s4former.data.sources.base import PARTS
+    from s4former.engine.prepare import refusal, refused, used_parts
+
+    with bars() as report:
+        result = check_source(source, data, report, used_parts(run) if run else PARTS)
+    if result.of("error"):  # they say it better than what follows from them
+        return result, DataError("see the findings")
+    problem = problem or (refusal(run, result) if run else None)
+    if problem:
+        result = replace(result, findings=(refused(problem), *result.findings))
+    return result, problem
+
+
+def _time_needed(run: Run, source: Source, root: Path) -> str:
+    """Return how long the run takes on this machine, as a few of its steps do; they are timed only once."""
+    from s4former.data.sources.annotated import CACHE
+    from s4former.engine.pace import in_words, remembered_pace
+
+    try:
+        run = run.resolved()
+        with bars() as report:
+            pace = remembered_pace(run, source, root / CACHE / "check" / "pace.json", report)
+    except (S4FormerError, MemoryError) as error:
+        return f"time: training cannot start as it is: {error or 'there is not enough memory'}"
+    seconds = in_words(pace.total(run, source))
+    return f"time: about {seconds} on this machine ({run.device}, {pace.step:.2g} s a step)"
 
 
 def _print(console: Console, finding: Finding, with_fix: bool) -> None:

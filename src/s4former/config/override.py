@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from s4former.config.errors import UserError
 
@@ -168,12 +169,21 @@ def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]
         known = variants_of(type(config))[field](name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    data[field] = {key: value for key, value in old.items() if key in known} | {"name": name}
+    data[field] = {key: _fitting(value, known[key]) for key, value in old.items() if key in known}
+    data[field]["name"] = name
     left_out = [key for key in old if key not in known]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
     notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
+
+
+def _fitting(value: Any, field: FieldInfo) -> Any:
+    """Leave out what the config class of a field, if it is one, does not have."""
+    model = _config_in(field.annotation)
+    if model is None or not isinstance(value, Mapping):
+        return value
+    return {key: value[key] for key in value if key in model.model_fields}
 
 
 def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> ConfigT:

@@ -58,16 +58,16 @@ def _for_classes_file(classes: Classes, unknown: Sequence[MaskValue]) -> str:
         )
     if list(unknown) == [len(classes)]:
         return (
-            f"If classes are counted from 1 in this file, subtract 1 from its values; "
-            f"if {unknown[0]} is one more class, add its name to the names."
+            f"If classes are counted from 1 in this file, subtract 1 from its values; if {unknown[0]} is one "
+            "more class, add its name to the names."
         )
     if list(unknown) == [255] and len(classes) == 2:
         return (
-            "If 255 means foreground, write 1 instead; "
-            "if it means unknown, add it to ignore_index in the classes file."
+            "If 255 means foreground, write 1 instead; if it means unknown, add it to ignore_index in the "
+            "classes file."
         )
     listed = ", ".join(map(shown, unknown[:5]))
     return (
-        f"If {listed} means unknown, add it to ignore_index in the classes file; "
-        "if it is a class, give it the next free index and add its name to the names."
+        f"If {listed} means unknown, add it to ignore_index in the classes file; if it is a class, give it "
+        "the next free index and add its name to the names."
     )

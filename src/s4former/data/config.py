@@ -89,19 +89,6 @@ class DataConfig(Config):
     """A labeled crop is drawn again (up to 10 times) while one class covers more than this share of its
     labeled pixels; 1: never. Unlabeled crops cannot depend on masks."""
 
-    labeled_distortion: bool = True
-    """Photometric distortion of labeled images: brightness and contrast, in RGB saturation and hue too."""
-    weak_distortion: bool = False
-    """Photometric distortion of the weak view too, with its own draw, as the released pipeline does."""
-    strong_distortion: bool = True
-    """Photometric distortion of the strong views."""
-    grayscale_probability: Probability = 0.0
-    """Probability that a strong view loses its color; 0 for other images than RGB."""
-    blur_probability: Probability = 0.0
-    """Probability that a strong view is blurred."""
-    blur_range: tuple[Positive, Positive] = (0.1, 2.0)
-    """Smallest and largest standard deviation of the blur, in pixels."""
-
     @property
     def crop(self) -> tuple[int, int]:
         """Height and width of the training crop in pixels."""
@@ -113,7 +100,7 @@ class DataConfig(Config):
         """Write a square in one way only: 64 and [64, 64] are the same run, also when it is resumed."""
         return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
-    @field_validator("resize_range", "blur_range")
+    @field_validator("resize_range")
     @classmethod
     def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
         if value[0] > value[1]:
@@ -145,11 +132,6 @@ class DataConfig(Config):
         if max(self.display_channels) >= self.channels:
             raise ValueError(
                 f"display_channels={list(self.display_channels)} must be below channels={self.channels}"
-            )
-        if self.channels != 3 and self.grayscale_probability > 0:
-            raise ValueError(
-                f"grayscale_probability={self.grayscale_probability} is for RGB images, and channels="
-                f"{self.channels}; set grayscale_probability=0"
             )
         if self.channels != 3 and self.source == "scenes":
             raise ValueError(f"the made-up scenes are RGB images; channels={self.channels} has to be 3")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from s4former.augment import LabeledViews, Views
 from s4former.config.errors import DataError, UserError
 from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
@@ -17,7 +18,7 @@ from s4former.data.sources.base import Image, Part, Source, require_same_size
 from s4former.data.splits.lists import first_few
 from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
 from s4former.ops.randomness import keyed_generator
-from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch, Views
+from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
 
 _logger = logging.getLogger(__name__)
 _REPLACEMENTS = 10
@@ -41,27 +42,38 @@ class TrainBatches:
         seed: Seed of the run.
         rank: Which share of the global batch: the number of the process.
         world_size: Number of shares: one a process.
+        accumulate: Number of equal parts that a process makes of its share.
 
     Attributes:
         bad_unlabeled: Unreadable unlabeled images that this object has replaced so far: message by id.
 
     Raises:
-        UserError: If a global batch size does not divide by the number of shares.
+        UserError: If a global batch size does not divide by the number of shares and their parts.
     """
 
     def __init__(
-        self, config: DataConfig, source: Source, views: Views, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        config: DataConfig,
+        source: Source,
+        views: LabeledViews,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulate: int = 1,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"expected a rank from 0 to {world_size - 1}, got {rank}")
         self.config, self.source, self.seed = config, source, seed
-        self.labeled = _share("labeled_batch_size", config.labeled_batch_size, rank, world_size)
-        self.unlabeled = _share("unlabeled_batch_size", config.unlabeled_batch_size, rank, world_size)
-        self.num_strong = views.strong
+        self.views = views
+        self._with_unlabeled = isinstance(views, Views) and len(source.unlabeled) > 0
+        shares = rank, world_size, accumulate
+        self.labeled = _share("labeled_batch_size", config.labeled_batch_size, *shares)
+        self.unlabeled = range(0)
+        if self._with_unlabeled:
+            self.unlabeled = _share("unlabeled_batch_size", config.unlabeled_batch_size, *shares)
         self.bad_unlabeled: dict[str, str] = {}
         self._labeled_order = Order(seed, "labeled", len(source.labeled))
         self._unlabeled_order = Order(seed, "unlabeled", len(source.unlabeled))
-        self._with_unlabeled = views.any and len(source.unlabeled) > 0
         self._cache = ArrayCache(config.cache_images / max(1, config.num_workers))
 
     def batch(self, step: int) -> Batch:
@@ -96,12 +108,13 @@ class TrainBatches:
         image = self._image(id, "labeled")
         mask = self._cache.get(("mask", id), lambda: self.source.read_mask(id, "labeled"))
         require_same_size(image, mask, id, "labeled")
-        return labeled_sample(self.config, image, mask, key, index)
+        return labeled_sample(self.config, self.views, image, mask, key, index)
 
     def _unlabeled_sample(self, key: DrawKey, index: int, bad: dict[str, str]) -> UnlabeledSample:
         position = key.step * self.config.unlabeled_batch_size + index
         image = self._readable(self._unlabeled_order[position], key, index, bad)
-        return unlabeled_sample(self.config, image, self.num_strong, key, index)
+        assert isinstance(self.views, Views)
+        return unlabeled_sample(self.config, self.views, image, key, index)
 
     def _readable(self, number: int, key: DrawKey, index: int, bad: dict[str, str]) -> Image:
         """Read an unlabeled image or, if it is broken, one that a keyed draw names instead."""
@@ -176,12 +189,14 @@ def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned:
         yield batch
 
 
-def _share(field: str, batch_size: int, rank: int, world_size: int) -> range:
-    if batch_size % world_size:
+def _share(field: str, batch_size: int, rank: int, world_size: int, accumulate: int) -> range:
+    """Return which images of a global batch a process takes."""
+    parts = world_size * accumulate
+    if batch_size % parts:
         raise UserError(
-            f"data.{field}={batch_size} is the size over all {world_size} processes and does not divide by "
-            f"{world_size}; "
-            f"set it to {world_size * (batch_size // world_size + 1)}"
+            f"data.{field}={batch_size} is the size of a whole step, over {world_size} processes with "
+            f"accumulate={accumulate} parts each, and does not divide by {parts}; set it to "
+            f"{parts * (batch_size // parts + 1)}"
         )
     size = batch_size // world_size
     return range(rank * size, (rank + 1) * size)

@@ -48,8 +48,7 @@ class Disagreement:
 
 BY_COLOR = (
     "write the color of each class, as {name: NAME, values: [[220, 30, 30]]}, or let `s4former init IMAGES "
-    "--masks "
-    "MASKS --force` find them; if the numbers are right and the palettes do not matter, save the masks as "
-    "gray PNG"
+    "--masks MASKS --force` find them; if the numbers are right and the palettes do not matter, save the "
+    "masks as gray PNG"
 )
 """What to do where palettes disagree and classes are given by numbers."""

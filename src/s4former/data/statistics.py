@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
 from s4former.data.sources.raster import ValueRange, measured_range, read_values
 
@@ -46,14 +47,14 @@ def measure_value_range(files: Sequence[Path], channels: int, limit: int = 200) 
     """Return the range of values to be scaled to 0 to 255, or None if all files have 8 bits.
 
     It spans the 0.1th to the 99.9th percentile, so that a few hot pixels don't make the rest dark. Of at most
-    ``limit`` files, evenly spread, some 65,000 values each are looked at.
-
-    Raises:
-        DataError: If a file cannot be read or has other channels.
+    ``limit`` files, evenly spread, some 65,000 values each are looked at; broken ones don't count.
     """
     samples = []
     for file in spread(files, limit):
-        values = read_values(file, channels).reshape(-1)
+        try:
+            values = read_values(file, channels).reshape(-1)
+        except DataError:
+            continue
         if values.dtype not in (np.uint8, bool):
             samples.append(values[:: -(-values.size // _SAMPLE)])
     if not samples:

@@ -12,7 +12,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -99,12 +99,13 @@ def own_device(device: torch.device) -> torch.device:
     return torch.device("cuda", index)
 
 
-def synchronize_layers(network: nn.Module, device: torch.device) -> None:
-    """Let the layers of a network that depend on the batch know the global one, in place; alone, they do.
+def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int = 1) -> None:
+    """Let the layers of a network that depend on the batch know the global one, in place.
 
-    These are batch norms, and layers that leave out what torch's generator draws.
+    These are batch norms, and layers that leave out what torch's generator draws. Alone, and with the batch
+    learned in one piece, they know it anyway. A batch norm never knows the other parts of a batch.
     """
-    if across.world_size() == 1:
+    if across.world_size() * accumulate == 1:
         return
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
@@ -114,6 +115,8 @@ def synchronize_layers(network: nn.Module, device: torch.device) -> None:
 
 
 def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
+    if isinstance(layer, nn.BatchNorm2d) and across.world_size() == 1:
+        return layer
     if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call,no-any-return]
     if isinstance(layer, nn.BatchNorm2d):
@@ -168,10 +171,21 @@ def wrap(method: Method) -> nn.Module:
     """Return what to call for a step: the method, whose gradients become the mean over processes."""
     if across.world_size() == 1:
         return method
+    # A method's own parameters may rest in steps without unlabeled images; the student's never do.
+    own = "method" in method.parameter_groups()
     with warnings.catch_warnings():
         # From torch 2.14 on the first option is to have another name, which earlier ones don't know.
         warnings.simplefilter("ignore", FutureWarning)
-        return DistributedDataParallel(method, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            method, broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=own
+        )
+
+
+def syncing(step_of: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Return the context of one part of a step: processes exchange gradients with the last one only."""
+    if last or not isinstance(step_of, DistributedDataParallel):
+        return nullcontext()
+    return step_of.no_sync()
 
 
 def averaged(scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:

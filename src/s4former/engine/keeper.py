@@ -16,12 +16,13 @@ from torch import Tensor
 from s4former.config.errors import Interrupted
 from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_json, write_text
-from s4former.data.sources import Source
+from s4former.data.sources import Source, part_ids
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.evaluate import Answers, Pixels, evaluate, own_images
 from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
+from s4former.engine.pace import Forecast
 from s4former.engine.panels import Panel
 from s4former.engine.predict import CARD, Model, ModelCard, architecture_of, save_model
 from s4former.engine.progress import Progress
@@ -89,8 +90,9 @@ class Keeper:
         self._best: dict[str, Any] | None = None
         self._checkpoints = Checkpoints(folder)
         images = run.data.labeled_batch_size
-        if method.views.any and source.unlabeled:
+        if method.config.views.unlabeled and source.unlabeled:
             images += run.data.unlabeled_batch_size
+        self._forecast = Forecast(run, len(part_ids(source, run.evaluate.part)))
         self._journal = Journal(folder / "journal.jsonl" if self._writes else None, run.log_every, images)
 
     def restore(self, state: dict[str, Any] | None) -> None:
@@ -122,6 +124,9 @@ class Keeper:
         line = self._journal.note(self.step, scalars, rates, last=self.step == self.run.steps)
         if line:
             self.progress.line(line)
+        forecast = self._forecast.after(self.step)
+        if forecast:
+            self.progress.note(forecast)
         self._score_if_due()
         stop = self._stop_asked()
         if stop or self._due(self.run.save_every):
@@ -171,7 +176,7 @@ class Keeper:
 
     @property
     def _deployed(self) -> str:
-        return next(name for name, network in self.method.scored.items() if network is self.method.deployed)
+        return self.method.deployed
 
     def _due(self, every: int) -> bool:
         return self.step == self.run.steps or (every > 0 and self.step % every == 0)
@@ -184,13 +189,14 @@ class Keeper:
         if not self._due(self.run.evaluate_every) or self._stop_asked():
             return
         try:
+            self._forecast.interrupted()
             with self._journal.paused():
-                self._score(self.method.scored)
+                self._score(self.method.networks)
         except _StopWhileScoring:
             return  # scored when the run is resumed
         self._scored_step = self.step
 
-    def _score(self, networks: dict[str, Segmenter]) -> None:
+    def _score(self, networks: Mapping[str, Segmenter]) -> None:
         panel = Panel(self.source.classes.colors, self.run.data.display_channels)
 
         def on_image(
@@ -229,6 +235,7 @@ class Keeper:
             "last": self._last,
             "best": self._best,
         }
+        self._forecast.interrupted()
         with self._journal.paused():
             distributed.from_main(lambda: self._checkpoints.save(self.step, state))
         self._list_unreadable()
@@ -249,7 +256,7 @@ class Keeper:
             return
         run, classes = self.run, self.source.classes
         card = ModelCard(
-            architecture=architecture_of(self.method.deployed),
+            architecture=architecture_of(self.method.networks[self._deployed]),
             names=classes.names,
             colors=classes.colors,
             ignore=classes.ignore,
@@ -263,7 +270,7 @@ class Keeper:
             chosen=chosen,
             score=score,
         )
-        save_model(self.folder / name, self.method.deployed, card)
+        save_model(self.folder / name, self.method.networks[self._deployed], card)
 
 
 def _step_of(model: Path) -> int | None:

@@ -16,7 +16,7 @@ from s4former.data.loader import batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.device import autocast, fewer_threads, own_threads, seed_layers, set_up
+from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
 from s4former.engine.memory import memory_watched
@@ -24,8 +24,8 @@ from s4former.engine.optim import clip_gradients, set_learning_rate
 from s4former.engine.prepare import prepare, used_parts
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.engine.step import accumulate
 from s4former.ops import across
-from s4former.types import Views
 
 
 @own_threads()
@@ -69,7 +69,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
 
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), keeper.stop, memory_watched(run, lambda: keeper.saved):
-        progress.note(opening(run, source, method.views))
+        progress.note(opening(run, source))
         if fewer:
             progress.note(fewer)
         if before:
@@ -79,12 +79,9 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
         for batch in distributed.together(batches):
             step = keeper.step
-            seed_layers(run.seed, step)
             rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
 
-            with autocast(run.device, run.precision):
-                out = step_of(batch.to(device))  # the only line that knows the science
-            out.loss.backward()
+            out = accumulate(run, method, step_of, batch.to(device), step)
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
             scalars = distributed.averaged({"loss": out.loss, **out.scalars})
             refuse_non_finite(scalars, norm, keeper)
@@ -123,12 +120,12 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     )
 
 
-def opening(run: Run, source: Source, views: Views) -> str:
+def opening(run: Run, source: Source) -> str:
     """Return a sentence on what is about to be trained."""
     images, unused = f"{len(source.labeled)} labeled", len(source.unlabeled)
-    if views.any:
+    if run.method.views.unlabeled:
         images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
-    lonely = views.any and not source.unlabeled
+    lonely = run.method.views.unlabeled and not source.unlabeled
     processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
     return (
         f"training {run.method.name} for {run.steps} step{'' if run.steps == 1 else 's'} on {images} images "

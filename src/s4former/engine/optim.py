@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, Protocol
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,6 @@ from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from s4former.config.base import Config
-from s4former.models.segmenter import ViTSegmenter
 from s4former.ops.schedules import poly
 
 _UNDECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token")
@@ -47,25 +47,34 @@ class OptimizerConfig(Config):
         return self
 
 
-def build_optimizer(config: OptimizerConfig, network: ViTSegmenter) -> torch.optim.Optimizer:
-    """Return the optimizer of a network's trainable parameters, in groups by room and by decay.
+class Trainable(Protocol):
+    """A method, or a network on its own."""
 
-    Each group knows its ``room`` (backbone or head) and its ``base_lr``.
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters by group."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Return all parameters with their names."""
+
+
+def build_optimizer(config: OptimizerConfig, method: Trainable) -> torch.optim.Optimizer:
+    """Return the optimizer of all trainable parameters, in groups by name and by decay.
+
+    Each group knows its ``name`` (backbone, head, or method for the method's own) and its ``base_lr``; all
+    but the backbone learn at the rate of heads.
     """
-    names = {id(parameter): name for name, parameter in network.named_parameters()}
-    factors = {"backbone": 1.0, "head": config.head_lr_factor}
+    names = {id(parameter): name for name, parameter in method.named_parameters()}
     groups = []
-    for room, parameters in network.parameter_groups().items():
-        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    for group, parameters in method.parameter_groups().items():
         for decayed in (True, False):
-            members = [p for p in trainable if _decays(names[id(p)], p) == decayed]
+            members = [p for p in parameters if _decays(names[id(p)], p) == decayed]
             if members:
-                base_lr = config.lr * factors[room]
+                base_lr = config.lr * (1.0 if group == "backbone" else config.head_lr_factor)
                 decay = config.weight_decay if decayed else 0.0
                 groups.append(
                     {
                         "params": members,
-                        "room": room,
+                        "name": group,
                         "base_lr": base_lr,
                         "lr": base_lr,
                         "weight_decay": decay,
@@ -83,17 +92,17 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int
 ) -> dict[str, float]:
-    """Set each group's learning rate for ``step`` (from 0) of ``steps`` and return them by room.
+    """Set each group's learning rate for ``step`` (from 0) of ``steps`` and return them by name.
 
     Source:
-        mmcv's poly policy with a floor (golden ``schedule``): the floor is the same for both rooms, so their
+        mmcv's poly policy with a floor (golden ``schedule``): the floor is the same for both, so their
         ratio shrinks to 1 where it is not 0.
     """
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     rates = {}
     for group in optimizer.param_groups:
         rate = warmup * poly(step, steps, group["base_lr"], config.floor_lr, config.power)
-        group["lr"] = rates[group["room"]] = rate
+        group["lr"] = rates[group["name"]] = rate
     return rates
 
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from statistics import median
 
 import torch
 
+from s4former.config.record import hardware, read_json, write_json
 from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
 from s4former.data.sources import Source, evaluation_pairs, part_ids
 from s4former.engine.bands import placed
-from s4former.engine.device import autocast, own_threads, set_up
+from s4former.engine.device import own_threads, set_up
 from s4former.engine.evaluate import Pixels, in_eval, logit_bands
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.run import Run
+from s4former.engine.step import accumulate, build_method
 from s4former.models.segmenter import build_segmenter
 
 _TIMED = 3
 _LONG = 20.0
+_WORTH_TELLING = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,73 @@ class Pace:
         early = min(run.steps, run.method.least_steps - 1)
         scored = len(part_ids(source, run.evaluate.part)) * evaluations(run)
         return early * self.early_step + (run.steps - early) * self.step + scored * self.image
+
+
+class Forecast:
+    """Says what is left of a run in hours and minutes, once a few of its own steps have been timed.
+
+    The first step after a pause is no guide, and those before unlabeled images take part cost less than later
+    ones; both phases are told of.
+
+    Args:
+        run: The run.
+        images: How many images are scored each time.
+    """
+
+    def __init__(self, run: Run, images: int) -> None:
+        self._run, self._images = run, images
+        self._start, self._timed = 0.0, 0
+        self._told = -1
+
+    def after(self, step: int) -> str | None:
+        """Return the forecast if the step that has just ended completes it, and it is over a minute."""
+        run, now = self._run, time.perf_counter()
+        join = run.method.least_steps - 1
+        phase = int(step > join)
+        if phase == self._told:
+            return None
+        self._timed += 1
+        if self._timed == 1 or step == join + 1:
+            self._start, self._timed = now, 1
+        if self._timed <= _TIMED:
+            return None
+        self._told, self._timed = phase, 0
+        seconds = (now - self._start) / _TIMED
+        last = run.steps if phase else join
+        left = (last - step) * seconds
+        if left < _WORTH_TELLING:
+            return None
+        times = evaluations(run)
+        scored = f"; scoring {times} x {self._images} images comes on top" if self._images else ""
+        until = "" if phase else ", then unlabeled images take part and a step takes longer"
+        return (
+            f"{seconds:.2g} s a step: steps {step + 1} to {last} take about {in_words(left)}{until}{scored}"
+        )
+
+    def interrupted(self) -> None:
+        """Scoring or saving came between two steps: count from the next one on."""
+        self._timed = 0
+
+
+def remembered_pace(run: Run, source: Source, store: Path, report: Report = silent) -> Pace:
+    """Return what `measure_pace` does, or did for the same run on this machine before.
+
+    Args:
+        run: The run, resolved.
+        source: Its data.
+        store: Text file of what was measured; if it cannot be read or written, it is measured again.
+        report: Hears how far it is.
+    """
+    machine = {key: value for key, value in hardware().items() if key != "memory_gib"}
+    text = json.dumps([run.model_dump(mode="json"), source.fingerprint(), machine], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        return Pace(**read_json(store)[key])
+    except (OSError, ValueError, KeyError, TypeError):
+        pace = measure_pace(run, source, report)
+    with suppress(OSError):
+        write_json(store, {key: vars(pace)})
+    return pace
 
 
 def evaluations(run: Run) -> int:
@@ -70,15 +144,12 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
     model = run.model.model_copy(update={"pretrained": "none"})
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         student = build_segmenter(model, len(source.classes), run.seed)
-        method = run.method.build(student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, student)
-        batches = TrainBatches(run.data, source, method.views, run.seed)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
 
         def step(number: int) -> None:
-            batch = batches.build(number)[0].to(device)
-            with autocast(run.device, run.precision):
-                loss = method(batch).loss
-            loss.backward()
+            accumulate(run, method, method, batches.build(number)[0].to(device), number)
             float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -91,12 +162,12 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
             early = _median_seconds(map(step, [0] * (_TIMED + 1)), "timing early training steps", report)
 
         def score(image: Pixels) -> None:
-            for network in method.scored.values():
+            for network in method.networks.values():
                 for _, band in placed(logit_bands(network, image, run.evaluate, run.device, run.precision)):
                     band[0].argmax(0).cpu()
 
         images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), _TIMED + 1)
-        with in_eval(method.scored):
+        with in_eval(method.networks):
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)
     return Pace(late, early, image)

@@ -15,8 +15,9 @@ from s4former.engine import distributed
 from s4former.engine.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
+from s4former.engine.step import build_method
 from s4former.engine.trained import start_from
-from s4former.methods import Method, views_of
+from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops import across
 
@@ -54,15 +55,12 @@ def prepare(
         )
     student = build_student(run, source, blank)
     require_scorable(student.patch_size, run.evaluate, checked)
-    distributed.synchronize_layers(student, device)
-    method = run.method.build(student)
-    batches = TrainBatches(run.data, source, method.views, run.seed, across.rank(), across.world_size())
-    with_unlabeled = method.views.any and len(source.unlabeled) > 0
-    if with_unlabeled or not method.views.any:
-        method.check(run.data.crop)
-    require_batches(run, student, with_unlabeled)
-    method = method.to(device).train()
-    return Prepared(method, build_optimizer(run.optimizer, student), batches)
+    distributed.synchronize_layers(student, device, run.accumulate)
+    method = build_method(run, student).to(device).train()
+    require_batches(run, student, with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0)
+    processes = across.rank(), across.world_size()
+    batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
+    return Prepared(method, build_optimizer(run.optimizer, method), batches)
 
 
 def refusal(run: Run, checked: Check) -> S4FormerError | None:
@@ -88,7 +86,7 @@ def refused(error: S4FormerError) -> Finding:
 
 def used_parts(run: Run) -> list[Part]:
     """Return the parts of the data that a run looks at."""
-    unlabeled: list[Part] = ["unlabeled"] if views_of(run.method).any else []
+    unlabeled: list[Part] = ["unlabeled"] if run.method.views.unlabeled else []
     return ["labeled", *unlabeled, run.evaluate.part]
 
 
@@ -128,7 +126,9 @@ def require_batches(run: Run, student: ViTSegmenter, with_unlabeled: bool) -> No
     fields = ["data.labeled_batch_size", *(["data.unlabeled_batch_size"] if with_unlabeled else [])]
     for field in fields:
         count = getattr(run.data, field.removeprefix("data."))
-        images = torch.empty(count, run.data.channels, *run.data.crop, device="meta")
+        images = torch.empty(
+            max(1, count // run.accumulate), run.data.channels, *run.data.crop, device="meta"
+        )
         try:
             features = twin.encode(images)
             twin.decode(features, run.data.crop)
@@ -139,6 +139,6 @@ def require_batches(run: Run, student: ViTSegmenter, with_unlabeled: bool) -> No
             larger = [2 * side for side in run.data.crop]
             raise UserError(
                 f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
-                f"model.head={run.model.head} a single value, which has no spread; set {field}=2 or "
+                f"model.head={run.model.head} a single value at once, which has no spread; set {field}=2 or "
                 f"more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
             ) from None

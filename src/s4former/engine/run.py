@@ -13,23 +13,17 @@ from s4former.data.config import DataConfig
 from s4former.engine.device import Precision, resolve_device, resolve_precision, resolve_threads
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
-from s4former.methods import MethodConfig, config_class, method_config, method_names
+from s4former.methods import METHODS, MethodConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import model_preset
-
-
-def _method(value: Any) -> Any:
-    if isinstance(value, str):
-        value = {"name": value}
-    return method_config(value) if isinstance(value, dict) else value
 
 
 class Run(Config):
     """A whole training run. Everything counts in steps; a data set's size is no part of it."""
 
-    variants: ClassVar[Variants] = {"method": config_class}
+    variants: ClassVar[Variants] = {"method": METHODS.config_class}
     """Fields whose class follows their ``name``, for overrides."""
-    variant_names: ClassVar[VariantNames] = {"method": method_names}
+    variant_names: ClassVar[VariantNames] = {"method": METHODS.names}
     """Which classes these fields may have."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
@@ -38,6 +32,9 @@ class Run(Config):
     """Updates of the weights."""
     seed: int = Field(0, ge=0)
     """Names every random draw: first weights, crops, colors, boxes."""
+    accumulate: PositiveInt = 1
+    """Equal parts in which a process learns its share of a batch, one after the other: less memory, the same
+    step. Only batch norms see the difference, as they see a part at a time."""
     evaluate_every: int = Field(500, ge=0)
     """Steps between scores; 0: only at the end."""
     save_every: int = Field(500, ge=0)
@@ -50,8 +47,8 @@ class Run(Config):
     """The network."""
     load_from: str | None = None
     """A trained network to start from, heads included: a run or model folder, or the authors' checkpoint."""
-    method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(_method)] = Field(
-        default_factory=lambda: method_config({"name": "s4former"})
+    method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(METHODS.parse)] = Field(
+        default_factory=lambda: METHODS.parse("s4former")
     )
     """How it learns."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -74,6 +71,7 @@ class Run(Config):
                 f"images have data.channels={self.data.channels}, but the network takes model.channels="
                 f"{self.model.channels}; set both to the same number, and as many model.mean and model.std"
             )
+        self.method.views.check(self.data.channels)
         return self
 
     @model_validator(mode="after")

@@ -9,10 +9,12 @@ from torch import Tensor
 from s4former.config.errors import UserError
 from s4former.engine.predict import CARD, WEIGHTS, Model, model_folder
 from s4former.models.checkpoints import load_checkpoint, segmenter_from_state
+from s4former.models.colors import colors_beside, require_colors
 from s4former.models.config import ModelConfig
 from s4former.models.keys import Network
 from s4former.models.segmenter import ViTSegmenter
 from s4former.models.weight_files import require_finite
+from s4former.models.weight_places import find_weights
 
 _AUXILIARY = "auxiliary_heads."
 
@@ -35,6 +37,7 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
         assert isinstance(own.network, ViTSegmenter)
         return {own.card.network: own.network}
     networks: dict[str, ViTSegmenter] = {}
+    _require_same_colors(model, path)
     for name, state in _checkpoint(path).items():
         networks[name] = segmenter_from_state(model, num_classes, state, f"the {name} of {path}")
         networks[name].drop_auxiliary_heads()
@@ -65,7 +68,15 @@ def start_from(student: ViTSegmenter, path: Path) -> None:
             "in place of load_from"
         )
     require_finite(state, str(path))
+    _require_same_colors(student.config, path)
     student.load_state_dict(dict(state), strict=False)
+
+
+def _require_same_colors(config: ModelConfig, path: Path) -> None:
+    """Refuse weights that were trained with other color statistics than the config's, if anything says so."""
+    colors = colors_beside(find_weights(path).files[0]) if path.exists() else None
+    if colors is not None:
+        require_colors(config, colors, f"the weights in {path}")
 
 
 def is_own(path: Path) -> bool:

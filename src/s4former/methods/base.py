@@ -1,39 +1,34 @@
-"""What a method is: a config and a module whose forward turns one batch into one loss."""
+"""What a method is: a config, and a module that owns the networks and turns a batch into a loss."""
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
+from s4former.augment import LabeledViews
 from s4former.config.base import Config
+from s4former.methods.parts.perturbation import Perturbation
+from s4former.methods.parts.view import View
 from s4former.ops import across
-from s4former.ops.ema import update_teacher, warmed_decay
-from s4former.ops.losses import class_counts, class_weights, cross_entropy
-from s4former.ops.pseudo import pseudo_labels
-from s4former.ops.schedules import ramp
-from s4former.types import (
-    Batch,
-    Images,
-    LabeledBatch,
-    Mask,
-    PseudoLabel,
-    Segmenter,
-    StepOutput,
-    Views,
-)
+from s4former.ops.losses import class_counts, class_weights, count_pixels, cross_entropy
+from s4former.types import Batch, LabeledBatch, Segmenter, StepOutput
 
 
 class MethodConfig(Config, ABC):
     """The config of a method; it lives in the method's file and builds the method around a student."""
 
     name: str
-    """The method: the name of its file in ``methods/``."""
+    """The method: the name of its file in ``methods/``, or the import path of a file of your own."""
+
+    views: LabeledViews = LabeledViews()
+    """The views of a crop that the method looks at, and how each changes in color and sharpness."""
 
     auxiliary_weight: float = Field(0.4, ge=0)
     """Weight of each auxiliary head's loss on labeled images."""
@@ -55,17 +50,48 @@ class MethodConfig(Config, ABC):
         """Return the method that trains ``student``."""
 
 
-class Method(nn.Module, ABC):
-    """A training algorithm: owns the networks, and its forward is the training step.
+@dataclass(frozen=True)
+class Targets:
+    """What a step's losses need besides the labeled images, made from the whole batch and without gradients.
 
-    Because the step is ``forward``, a wrapper for several processes wraps the whole method, however many
-    passes of the student it needs.
+    Attributes:
+        labeled_pixels: What the labeled loss is divided by.
+        class_weights: What a pixel of each class weighs in cross entropies; None: all alike.
+        views: Unlabeled images as the student's passes see them, by the pass; none where none takes part.
+        unlabeled_weight: Weight of all unlabeled losses together.
+        scalars: Named scalars of the whole batch to log, still on the device.
     """
 
-    views: ClassVar[Views]
+    labeled_pixels: Tensor | int
+    class_weights: Float[Tensor, " k"] | None
+    views: Mapping[str, View] = field(default_factory=dict)
+    unlabeled_weight: float = 0.0
+    scalars: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def with_views(self, views: Mapping[str, View], weight: float, scalars: Mapping[str, Tensor]) -> Targets:
+        """Return the same targets with unlabeled images that take part."""
+        return replace(self, views=views, unlabeled_weight=weight, scalars={**self.scalars, **scalars})
+
+    def part(self, index: int, count: int) -> Targets:
+        """Return the targets of part ``index`` of ``count`` equal parts of the batch."""
+        return replace(self, views={name: view.part(index, count) for name, view in self.views.items()})
+
+
+class Method(nn.Module, ABC):
+    """A training algorithm. A step is `prepare`, `forward`, the optimizer's move, and `after_update`.
+
+    ``forward`` holds all that takes a gradient, so that a wrapper for several processes wraps the whole
+    method, however many passes of the student it needs; and it may be given the batch in parts, whose losses
+    add up to that of the whole.
+
+    Attributes:
+        deployed: The name, among `networks`, of the network that is saved for use.
+    """
+
     config: MethodConfig
     student: Segmenter
     label_counts: Int[Tensor, " k"]
+    deployed: ClassVar[str] = "student"
 
     def __init__(self, config: MethodConfig, student: Segmenter) -> None:
         super().__init__()
@@ -73,21 +99,56 @@ class Method(nn.Module, ABC):
         self.student = student
         self.register_buffer("label_counts", torch.zeros(student.num_classes, dtype=torch.int64))
 
-    def labeled_loss(self, labeled: LabeledBatch) -> Float[Tensor, ""]:
-        """Cross entropy of the head and, weighted, of auxiliary heads: the term that all methods share."""
+    @property
+    def networks(self) -> Mapping[str, Segmenter]:
+        """The networks worth evaluating, by name, as in ``{"student": ..., "teacher": ...}``."""
+        return {"student": self.student}
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch) -> Targets:
+        """Return what the losses of a step need to know of its whole batch: draws, pseudo-labels, counts."""
+        return self.labeled_targets(batch.labeled)
+
+    @abstractmethod
+    def forward(self, batch: Batch, targets: Targets) -> StepOutput:
+        """Return the loss of a batch, or of a part of it with the same part of its targets."""
+
+    def after_update(self, step: int) -> None:
+        """Follow the student after the optimizer has moved it in ``step``: where teachers move."""
+        return
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the student's trainable parameters by group and, as ``method``, the method's own."""
+        groups = self.student.parameter_groups()
+        students = {id(parameter) for parameter in self.student.parameters()}
+        own = [p for p in self.parameters() if p.requires_grad and id(p) not in students]
+        return groups | ({"method": own} if own else {})
+
+    def check(self, crop: tuple[int, int]) -> None:
+        """Refuse training crops (height, width) that the method cannot work with.
+
+        Raises:
+            ValueError: With what to set instead.
+        """
+        for part in self.modules():
+            if isinstance(part, Perturbation):
+                part.check(crop)
+
+    def labeled_targets(self, labeled: LabeledBatch) -> Targets:
+        """Count the labels of a whole batch, and return what its labeled loss needs."""
         config = self.config
         if config.class_balance:
-            counts = class_counts(labeled.labels, self.student.num_classes)
-            self.label_counts += across.total(counts)
+            self.label_counts += across.total(class_counts(labeled.labels, self.student.num_classes))
+        return Targets(count_pixels(labeled.labels, config.labeled_divisor), self.class_weights)
+
+    def labeled_loss(self, labeled: LabeledBatch, targets: Targets) -> Float[Tensor, ""]:
+        """Cross entropy of the head and, weighted, of auxiliary heads: the term that all methods share."""
         size = (labeled.images.shape[-2], labeled.images.shape[-1])
+        known = labeled.labels, targets.labeled_pixels, targets.class_weights
         features = self.student.encode(labeled.images)
-        weights = self.class_weights
-        loss = cross_entropy(
-            self.student.decode(features, size), labeled.labels, config.labeled_divisor, weights
-        )
+        loss = cross_entropy(self.student.decode(features, size), *known)
         for logits in self.student.decode_auxiliary(features, size):
-            auxiliary = cross_entropy(logits, labeled.labels, config.labeled_divisor, weights)
-            loss = loss + config.auxiliary_weight * auxiliary
+            loss = loss + self.config.auxiliary_weight * cross_entropy(logits, *known)
         return loss
 
     @property
@@ -97,115 +158,18 @@ class Method(nn.Module, ABC):
             return None
         return class_weights(self.label_counts, self.config.class_balance)
 
-    @abstractmethod
-    def forward(self, batch: Batch) -> StepOutput:
-        """Return the loss of one batch, and scalars to log."""
+    @staticmethod
+    def output(
+        supervised: Float[Tensor, ""], unlabeled: Mapping[str, Float[Tensor, ""]], targets: Targets
+    ) -> StepOutput:
+        """Add up the losses of a step, and log each as it enters the sum.
 
-    def check(self, crop: tuple[int, int]) -> None:
-        """Refuse a crop, given by height and width, that the method cannot train on.
-
-        Raises:
-            UserError: If the crop does not fit; the message says which does.
+        Args:
+            supervised: The labeled loss.
+            unlabeled: Unlabeled losses by name.
+            targets: With the weight of the unlabeled losses.
         """
-
-    @abstractmethod
-    def after_update(self, step: int) -> None:
-        """Follow the student after the optimizer has moved it in ``step``: where teachers move."""
-
-    @property
-    @abstractmethod
-    def scored(self) -> dict[str, Segmenter]:
-        """The networks worth evaluating, by name, as in ``{"student": ..., "teacher": ...}``."""
-
-    @property
-    @abstractmethod
-    def deployed(self) -> Segmenter:
-        """The network that is saved for use: one of `scored`."""
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode, but keep parts without a trainable parameter (teachers) in eval."""
-        super().train(mode)
-        for part in self.children():
-            if not any(parameter.requires_grad for parameter in part.parameters()):
-                part.eval()
-        return self
-
-
-class TeacherConfig(MethodConfig, ABC):
-    """What methods with an averaged teacher and confident pseudo-labels have in common."""
-
-    confidence_threshold: float = Field(0.95, ge=0, le=1)
-    """A pixel is learned from where the teacher's largest class probability is above this."""
-
-    ema_decay: float = Field(0.999, ge=0, lt=1)
-    """Share of its old self that the teacher keeps in each step."""
-
-    ema_warmup_steps: int = Field(0, ge=0)
-    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
-
-    unlabeled_weight: float = Field(1.0, ge=0)
-    """Weight of all unlabeled losses together."""
-
-    unlabeled_start_step: int = Field(0, ge=0)
-    """Steps that learn from the labeled images alone before; they cost what supervised steps cost."""
-
-    unlabeled_ramp_steps: int = Field(0, ge=0)
-    """Steps over which that weight then rises linearly from 0."""
-
-    unlabeled_divisor: Literal["all", "valid"] = "all"
-    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
-
-    @property
-    def least_steps(self) -> int:
-        """One more than those that learn from the labeled images alone."""
-        return self.unlabeled_start_step + 1
-
-
-class TeacherMethod(Method, ABC):
-    """A student, and a teacher that follows it and labels the weak view."""
-
-    views: ClassVar[Views] = Views(weak=True, strong=1)
-    config: TeacherConfig
-
-    def __init__(self, config: TeacherConfig, student: Segmenter) -> None:
-        super().__init__(config, student)
-        self.teacher = frozen_copy(student)
-
-    def teach(self, weak: Images, valid: Mask) -> PseudoLabel:
-        """Let the teacher label the weak view."""
-        with torch.no_grad():
-            return pseudo_labels(self.teacher(weak), self.config.confidence_threshold, valid)
-
-    def unlabeled_weight(self, step: int) -> float:
-        """Return the weight of the unlabeled losses in a step."""
-        config = self.config
-        return config.unlabeled_weight * ramp(step - config.unlabeled_start_step, config.unlabeled_ramp_steps)
-
-    def too_early(self, step: int) -> bool:
-        """Whether a step still learns from labeled images alone."""
-        return step < self.config.unlabeled_start_step
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student.
-
-        The released code does this first thing in the next step; the order of events is the same.
-        """
-        decay = warmed_decay(self.config.ema_decay, step, self.config.ema_warmup_steps)
-        update_teacher(self.teacher, self.student, decay)
-
-    @property
-    def scored(self) -> dict[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher}
-
-    @property
-    def deployed(self) -> Segmenter:
-        """The teacher: an average is steadier than the last step."""
-        return self.teacher
-
-
-def frozen_copy(student: Segmenter) -> Segmenter:
-    """An exact copy of the student that takes no gradient and stays in eval: the start of every teacher."""
-    teacher = copy.deepcopy(student).requires_grad_(False).eval()
-    teacher.drop_auxiliary_heads()
-    return teacher
+        weight = targets.unlabeled_weight
+        scalars = {f"loss/{name}": weight * loss.detach() for name, loss in unlabeled.items()}
+        loss = supervised + weight * sum(unlabeled.values()) if unlabeled else supervised
+        return StepOutput(loss, {"loss/supervised": supervised.detach(), **scalars})

@@ -2,28 +2,45 @@
 
 Source: Tarvainen and Valpola, 2017 (averaged teacher); Sohn et al., 2020 (confident pseudo-labels, weak to
 strong). The released S4Former code has a configuration of this name that trains no unlabeled loss at all;
-this one does.
+this one does. S4Former's parts can be switched on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from pydantic import Field
 
-from s4former.methods.base import TeacherConfig, TeacherMethod
-from s4former.ops.losses import cross_entropy
-from s4former.ops.mixing import cutmix_masks, mix
-from s4former.ops.pseudo import confident_share
+from s4former.augment import Views
+from s4former.methods.base import Method, MethodConfig, Targets
+from s4former.methods.parts import (
+    CutMix,
+    CutMixConfig,
+    EMATeacher,
+    EMATeacherConfig,
+    PseudoLabelConfig,
+    UnlabeledScheduleConfig,
+    ViTPartsConfig,
+    perturbed,
+    unlabeled_losses,
+    view_of,
+    vit_perturbations,
+)
+from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
 
 
-class MeanTeacherConfig(TeacherConfig):
+class MeanTeacherConfig(
+    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
+):
     """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
 
     name: Literal["mean_teacher"] = "mean_teacher"
     """The method: this file's name."""
-
+    views: Views = Views()
+    """A weak view for the teacher, and one strong view to learn."""
     cutmix_probability: float = Field(0.0, ge=0, le=1)
     """Probability that a strong view gets a box of the next one, labels included."""
 
@@ -32,33 +49,46 @@ class MeanTeacherConfig(TeacherConfig):
         return MeanTeacher(self, student)
 
 
-class MeanTeacher(TeacherMethod):
+class MeanTeacher(Method):
     """A student and the moving average of its weights."""
 
     config: MeanTeacherConfig
+    deployed = "teacher"
 
-    def forward(self, batch: Batch) -> StepOutput:
-        """Return the labeled loss plus the student's disagreement, on the strong view, with the teacher."""
-        config = self.config
-        supervised = self.labeled_loss(batch.labeled)
-        if batch.unlabeled is None or self.too_early(batch.key.step):
-            return StepOutput(supervised, {"loss/supervised": supervised.detach()})
+    def __init__(self, config: MeanTeacherConfig, student: Segmenter) -> None:
+        super().__init__(config, student)
+        self.teacher = EMATeacher(config, student)
+        self.cutmix = CutMix(config, config.unlabeled_divisor)
+        self.perturbations = vit_perturbations(config, student)
 
-        (strong,) = batch.unlabeled.strong
-        pseudo = self.teach(batch.unlabeled.weak, batch.unlabeled.valid)
-        count, height, width = pseudo.labels.shape
-        keep = cutmix_masks(
-            batch.key, "cutmix", count, height, width, config.cutmix_probability, per_batch=False
-        ).to(strong.device)
-        consistency = cross_entropy(
-            self.student(mix(strong, keep)),
-            mix(pseudo.labels, keep),
-            config.unlabeled_divisor,
-            self.class_weights,
+    @property
+    def networks(self) -> Mapping[str, Segmenter]:
+        """Student and teacher."""
+        return {"student": self.student, "teacher": self.teacher.network}
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch) -> Targets:
+        """Let the teacher label the weak view, and mix the strong one."""
+        config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
+        if unlabeled is None or config.before_unlabeled_start(batch.key.step):
+            return targets
+        pseudo = self.teacher(unlabeled.weak, unlabeled.valid)
+        view = view_of(unlabeled.strong[0], pseudo, config, batch.key, with_logits=config.ncr)
+        return targets.with_views(
+            {"strong": self.cutmix(view)},
+            config.unlabeled_weight_at(batch.key.step),
+            {"pseudo/confident": share_of(~view.uncertain, pseudo.valid)},
         )
-        scalars = {
-            "loss/supervised": supervised.detach(),
-            "loss/consistency": consistency.detach(),
-            "pseudo/confident": confident_share(pseudo, batch.unlabeled.valid),
-        }
-        return StepOutput(supervised + self.unlabeled_weight(batch.key.step) * consistency, scalars)
+
+    def forward(self, batch: Batch, targets: Targets) -> StepOutput:
+        """Return the labeled loss plus what the strong view has to learn from the weak one."""
+        losses = {}
+        supervised = self.labeled_loss(batch.labeled, targets)
+        for view in targets.views.values():
+            logits = perturbed(self.student, view, self.perturbations)
+            losses = unlabeled_losses(self.config, logits, view, targets.class_weights)
+        return self.output(supervised, losses, targets)
+
+    def after_update(self, step: int) -> None:
+        """Move the teacher toward the student."""
+        self.teacher.follow(self.student, step)

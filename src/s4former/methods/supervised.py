@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from s4former.methods.base import Method, MethodConfig
-from s4former.types import Batch, Segmenter, StepOutput, Views
+from s4former.methods.base import Method, MethodConfig, Targets
+from s4former.types import Batch, Segmenter, StepOutput
 
 
 class SupervisedConfig(MethodConfig):
@@ -22,22 +22,6 @@ class SupervisedConfig(MethodConfig):
 class Supervised(Method):
     """Looks at no unlabeled image and keeps no teacher."""
 
-    views: ClassVar[Views] = Views()
-
-    def forward(self, batch: Batch) -> StepOutput:
+    def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss."""
-        supervised = self.labeled_loss(batch.labeled)
-        return StepOutput(supervised, {"loss/supervised": supervised.detach()})
-
-    def after_update(self, step: int) -> None:
-        """Nothing follows the student."""
-
-    @property
-    def scored(self) -> dict[str, Segmenter]:
-        """Only the student."""
-        return {"student": self.student}
-
-    @property
-    def deployed(self) -> Segmenter:
-        """The student."""
-        return self.student
+        return self.output(self.labeled_loss(batch.labeled, targets), {}, targets)

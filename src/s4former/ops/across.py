@@ -7,6 +7,8 @@ the global batch: that mean is what gradients are of and what is logged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,6 +34,20 @@ def _together() -> bool:
 def global_indices(count: int) -> range:
     """Return the numbers that ``count`` images of this process have in the global batch."""
     return range(rank() * count, (rank() + 1) * count)
+
+
+_part = (0, 1)
+
+
+@contextmanager
+def learning_part(index: int, count: int) -> Iterator[None]:
+    """Learn part ``index`` of the ``count`` equal parts of this process's images: `drop` has to know."""
+    global _part
+    _part = (index, count)
+    try:
+        yield
+    finally:
+        _part = (0, 1)
 
 
 def next_images(own: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
@@ -96,13 +112,16 @@ def drop(
     """Leave parts of each image out, drawn with torch's generator, which all processes have seeded alike.
 
     Args:
-        x: Features of the images of this process.
+        x: Features of the images of this process, or of the part that is being learned.
         probability: Chance of a part to be left out.
         shape: Parts of one image, as in ``(channels, 1, 1)``.
         scale: Whether the others grow, so that the mean stays.
     """
-    own = global_indices(x.shape[0])
-    keep = x.new_empty(x.shape[0] * world_size(), *shape).bernoulli_(1 - probability)[own.start : own.stop]
+    (index, parts), count = _part, x.shape[0]
+    start = (rank() * parts + index) * count
+    keep = x.new_empty(count * parts * world_size(), *shape).bernoulli_(1 - probability)[
+        start : start + count
+    ]
     return x * (keep / (1 - probability) if scale else keep)
 
 

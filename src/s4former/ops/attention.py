@@ -10,22 +10,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def unconfidence(confident: Bool[Tensor, "b h w"], patch: int) -> Float[Tensor, "b gh gw"]:
-    """Return the share of pixels in each patch that are not confident.
+def uncertain_share(uncertain: Bool[Tensor, "b h w"], patch: int) -> Float[Tensor, "b gh gw"]:
+    """Return the share of uncertain pixels in each patch.
 
     Raises:
         ValueError: If a side of the mask is not a multiple of the patch.
     """
-    height, width = confident.shape[-2:]
+    height, width = uncertain.shape[-2:]
     if height % patch or width % patch:
         raise ValueError(
-            f"sides of the confidence mask must be multiples of the patch ({patch}), got {height} x {width}"
+            f"sides of the mask of uncertain pixels must be multiples of the patch ({patch}), got "
+            f"{height} x {width}"
         )
-    return F.avg_pool2d((~confident).float(), patch)
+    return F.avg_pool2d(uncertain.float(), patch)
 
 
 def adaptive_bias(
-    unconfidence: Float[Tensor, "b gh gw"],
+    uncertainty: Float[Tensor, "b gh gw"],
     weight: float,
     num_prefix_tokens: int,
     toward: Literal["unconfident", "confident"] = "unconfident",
@@ -38,19 +39,19 @@ def adaptive_bias(
     query, and their own queries are always pulled.
 
     Args:
-        unconfidence: Share of unconfident pixels per patch, in [0, 1].
+        uncertainty: Share of uncertain pixels per patch, in [0, 1].
         weight: Bias of a key at the far end; the published value is 5.
         num_prefix_tokens: Tokens that come before the patches.
-        toward: Which keys get the larger bias: ``weight * unconfidence`` (as released for ViTs) or
-            ``weight * (1 - unconfidence)`` (as released for SegFormer).
-        silence_confident: Whether the rows of the floor(N/2) of N patches with the lowest unconfidence are 0.
+        toward: Which keys get the larger bias: ``weight * uncertainty`` (as released for ViTs) or
+            ``weight * (1 - uncertainty)`` (as released for SegFormer).
+        silence_confident: Whether the rows of the floor(N/2) of N patches with the lowest uncertainty are 0.
             It is a choice by rank; of equally confident patches the earlier ones, row by row, are silenced.
 
     Source:
         S4Former, PASA (golden ``pasa`` ``vit.*``, exact). **We differ:** ties, which the released code
         leaves to chance, follow the rule above.
     """
-    unsure = unconfidence.float().flatten(1)
+    unsure = uncertainty.float().flatten(1)
     keys = weight * (unsure if toward == "unconfident" else 1 - unsure)
     queries = torch.ones_like(unsure)
     if silence_confident:
@@ -60,7 +61,7 @@ def adaptive_bias(
     return queries[:, :, None] * F.pad(keys, (num_prefix_tokens, 0))[:, None, :]
 
 
-def released_mit_bias(unconfidence: Float[Tensor, "b gh gw"], weight: float) -> Float[Tensor, "b n n"]:
+def released_mit_bias(uncertainty: Float[Tensor, "b gh gw"], weight: float) -> Float[Tensor, "b n n"]:
     """Build the bias of the released SegFormer code, with its slips.
 
     It treats token 0 as if it were a class token: the floor((N-1)/2) lowest of tokens 1 to N-1 are silenced,
@@ -69,7 +70,7 @@ def released_mit_bias(unconfidence: Float[Tensor, "b gh gw"], weight: float) -> 
     Source:
         Golden ``pasa`` ``mit.a``, exact. For the rule that was meant see `adaptive_bias`.
     """
-    unsure = unconfidence.float().flatten(1)
+    unsure = uncertainty.float().flatten(1)
     num_tokens = unsure.shape[1]
     silent = unsure[:, 1:].argsort(dim=1, stable=True)[:, : (num_tokens - 1) // 2]
     queries = torch.ones_like(unsure).scatter(1, silent, 0)

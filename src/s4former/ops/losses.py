@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +25,7 @@ _KL_LIMIT = 1e6  # a class whose divergences sum to more is compared by distance
 def cross_entropy(
     logits: Float[Tensor, "b k h w"],
     labels: Int[Tensor, "b h w"],
-    divisor: Divisor,
+    pixels: Tensor | int,
     weights: Float[Tensor, " k"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the known pixels, summed and divided; 0 where there is none.
@@ -33,17 +33,17 @@ def cross_entropy(
     Args:
         logits: What is learned.
         labels: Class index or IGNORE.
-        divisor: What the sum is divided by: a number of pixels, whatever they weigh.
+        pixels: What the sum is divided by: the number of pixels, by `count_pixels`, whatever they weigh.
         weights: Weight of a pixel by its label's class; none: every pixel counts 1.
 
     Source:
-        Golden ``ncr`` (``ce``) with ``divisor="all"``: the released code divides by the number of all pixels,
-        so few confident pixels make a small loss.
+        Golden ``ncr`` (``ce``), divided by the number of all pixels, as the released code does: few confident
+        pixels make a small loss.
     """
     total = F.cross_entropy(
         logits.float(), labels.long(), weight=weights, ignore_index=IGNORE, reduction="sum"
     )
-    return total / _count(labels, divisor)
+    return total / pixels
 
 
 def class_counts(labels: Int[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
@@ -76,8 +76,8 @@ def negative_class_ranking(
     student: Float[Tensor, "b k h w"],
     teacher: Float[Tensor, "b k h w"],
     labels: Int[Tensor, "b h w"],
+    pixels: Tensor | int,
     mode: Literal["l2", "kl"] = "l2",
-    divisor: Divisor = "all",
     drop_label: bool = True,
 ) -> Float[Tensor, ""]:
     """Pull the student's ranking of the classes that are *not* the label toward the teacher's.
@@ -90,10 +90,10 @@ def negative_class_ranking(
         student: Logits that learn.
         teacher: Logits of the same shape.
         labels: Class index, or IGNORE where nothing is compared.
+        pixels: What the sum over known pixels is divided by: their number, by `count_pixels`.
         mode: ``"l2"`` is the Euclidean distance of ``p`` and ``q``; ``"kl"`` is KL(q || p), except that all
             pixels of a class take the distance if their divergences sum to more than 1e6 or if one of them is
             infinite in float32.
-        divisor: What the sum over known pixels is divided by.
         drop_label: False compares the full distributions instead.
 
     Raises:
@@ -116,10 +116,10 @@ def negative_class_ranking(
         student, teacher = (logits.scatter(1, labels[:, None], lowest) for logits in (student, teacher))
     num_compared = student.shape[1] - drop_label
     if mode == "l2":
-        pixels = _distance(student.softmax(1), teacher.softmax(1), num_compared)
+        distance = _distance(student.softmax(1), teacher.softmax(1), num_compared)
     else:
-        pixels = _divergence(student, teacher, labels, known, num_compared)
-    return pixels.where(known, 0).sum() / _count(known, divisor)
+        distance = _divergence(student, teacher, labels, known, num_compared)
+    return distance.where(known, 0).sum() / pixels
 
 
 def _distance(p: Tensor, q: Tensor, num_compared: int) -> Tensor:
@@ -147,9 +147,11 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor,
     return torch.where(explodes, _distance(p, q, num_compared), divergence)
 
 
-def _count(labels: Int[Tensor, "b h w"] | Bool[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
-    """Return what a sum over pixels is divided by, at least 1."""
+def count_pixels(labels: Int[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
+    """Return what the loss of a batch is divided by, at least 1: the number of all or of the known pixels.
+
+    With several processes it is such that the mean of their losses is that of the global batch.
+    """
     if divisor == "all":
         return max(labels.numel(), 1)
-    known = labels if labels.dtype == torch.bool else labels != IGNORE
-    return across.divisor(known.sum())
+    return across.divisor((labels != IGNORE).sum())

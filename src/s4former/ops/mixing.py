@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Shaped
@@ -45,23 +47,29 @@ def sample_box(generator: np.random.Generator, height: int, width: int) -> tuple
 
 
 def cutmix_masks(
-    key: DrawKey, stream: str, count: int, height: int, width: int, probability: float, per_batch: bool
+    key: DrawKey,
+    stream: str,
+    indices: Sequence[int],
+    height: int,
+    width: int,
+    probability: float,
+    per_batch: bool,
 ) -> Bool[Tensor, "b h w"]:
     """Draw which pixels of a batch stay their own: False inside the box that comes from the next image.
 
     Args:
         key: Names the draws, together with ``stream`` and the image's number in the global batch.
         stream: What is drawn, as in ``"cutmix"``.
-        count: Number of images in this process.
+        indices: Numbers of the images in the global batch.
         height: Image height in pixels.
         width: Image width in pixels.
         probability: Chance of an image to get a box.
         per_batch: Whether one decision holds for the whole batch (as released) or each image has its own.
             The boxes differ between images in either case.
     """
-    keep = torch.ones(count, height, width, dtype=torch.bool)
+    keep = torch.ones(len(indices), height, width, dtype=torch.bool)
     whole_batch = keyed_generator(key.seed, f"{stream}/batch", key.step).random()
-    for place, index in enumerate(across.global_indices(count)):
+    for place, index in enumerate(indices):
         generator = keyed_generator(key.seed, stream, key.step, index)
         own = generator.random()
         if (whole_batch if per_batch else own) < probability:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from einops import rearrange
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
@@ -62,16 +62,16 @@ def blocks_for(height: int, width: int, patch: int, blocks: int) -> tuple[int, i
 
 
 def sample_shuffle(
-    key: DrawKey, stream: str, count: int, rows: int, cols: int, probability: float
+    key: DrawKey, stream: str, indices: Sequence[int], rows: int, cols: int, probability: float
 ) -> Shuffle:
-    """Draw one permutation of ``rows * cols`` blocks for each of ``count`` images of this process.
+    """Draw one permutation of ``rows * cols`` blocks for each image.
 
     An image is shuffled with ``probability`` and keeps its order otherwise; each has its own draw, named by
-    the key, ``stream`` and its number in the global batch.
+    the key, ``stream`` and its number in the global batch, one of ``indices``.
     """
     order = np.arange(rows * cols)
-    permutations = np.tile(order, (count, 1))
-    for place, index in enumerate(across.global_indices(count)):
+    permutations = np.tile(order, (len(indices), 1))
+    for place, index in enumerate(indices):
         generator = keyed_generator(key.seed, stream, key.step, index)
         if generator.random() < probability:
             permutations[place] = generator.permutation(order)

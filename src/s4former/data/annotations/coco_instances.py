@@ -30,13 +30,15 @@ from s4former.data.annotations.shapes import (
 def instance(annotation: dict[str, Any], label: str, where: str) -> Iterator[Shape]:
     """Return an instance as it is drawn: its outline, or where it lies."""
     regions, scraps = _regions(annotation.get("segmentation"), where)
-    box = _box(annotation.get("bbox"), where)
-    if reading.flag(annotation.get("ignore")) and (regions or box):
-        yield Shape(label, regions or box, where, unknown="objects marked to be ignored")
-    elif regions:
+    ignored = reading.flag(annotation.get("ignore"))
+    if regions and not ignored:
         yield Shape(label, regions, where)
         if scraps:
             yield Shape(label, around(np.concatenate(scraps)), where, unknown=DEGENERATE)
+        return
+    box = _box(annotation.get("bbox"), where)
+    if ignored and (regions or box):
+        yield Shape(label, regions or box, where, unknown="objects marked to be ignored")
     elif box:
         yield Shape(label, box, where, unknown="objects with a box and no outline")
     elif scraps:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from PIL import ExifTags
-from PIL import Image as PilImage
 
-from s4former.data.sources.decoding import decoding, load_upright
+from s4former.data.sources.decoding import load_upright, opened
 from s4former.data.sources.raster import is_plain, read_values
 
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
@@ -26,7 +25,7 @@ def displayed_size(path: Path, channels: int) -> tuple[int, int]:
     if not is_plain(path, channels):
         height, width = read_values(path, channels).shape[:2]
         return height, width
-    with decoding(path), PilImage.open(path) as picture:
+    with opened(path) as picture:
         turned = picture.getexif().get(ExifTags.Base.Orientation) in _TURNED
         upright = load_upright(picture) if turned else picture
         return upright.height, upright.width

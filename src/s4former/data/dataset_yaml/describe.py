@@ -6,7 +6,8 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -20,6 +21,7 @@ from s4former.data.dataset_yaml.schema import ClassEntry, DatasetFile, ImageFile
 from s4former.data.dataset_yaml.suggestion import suggest_classes
 from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
+from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
@@ -308,11 +310,18 @@ def _pixels(files: Sequence[Path], notes: _Notes, report: Report) -> dict[str, o
                 "out of this range and become 0 (black)"
             )
     if count != 3:
-        mean, std = channel_statistics(decode_image(file, count, value_range) for file in seen.files)
+        mean, std = channel_statistics(_readable(seen.files, count, value_range))
         found |= {"mean": tuple(round(v, 4) for v in mean), "std": tuple(round(v, 4) for v in std)}
         found["display"] = tuple(min(i, count - 1) for i in range(3))
         notes.decided.append(f"images have {count} channels; display names those shown as red, green, blue")
     return found
+
+
+def _readable(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Image]:
+    """Decode images, and pass over those that are broken: one bad file stops nothing."""
+    for file in files:
+        with suppress(DataError):
+            yield decode_image(file, channels, value_range)
 
 
 def _val_folder(

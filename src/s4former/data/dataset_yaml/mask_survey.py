@@ -9,7 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+from jaxtyping import Integer
+from PIL import Image, ImageFilter
+
 from s4former.config.errors import DataError
+from s4former.data.dataset_yaml.schema import ClassEntry
 from s4former.data.labels import count_values
 from s4former.data.palettes import Disagreement
 from s4former.data.progress import Report, silent
@@ -21,7 +26,7 @@ from s4former.data.statistics import spread
 MOST = 255
 """A data set has so many classes at most."""
 _SAMPLE = 500
-_BLUR_VALUES, _BLUR_SHARE = 8, 0.8
+_BLUR_VALUES, _BLUR_SHARE, _EDGE = 8, 0.8, 9
 _FREQUENT, _RARE, _FREQUENT_SHARE, _RARE_SHARE = 16, 32, 0.6, 1e-4
 
 
@@ -36,6 +41,7 @@ class MaskLook:
         palette: Color of each value, in a file with a palette.
         pages: How many pages hold a class each; values are then the pages, counted from 1.
         nodata: The value that it declares to be no data.
+        between_ends: Whether nearly all other pixels lie where the lowest and the highest value meet.
     """
 
     name: str
@@ -44,6 +50,7 @@ class MaskLook:
     palette: Mapping[int, Color] = field(default_factory=dict)
     pages: int = 0
     nodata: int | None = None
+    between_ends: bool = False
 
     @property
     def in_color(self) -> bool:
@@ -57,12 +64,13 @@ class MaskLook:
 
     @cached_property
     def is_soft(self) -> bool:
-        """Whether there are many values, but nearly all pixels hold the lowest or the highest of them."""
+        """Whether it has many values, but nearly all pixels hold an end of them, or lie where ends meet."""
         if len(self.numbers) <= _BLUR_VALUES or self.in_color:
             return False
         low, high = min(self.numbers), max(self.numbers)
         ends = self.pixels[low] + self.pixels[high]
-        return ends > _BLUR_SHARE * self.pixels.total() and high - low > len(self.numbers) / 2
+        most = ends > _BLUR_SHARE * self.pixels.total()
+        return (most or self.between_ends) and high - low > len(self.numbers) / 2
 
     @cached_property
     def is_mixed(self) -> bool:
@@ -115,9 +123,47 @@ class MaskSurvey:
         but_for = (MOST,) if len(indices) > 2 else ()
         return Disagreement.among(((look.name, look.palette) for look in self.looks), but_for)
 
+    @cached_property
+    def without_palette(self) -> list[str]:
+        """Names of the masks of numbers without a palette; those that hold nothing but 0 do not count."""
+        return self.named(lambda look: not look.palette and not look.in_color and look.numbers - {0})
+
+    def share(self, names: Sequence[str]) -> str:
+        """Return how many masks these are, and the first of them, for messages."""
+        return f"{len(names)} of {len(self.looks)} masks ({first_few(list(names), 3)})"
+
     def named(self, wanted: Callable[[MaskLook], object]) -> list[str]:
         """Return the names of the masks of which something holds."""
         return [look.name for look in self.looks if wanted(look)]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Classes for masks that nobody has described.
+
+    Attributes:
+        names: The classes.
+        ignore: Values that seem to mean unknown.
+        said: What was decided and how to change it, one sentence each.
+    """
+
+    names: tuple[ClassEntry, ...]
+    ignore: tuple[MaskValue, ...]
+    said: tuple[str, ...]
+
+
+def require_few(count: int, what: str) -> None:
+    """Refuse more different values than there can be classes.
+
+    Raises:
+        DataError: If there are.
+    """
+    if count > MOST:
+        raise DataError(
+            f"the masks hold more than {MOST} different {what}: these are no classes. If each object has a "
+            "number or color of its own (instances), write its class instead; if they are photographs, "
+            "--masks names the wrong folder"
+        )
 
 
 def survey_masks(files: Sequence[Path], report: Report = silent) -> MaskSurvey:
@@ -154,4 +200,16 @@ def _look(file: Path) -> MaskLook:
     values, counts = count_values(pixels, pixels.ndim == 3)
     pooled = Counter(dict(zip(values, counts, strict=True)))
     name = f"{file.parent.name}/{file.name}"
-    return MaskLook(name, kind, pooled, mask.palette, mask.pages, mask.nodata)
+    between = pixels.ndim == 2 and len(pooled) > _BLUR_VALUES and _lie_between_ends(pixels)
+    return MaskLook(name, kind, pooled, mask.palette, mask.pages, mask.nodata, between)
+
+
+def _lie_between_ends(pixels: Integer[np.ndarray, "h w"]) -> bool:
+    """Whether nearly all pixels of middle values have both the lowest and the highest value near by."""
+    low, high = pixels == pixels.min(), pixels == pixels.max()
+    rest = ~(low | high)
+    near = [
+        np.array(Image.fromarray(end).convert("L").filter(ImageFilter.MaxFilter(_EDGE)))
+        for end in (low, high)
+    ]
+    return bool((rest & (near[0] > 0) & (near[1] > 0)).sum() > _BLUR_SHARE * rest.sum())

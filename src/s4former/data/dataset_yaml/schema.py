@@ -38,8 +38,7 @@ def _own_values(value: Any) -> Any:
     if value is not None and not mask_values(value):
         raise ValueError(
             "got []; no pixel can be of a class without values: write them, as [1], leave `values` out for "
-            "its place "
-            "in the list, or take the class out of names"
+            "its place in the list, or take the class out of names"
         )
     return _ignored(value)
 
@@ -191,9 +190,8 @@ class DatasetFile(Config):
                     listed = ", ".join(map(str, own))
                     raise ValueError(
                         f"{where}: [{listed}] may be a color or three numbers; write [[{listed}]] for the "
-                        "color, or "
-                        f"{', '.join(f'[{v}, {v}, {v}]' for v in own if isinstance(v, int))} in a list for "
-                        "gray levels"
+                        f"color, or {', '.join(f'[{v}, {v}, {v}]' for v in own if isinstance(v, int))} in a "
+                        "list for gray levels"
                     )
         return self
 

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set
 
 from s4former.config.errors import DataError
-from s4former.data.dataset_yaml.mask_survey import MOST, MaskLook, MaskSurvey
+from s4former.data.dataset_yaml.mask_colors import classes_of_colors, told_by_color
+from s4former.data.dataset_yaml.mask_survey import MaskSurvey, Suggestion, require_few
 from s4former.data.dataset_yaml.schema import ClassEntry
-from s4former.data.sources.base import Color, MaskValue, shown
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import NODATA
 from s4former.data.splits.lists import first_few
 from s4former.types import IGNORE
 
-_BLACK = (0, 0, 0)
 _HIGHEST = (IGNORE, 65535)
 """All bits set, of 8 and of 16: what many programs write for unknown, and others for foreground."""
 _GRAY_LEVEL = 64
 """From here on a single value between black and white is a gray level rather than the number of a class."""
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """Classes for masks that nobody has described.
-
-    Attributes:
-        names: The classes.
-        ignore: Values that seem to mean unknown.
-        said: What was decided and how to change it, one sentence each.
-    """
-
-    names: tuple[ClassEntry, ...]
-    ignore: tuple[MaskValue, ...]
-    said: tuple[str, ...]
 
 
 def suggest_classes(survey: MaskSurvey) -> Suggestion:
@@ -46,10 +29,10 @@ def suggest_classes(survey: MaskSurvey) -> Suggestion:
     said = [*_about_storage(survey)]
     if any(look.pages for look in survey.looks):
         found = _pages(survey)
-    elif _by_color(survey):
-        found = _colors(survey)
+    elif told_by_color(survey):
+        found = classes_of_colors(survey)
     else:
-        _require_few(len(survey.pixels), "values")
+        require_few(len(survey.pixels), "values")
         found = _numbers(survey)
     return Suggestion(found.names, found.ignore, (*said, *found.said))
 
@@ -59,31 +42,16 @@ def _require_crisp(survey: MaskSurvey) -> None:
     if soft:
         low, high = min(soft[0].numbers), max(soft[0].numbers)
         raise DataError(
-            f"{_share(survey, [look.name for look in soft])} hold many values, nearly all pixels {low} or "
-            f"{high} and "
-            "the rest between them: they have soft edges (smoothing, resizing or JPEG on their way). Export "
-            "them "
-            "without, as PNG, so that each pixel holds one class"
+            f"{survey.share([look.name for look in soft])} hold many values, nearly all pixels {low} or "
+            f"{high} and the rest between them: they have soft edges (smoothing, resizing or JPEG on their "
+            "way). Export them without, as PNG, so that each pixel holds one class"
         )
     mixed = survey.named(lambda look: look.is_mixed)
     if mixed:
         raise DataError(
-            f"{_share(survey, mixed)} hold a few colors and many mixtures of them: they have soft edges "
-            "(smoothing, "
-            "resizing or JPEG on their way). Export them without, as PNG, so that each pixel holds the color "
-            "of "
-            "one class"
-        )
-
-
-def _require_few(count: int, what: str) -> None:
-    if count > MOST:
-        raise DataError(
-            f"the masks hold more than {MOST} different {what}: these are no classes. If each object has a "
-            "number "
-            "or color of its own (instances), write its class instead; if they are photographs, --masks "
-            "names the "
-            "wrong folder"
+            f"{survey.share(mixed)} hold a few colors and many mixtures of them: they have soft edges "
+            "(smoothing, resizing or JPEG on their way). Export them without, as PNG, so that each pixel "
+            "holds the color of one class"
         )
 
 
@@ -92,18 +60,13 @@ def _about_storage(survey: MaskSurvey) -> list[str]:
     white = survey.named(lambda look: "0 is white" in look.kind)
     if white:
         said.append(
-            f"{_share(survey, white)} say that 0 is to be shown white; the numbers are taken as they are "
-            "stored, so "
-            "0 stays 0"
+            f"{survey.share(white)} say that 0 is to be shown white; the numbers are taken as they are "
+            "stored, so 0 stays 0"
         )
     alpha = survey.named(lambda look: look.kind == "transparency")
     if alpha:
-        said.append(f"{_share(survey, alpha)} have one color only: their transparency is taken for the mask")
+        said.append(f"{survey.share(alpha)} have one color only: their transparency is taken for the mask")
     return said
-
-
-def _share(survey: MaskSurvey, names: Sequence[str]) -> str:
-    return f"{len(names)} of {len(survey.looks)} masks ({first_few(list(names), 3)})"
 
 
 def _pages(survey: MaskSurvey) -> Suggestion:
@@ -112,117 +75,26 @@ def _pages(survey: MaskSurvey) -> Suggestion:
         each = [f"{look.name} has {look.pages or 'no'}" for look in survey.looks]
         raise DataError(
             "some masks have a page (or channel) a class and masks differ in their number: "
-            f"{first_few(each)}; "
-            "save all of them alike, as one page whose values are the classes"
+            f"{first_few(each)}; save all of them alike, as one page whose values are the classes"
         )
     count, none = counts.pop(), survey.named(lambda look: 0 in look.numbers)
     if none:
         entries = (ClassEntry(name="background", values=(0,)), *_page_entries(count, 1))
         said = (
             f"each of the {count} pages (or channels) of a mask is taken for a class, and pixels in none of "
-            "them, as "
-            f"in {first_few(none, 3)}, for background: page 1 is class_1"
+            f"them, as in {first_few(none, 3)}, for background: page 1 is class_1"
         )
     else:
         entries = _page_entries(count, 0)
         said = (
             f"each of the {count} pages (or channels) of a mask is taken for a class, in their order; every "
-            "pixel is "
-            "in one"
+            "pixel is in one"
         )
     return Suggestion(entries, (IGNORE,), (said, "give the classes their names in dataset.yaml"))
 
 
 def _page_entries(count: int, first: int) -> tuple[ClassEntry, ...]:
     return tuple(ClassEntry(name=f"class_{i}", values=(i,)) for i in range(first, first + count))
-
-
-def _by_color(survey: MaskSurvey) -> bool:
-    """Whether color alone tells: there are colors, or palettes that number them differently."""
-    if any(look.in_color for look in survey.looks) or survey.disagreement:
-        return True
-    beyond = _gray(survey) - survey.palette.keys() - {IGNORE}
-    return bool(
-        survey.palette and beyond and any(set(color) != {color[0]} for color in survey.palette.values())
-    )
-
-
-def _gray(survey: MaskSurvey) -> set[int]:
-    """Return the numbers in masks without a palette."""
-    return {value for look in survey.looks if not look.palette for value in look.numbers}
-
-
-def _without_palette(survey: MaskSurvey) -> list[str]:
-    return survey.named(lambda look: not look.palette and not look.in_color and look.numbers - {0})
-
-
-def _colors(survey: MaskSurvey) -> Suggestion:
-    numbers: dict[Color, tuple[int, ...]] = {}
-    said: list[str] = []
-    if survey.palette:
-        said, numbers = _about_palettes(survey)
-    found = dict.fromkeys(color for look in survey.looks for color in _colors_of(look, numbers))
-    _require_few(len(found), "colors")
-    voc, border = KNOWN["voc"], (224, 224, 192)
-    ignore = (border,) if border in found and set(voc.colors) & found.keys() - {_BLACK} else ()
-    order = {color: index for index, color in reversed(survey.palette.items())} if survey.palette else {}
-    colors = sorted(found.keys() - set(ignore), key=lambda color: (order.get(color, MOST + 1), color))
-    entries = tuple(
-        ClassEntry(
-            name="background" if color == _BLACK else f"class_{index}",
-            values=(color, *numbers.get(color, ())),
-        )
-        for index, color in enumerate(colors)
-    )
-    said.append(f"{len(entries)} colors, a class each: give them their names in dataset.yaml")
-    if _BLACK in colors:
-        said.append(
-            "black is taken for background; if it is unknown, write ignore: [[0, 0, 0]] and take the class "
-            "background "
-            "out of names"
-        )
-    if ignore:
-        said.append(f"{shown(border)}, the border of Pascal VOC's objects, is taken for unknown")
-    return Suggestion(entries, ignore, tuple(said))
-
-
-def _about_palettes(survey: MaskSurvey) -> tuple[list[str], dict[Color, tuple[int, ...]]]:
-    """Return what to say of reading by color, and the numbers that stand for colors in gray masks."""
-    for look in survey.looks:
-        _require_own_colors(look)
-    if survey.disagreement:
-        return [f"palettes differ, so masks are read by color: {survey.disagreement}"], {}
-    said = ["masks with a palette are read by color, as others hold colors or other gray levels"]
-    gray = _gray(survey) - {0}
-    if gray and gray <= survey.palette.keys():
-        said.append(
-            f"{_share(survey, _without_palette(survey))} hold numbers: these are taken for indices of the "
-            "palette"
-        )
-        return said, {survey.palette[index]: (index,) for index in sorted(gray)}
-    return said, {}
-
-
-def _require_own_colors(look: MaskLook) -> None:
-    owners: dict[Color, int] = {}
-    for index in sorted(look.numbers if look.palette else ()):
-        color = look.palette.get(index)
-        if color is None or owners.setdefault(color, index) != index:
-            other = "no color" if color is None else f"the same color as {owners[color]}, {list(color)}"
-            raise DataError(
-                f"the palettes of the masks do not agree, and color does not tell the classes of {look.name} "
-                "apart: "
-                f"its index {index} has {other}; save the masks as gray PNG whose values are the classes"
-            )
-
-
-def _colors_of(look: MaskLook, numbers: dict[Color, tuple[int, ...]]) -> list[Color]:
-    """Return the colors that a mask holds, those of its palette if it has one."""
-    if look.palette:
-        return list(look.palette.values())
-    by_number = {number: color for color, own in numbers.items() for number in own}
-    values = sorted(look.pixels.keys() - {NODATA}, key=str)
-    return [by_number.get(v, (v, v, v)) if isinstance(v, int) else v for v in values]
 
 
 def _numbers(survey: MaskSurvey) -> Suggestion:
@@ -234,8 +106,7 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
     if negative:
         said.append(
             f"{', '.join(map(str, negative))} is taken for unknown, being below 0; if it is a class, add it "
-            "to names "
-            "and take it out of ignore"
+            "to names and take it out of ignore"
         )
     values -= set(negative)
     same_as_1 = set[int]()
@@ -248,9 +119,9 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
             same_as_1.add(top)
     classes = sorted(values - unknown - same_as_1)
     ignore = tuple(sorted({*negative, *unknown}))
-    if survey.palette and (bare := _without_palette(survey)):
+    if survey.palette and (bare := survey.without_palette):
         said.append(
-            f"{_share(survey, bare)} have no palette: their numbers are taken for indices of the others'"
+            f"{survey.share(bare)} have no palette: their numbers are taken for indices of the others'"
         )
     entries, about = _entries(survey, classes, tuple(sorted(same_as_1)))
     return Suggestion(entries, ignore, (*said, *about))
@@ -269,20 +140,18 @@ def _declared(survey: MaskSurvey, values: set[int]) -> tuple[set[int], list[str]
     listed = ", ".join(map(str, sorted(nodata)))
     if nodata and _unknown_nodata(nodata, values):
         said.append(
-            f"{_share(survey, named)} declare {listed} to be no data: it is taken for unknown; if it is a "
-            "class, add "
-            "it to names and take it out of ignore"
+            f"{survey.share(named)} declare {listed} to be no data: it is taken for unknown; if it is a "
+            "class, add it to names and take it out of ignore"
         )
     elif nodata:
         said.append(
-            f"{_share(survey, named)} declare {listed} to be no data, but hold one other value only: it is "
-            "taken for "
-            "a class; if it is unknown, move it to ignore"
+            f"{survey.share(named)} declare {listed} to be no data, but hold one other value only: it is "
+            "taken for a class; if it is unknown, move it to ignore"
         )
     others = survey.named(lambda look: NODATA in look.pixels and look.nodata is None)
     if others:
         said.append(
-            f"{_share(survey, others)} have pixels that are not a number or not valid: they are unknown"
+            f"{survey.share(others)} have pixels that are not a number or not valid: they are unknown"
         )
     return nodata, said
 
@@ -300,34 +169,31 @@ def _highest(survey: MaskSurvey, values: set[int], top: int) -> tuple[str, list[
     beside = survey.named(lambda look: top in look.numbers and look.numbers & objects)
     if objects == {1} and not beside:
         return "foreground", [
-            f"{_share(survey, alone)} hold 0 and {top} and the others 0 and 1: {top} and 1 are both taken "
-            "for the class "
-            f"foreground; if {top} means unknown, write values: [1] for it, and ignore: [{top}]"
+            f"{survey.share(alone)} hold 0 and {top} and the others 0 and 1: {top} and 1 are both taken for "
+            f"the class foreground; if {top} means unknown, write values: [1] for it, and ignore: [{top}]"
         ]
     if not beside and alone:
         return "class", [
-            f"{_share(survey, alone)} hold {top} and nothing but 0, and no other mask holds it: it is taken "
-            "for a class "
-            f"of its own; if it is one of the others, add {top} to its values, and if it is unknown, move it "
-            "to ignore"
+            f"{survey.share(alone)} hold {top} and nothing but 0, and no other mask holds it: it is taken "
+            f"for a class of its own; if it is one of the others, add {top} to its values, and if it is "
+            "unknown, move it to ignore"
         ]
-    if _gray_levels(others, top):
+    gray = survey.named(lambda look: look.name in beside and _gray_levels(look.numbers - {top}, top))
+    if _gray_levels(others, top) or 2 * len(gray) > len(beside):
         return "class", [
             f"value {top} is taken for a class, as the values are gray levels from black to white; if it is "
-            "unknown, "
-            "move it to ignore"
+            "unknown, move it to ignore"
         ]
     said = [f"value {top} is taken for unknown; if it is a class, add it to names and write ignore: []"]
     if alone:
         said.append(
-            f"look at {_share(survey, alone)}: they hold 0 and {top} only, so that nothing in them is an "
-            "object; if "
-            f"{top} is the foreground there, save them like the others"
+            f"look at {survey.share(alone)}: they hold 0 and {top} only, so that nothing in them is an "
+            f"object; if {top} is the foreground there, save them like the others"
         )
     return "unknown", said
 
 
-def _gray_levels(others: set[int], top: int) -> bool:
+def _gray_levels(others: Set[int], top: int) -> bool:
     """Whether values divide the way from black to white evenly, or have a single gray between."""
     levels = sorted(others | {top, 0})
     step = top / (len(levels) - 1)
@@ -370,8 +236,7 @@ def _binary(
     what = f"masks hold only 0 and {foreground}" if survey.pixels[foreground] else "masks hold nothing but 0"
     said = [
         f"{what}: 0 is taken for background and {foreground} for the class foreground; to change this, edit "
-        "names in "
-        "dataset.yaml"
+        "names in dataset.yaml"
     ]
     if foreground == IGNORE:
         said.append(

@@ -80,9 +80,8 @@ class Classes:
         if both:
             raise DataError(
                 f"mask value {shown(both[0])} is both the class {owners[_as_number(both[0])]!r} and a value "
-                "to ignore; "
-                "take it out of the class's values (a class that has no other: out of names) or out of what "
-                "is ignored"
+                "to ignore; take it out of the class's values (a class that has no other: out of names) or "
+                "out of what is ignored"
             )
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PilImage
 
 from s4former.data.sources.base import Image
-from s4former.data.sources.decoding import decoding, load_upright
+from s4former.data.sources.decoding import load_upright, opened
 from s4former.data.sources.raster import ValueRange, is_plain, luma, read_values, scaled
 
 
@@ -30,9 +29,12 @@ def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None =
     """
     if not is_plain(path, channels):
         return scaled(read_values(path, channels), value_range, str(path))
-    with decoding(path), PilImage.open(path) as picture:
+    with opened(path) as picture:
         upright = load_upright(picture)
-        if upright.mode.startswith(("I", "F")):
-            return scaled(read_values(path, channels), value_range, str(path))
-        pixels = np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))  # convert copies
+        deep = upright.mode.startswith(("I", "F"))
+        pixels = np.array(
+            upright if deep or upright.mode == "RGB" else upright.convert("RGB")
+        )  # convert copies
+    if deep:
+        return scaled(read_values(path, channels), value_range, str(path))
     return pixels if channels == 3 else luma(pixels)

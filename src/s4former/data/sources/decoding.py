@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image as PilImage
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
 from s4former.config.errors import DataError
 
@@ -18,6 +18,8 @@ Array = Shaped[np.ndarray, "..."]
 # Pillow's guard against small files that unpack to gigabytes would stop at 179 million pixels, which scanners
 # and microscopes exceed. Here the files are one's own: 32,768 x 32,768 pixels take 3 GiB once decoded.
 PilImage.MAX_IMAGE_PIXELS = 2**30
+_UNQUESTIONED, _MOST_PACKED = 2**28, 4096
+"""Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
 
 
 @contextmanager
@@ -40,6 +42,46 @@ def decoding(path: Path, what: str = "image") -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(f"cannot read the {what} {path}: {_reason(error)}") from error
+
+
+@contextmanager
+def opened(path: Path, what: str = "image") -> Iterator[PilImage.Image]:
+    """Open a file with Pillow; as in `decoding`, nothing but calls of decoders belongs inside.
+
+    Raises:
+        DataError: If it cannot be opened, or the block raised anything.
+    """
+    with decoding(path, what), PilImage.open(path) as picture:
+        require_plausible(path, what, picture.width * picture.height * len(picture.getbands()))
+        yield picture
+
+
+def is_known_to_pillow(path: Path) -> bool:
+    """Return whether Pillow knows this kind of file; broken ones of a known kind count as well."""
+    try:
+        with decoding(path), PilImage.open(path):
+            return True
+    except DataError as error:
+        return not isinstance(error.__cause__, UnidentifiedImageError)
+
+
+def require_plausible(path: Path, what: str, claimed: int) -> None:
+    """Refuse a broken header before its claim fills the memory.
+
+    Args:
+        path: The file.
+        what: What the error calls it.
+        claimed: How many bytes it says that it holds once decoded.
+
+    Raises:
+        DataError: If that is more than codecs pack into a file of its size.
+    """
+    size = path.stat().st_size
+    if claimed > max(_UNQUESTIONED, _MOST_PACKED * size):
+        raise DataError(
+            f"cannot read the {what} {path}: it claims to hold {claimed / 2**20:,.0f} MiB, more than a file "
+            f"of {size:,} bytes can"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -85,8 +85,9 @@ def open_mask(path: Path, reading: Reading | None = None) -> MaskFile:
     if codec:
         raise DataError(
             f"{path}: a lossy {codec} file changes values near edges, so it cannot hold classes; save masks "
-            "as PNG from the program that drew them. If that is gone and there are two classes only, convert "
-            "the file to a black and white PNG (a threshold at half brightness) and look at its edges"
+            "as PNG from the program that drew them. If that is gone and there are two classes only, "
+            "convert the file to a black and white PNG (a threshold at half brightness) and look at its "
+            "edges"
         )
     layers = read_layers(path)
     stack = layers.stack
@@ -133,8 +134,7 @@ def _of_pages(present: Bool[np.ndarray, "layers h w"], kind: str, path: Path, re
         if in_none.any() and count not in reading.named:
             raise DataError(
                 f"{path}: {in_none.sum()} pixels are in none of its {count} {kind}, and there are as many "
-                "classes; "
-                f"if they are unknown, write ignore: [255, {count}], else name a class for them, "
+                f"classes; if they are unknown, write ignore: [255, {count}], else name a class for them, "
                 "{name: background, values: [0]}, and give the others values: [1], [2], ..."
             )
     pixels = numbers.astype(np.uint8 if count < 256 else np.int32)
@@ -178,8 +178,7 @@ def _palette_colors(indices: Integer[np.ndarray, "h w"], palette: Array, path: P
     if highest >= len(palette):
         raise DataError(
             f"{path}: its palette has {len(palette)} colors and none for the index {highest}; save it with a "
-            "whole "
-            "palette, or as RGB"
+            "whole palette, or as RGB"
         )
     colors: MaskPixels = palette[indices]
     return colors
@@ -194,7 +193,7 @@ def _used_colors(indices: Integer[np.ndarray, "h w"], palette: Array) -> dict[in
 def _whole(values: Shaped[np.ndarray, "h w"], unknown: Bool[np.ndarray, "h w"], path: Path) -> MaskPixels:
     """Return whole numbers; what is unknown may be anything."""
     if values.dtype.kind in "ui":
-        if values.dtype == np.uint64:
+        if values.dtype.itemsize == 8:
             _require_range(values, path)
             return values.astype(np.int64)
         return values
@@ -233,6 +232,5 @@ def _about_layers(stack: Shaped[np.ndarray, "layers h w"], kind: str, path: Path
         )
     return (
         f"{what}; save the one that holds the classes by itself, as an 8-bit gray or palette PNG (a page a "
-        "class "
-        "works where each page holds 0 and 1, or 0 and 255, and no pixel is in two)"
+        "class works where each page holds 0 and 1, or 0 and 255, and no pixel is in two)"
     )

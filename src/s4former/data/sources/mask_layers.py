@@ -8,17 +8,30 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Shaped
 from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
 
 from s4former.config.errors import DataError
-from s4former.data.sources.decoding import Array, decoding, first_bytes, load_upright
+from s4former.data.sources.decoding import (
+    Array,
+    decoding,
+    first_bytes,
+    is_known_to_pillow,
+    load_upright,
+    opened,
+)
 from s4former.data.sources.raster import (
     is_deep_color_png,
     pillow_reads,
     read_deep_color_png,
     read_npy,
 )
-from s4former.data.sources.tiff import TiffPage, content_pages, is_tiff, read_with_tifffile, tiff_pages
+from s4former.data.sources.tiff import (
+    TiffPage,
+    content_pages,
+    is_tiff,
+    read_validity,
+    read_with_tifffile,
+    tiff_pages,
+)
 
 Stack = Shaped[np.ndarray, "layers h w"]
 
@@ -63,7 +76,7 @@ def read_layers(path: Path) -> Layers:
         return _of_channels(read_deep_color_png(path, with_alpha=True, what="mask"), path)
     if is_tiff(head):
         return _of_tiff(path)
-    with decoding(path, "mask"), PilImage.open(path) as picture:
+    with opened(path, "mask") as picture:
         frames, format = int(getattr(picture, "n_frames", 1)), picture.format
         bits = head[24] if format == "PNG" and head[25:26] == b"\0" else 8
         pictures = []
@@ -79,16 +92,16 @@ def _of_tiff(path: Path) -> Layers:
     pages = tiff_pages(path, "mask")
     own = content_pages(pages)
     validity = [n for n, page in enumerate(pages) if page.validity and page.size == pages[0].size]
-    with decoding(path, "mask"):
-        try:
-            with PilImage.open(path) as picture:
-                in_full = all(pillow_reads(picture.mode, pages[number]) for number in own)
-                seen = {n: _seek(picture, n) for n in (*own, *validity[:1])} if in_full else {}
-        except UnidentifiedImageError:
-            seen = {}
+    seen: dict[int, PilImage.Image] = {}
+    if is_known_to_pillow(path):
+        with opened(path, "mask") as picture:
+            if all(pillow_reads(picture.mode, pages[number]) for number in own):
+                seen = {number: _seek(picture, number) for number in own}
     if not seen:
         values, bands_last = read_with_tifffile(path, "mask")
         layers = _of_channels(values, path) if bands_last else _of_array(_numbers(values, path), path)
+        if layers.in_color and pages[0].photometric in (0, 1) and set(np.unique(layers.stack)) <= {0, 255}:
+            layers = Layers(layers.stack, "channels")  # the file does not call them red, green and blue
     elif len(own) > 1:
         found = [_stored(np.array(seen[n]), pages[n]) for n in own]
         if any(one.shape != found[0].shape or one.ndim != 2 for one in found):
@@ -98,7 +111,7 @@ def _of_tiff(path: Path) -> Layers:
         layers = Layers(np.stack(found), "pages")
     else:
         layers = _of_picture(seen[own[0]], path, pages[own[0]])
-    valid = np.array(seen[validity[0]]) != 0 if seen and validity else None
+    valid = read_validity(path, validity[0]) if validity else None
     return Layers(layers.stack, layers.kind, layers.in_color, layers.palette, pages[0].nodata, valid)
 
 
@@ -108,7 +121,8 @@ def _seek(picture: PilImage.Image, number: int) -> PilImage.Image:
 
 
 def _of_picture(picture: PilImage.Image, path: Path, page: TiffPage) -> Layers:
-    values = np.array(picture)  # never convert("L"): it would replace palette indices by gray levels
+    with decoding(path, "mask"):
+        values = np.array(picture)  # never convert("L"): it would replace palette indices by gray levels
     if picture.mode in ("P", "PA"):
         with decoding(path, "mask"):
             palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
@@ -176,8 +190,8 @@ def _of_array(values: Array, path: Path) -> Layers:
     axis = _channel_axis(values) if values.ndim == 3 else None
     if axis is None:
         raise DataError(
-            f"{path}: a mask holds class values (height x width) or 8-bit RGB (height x width x 3), "
-            f"this array is {values.dtype} of shape {shape}"
+            f"{path}: a mask holds class values (height x width) or 8-bit RGB (height x width x 3), this "
+            f"array is {values.dtype} of shape {shape}"
         )
     return Layers(np.moveaxis(values, axis, 0), "channels")
 
@@ -210,9 +224,8 @@ def _with_alpha(values: Shaped[np.ndarray, "h w c"], path: Path) -> Layers:
         return plain
     raise DataError(
         f"{path}: the color {several} is opaque in some places and transparent in others, so color alone "
-        "does "
-        "not say what a pixel is; save the mask without transparency, with a color of its own for what was "
-        "transparent"
+        "does not say what a pixel is; save the mask without transparency, with a color of its own for what "
+        "was transparent"
     )
 
 

@@ -15,12 +15,20 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import ExifTags, UnidentifiedImageError
+from PIL import ExifTags
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
-from s4former.data.sources.decoding import Array, decoding, first_bytes, load_upright, upright
+from s4former.data.sources.decoding import (
+    Array,
+    decoding,
+    first_bytes,
+    is_known_to_pillow,
+    load_upright,
+    opened,
+    upright,
+)
 from s4former.data.sources.tiff import (
     TiffPage,
     content_pages,
@@ -69,7 +77,7 @@ def is_plain(path: Path, channels: int) -> bool:
         pages = tiff_pages(path)
         bits = {bit for page in pages for bit in page.bits}
         one = len(content_pages(pages)) == 1 or len(pages[0].bits) > 1
-        return bits <= {1, 2, 4, 8} and not pages[0].signed_bytes and one and _opens(path)
+        return bits <= {1, 2, 4, 8} and not pages[0].signed_bytes and one and is_known_to_pillow(path)
     except DataError:
         return False
 
@@ -209,11 +217,6 @@ def measured_range(values: Array, percentiles: tuple[float, float] = (0, 100)) -
     return low, high if high > low else low + 1
 
 
-def _opens(path: Path) -> bool:
-    with decoding(path), PilImage.open(path):
-        return True
-
-
 def is_deep_color_png(head: bytes) -> bool:
     """Return whether a file that starts like this is a PNG of 16 bits with more than a gray channel."""
     return _bit_depth(head) == 16 and head[25:26] != b"\0"
@@ -231,23 +234,18 @@ def _decode(path: Path, with_alpha: bool) -> tuple[Array, bool]:
         return read_deep_color_png(path, with_alpha), True
     if is_tiff(head):
         return _decode_tiff(path)
-    with decoding(path), PilImage.open(path) as picture:
+    with opened(path) as picture:
         return _page(picture), True
 
 
 def _decode_tiff(path: Path) -> tuple[Array, bool]:
     pages = tiff_pages(path)
     own = content_pages(pages)
-    with decoding(path):
-        try:
-            with PilImage.open(path) as picture:
-                if all(pillow_reads(picture.mode, pages[number]) for number in own):
-                    found = [
-                        _seek(picture, number) for number in own[: None if len(pages[0].bits) == 1 else 1]
-                    ]
-                    return (found[0] if len(found) == 1 else np.stack(found)), found[0].ndim == 3
-        except UnidentifiedImageError:
-            pass
+    if is_known_to_pillow(path):
+        with opened(path) as picture:
+            if all(pillow_reads(picture.mode, pages[number]) for number in own):
+                found = [_seek(picture, number) for number in own[: None if len(pages[0].bits) == 1 else 1]]
+                return (found[0] if len(found) == 1 else np.stack(found)), found[0].ndim == 3
     return read_with_tifffile(path)
 
 
@@ -277,9 +275,9 @@ def read_deep_color_png(path: Path, with_alpha: bool, what: str = "image") -> Va
     """
     codecs = imagecodecs_for(path, "PNG files of 16-bit color")
     with decoding(path, what):
-        values = np.asarray(codecs.png_decode(path.read_bytes()))
-        with PilImage.open(path) as picture:
+        with opened(path, what) as picture:
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        values = np.asarray(codecs.png_decode(path.read_bytes()))
         if not with_alpha and values.shape[2] in (2, 4):
             values = values[..., :-1]
         return upright(values, orientation)

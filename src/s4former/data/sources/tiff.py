@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +12,10 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from s4former.config.errors import DataError
-from s4former.data.sources.decoding import Array, decoding, first_bytes, upright
+from s4former.data.sources.decoding import Array, decoding, first_bytes, require_plausible, upright
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_SIGNED, _FLOAT = 2, 3
-_LARGE, _MOST_PACKED = 2**31, 1100
-"""Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
+_SIGNED, _UNPACKED = 2, 1
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,7 @@ def declared_nodata(path: Path) -> float | None:
     return tiff_pages(path)[0].nodata if is_tiff(first_bytes(path, 4)) else None
 
 
-def read_with_tifffile(path: Path, what: str = "image") -> tuple[Array, bool]:
-    """Return the array of a TIFF, upright, and whether it is known to have its channels last.
-
-    Raises:
-        DataError: If it cannot be read, or tifffile is not installed.
-    """
+def _tifffile(path: Path) -> Any:
     try:
         import tifffile
     except ModuleNotFoundError:
@@ -130,15 +124,39 @@ def read_with_tifffile(path: Path, what: str = "image") -> tuple[Array, bool]:
             f"{path}: TIFF files of this kind (many bands, or more than 8 bits of color) are read with the "
             "package tifffile; type pip install 's4former[formats]'"
         ) from None
+    return tifffile
+
+
+def read_validity(path: Path, number: int) -> Array:
+    """Return whether each pixel holds something, as a page of a mask file's own says.
+
+    Raises:
+        DataError: If it cannot be read, or tifffile is not installed.
+    """
+    tifffile = _tifffile(path)
+    with decoding(path, "mask"), tifffile.TiffFile(path) as file:
+        page = file.pages[number]
+        require_plausible(path, "mask", page.nbytes)
+        valid: Array = np.asarray(page.asarray()) != 0
+        return valid
+
+
+def read_with_tifffile(path: Path, what: str = "image") -> tuple[Array, bool]:
+    """Return the array of a TIFF, upright, and whether it is known to have its channels last.
+
+    Raises:
+        DataError: If it cannot be read, or tifffile is not installed.
+    """
+    tifffile = _tifffile(path)
     with decoding(path, what):
         try:
             with tifffile.TiffFile(path) as file:
                 series, tag = file.series[0], file.pages.first.tags.get(274)  # Orientation
-                _require_plausible(path, what, series.nbytes)
+                require_plausible(path, what, series.nbytes)
                 values, axes = np.asarray(series.asarray()), str(series.axes)
                 orientation = 1 if tag is None else int(tag.value)
-        except ValueError as error:
-            if "imagecodecs" in str(error):
+        except Exception:
+            if tiff_pages(path, what)[0].compression != _UNPACKED and find_spec("imagecodecs") is None:
                 raise _lacks_imagecodecs(path, "TIFF files with this compression") from None
             raise
         return _upright_series(values, axes, orientation)
@@ -150,16 +168,6 @@ def _upright_series(values: Array, axes: str, orientation: int) -> tuple[Array, 
     if values.ndim == 3 and orientation != 1:
         return np.stack([upright(page, orientation) for page in values]), False
     return upright(values, orientation) if values.ndim == 2 else values, False
-
-
-def _require_plausible(path: Path, what: str, claimed: int) -> None:
-    """Refuse a broken header before its claim fills the memory."""
-    if claimed > max(_LARGE, _MOST_PACKED * path.stat().st_size):
-        raise DataError(
-            f"cannot read the {what} {path}: it claims to hold {claimed / 2**30:.0f} GiB, more than a file "
-            "of "
-            f"{path.stat().st_size} bytes can"
-        )
 
 
 def _lacks_imagecodecs(path: Path, what: str) -> DataError:

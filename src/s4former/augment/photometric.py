@@ -1,29 +1,38 @@
-"""Changes of color and sharpness of a single image; geometry stays, so its labels do too."""
+"""Photometric distortion as in MMSegmentation: brightness, contrast, saturation and hue, as released."""
 
 from __future__ import annotations
 
-import math
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+
+from s4former.augment.base import Picture, Policy
 
 Image = Float[Tensor, "3 h w"]  # RGB in [0, 1]
-Channels = Float[Tensor, "c h w"]  # any number of channels in [0, 1]
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as PIL's and OpenCV's conversion to gray
+
+class Photometric(Policy):
+    """Distorts brightness, contrast, saturation and hue, as the released pipeline does."""
+
+    name: Literal["photometric"] = "photometric"
+    """The policy: this file's name."""
+
+    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
+        """Return the distorted picture."""
+        return distort(picture, generator)
 
 
 def distort(
-    image: Channels,
+    image: Picture,
     generator: np.random.Generator,
     brightness: float = 32 / 255,
     contrast: tuple[float, float] = (0.5, 1.5),
     saturation: tuple[float, float] = (0.5, 1.5),
     hue_degrees: float = 36.0,
-) -> Channels:
+) -> Picture:
     """Change brightness, contrast, saturation and hue, each with probability one half.
 
     Contrast comes before or after the change of saturation and hue, with equal chance. Images of other than
@@ -62,22 +71,6 @@ def distort(
     return image
 
 
-def random_grayscale(image: Image, generator: np.random.Generator, probability: float) -> Image:
-    """Take the color away with ``probability``."""
-    return grayscale(image) if generator.random() < probability else image
-
-
-def random_blur(
-    image: Channels,
-    generator: np.random.Generator,
-    probability: float,
-    sigma: tuple[float, float] = (0.1, 2.0),
-) -> Channels:
-    """Blur with ``probability``, by a standard deviation drawn from ``sigma`` (pixels)."""
-    blurred, width = generator.random() < probability, generator.uniform(*sigma)
-    return gaussian_blur(image, width) if blurred else image
-
-
 def adjust_saturation(image: Image, factor: float) -> Image:
     """Multiply the HSV saturation, up to full saturation; hue and value stay."""
     value = image.amax(0)
@@ -103,21 +96,3 @@ def adjust_color(image: Image, saturation_factor: float, hue_degrees: float) -> 
     # A channel lies below the value by the chroma times a trapezoid of the hue's distance from that channel.
     sixths = (hue + torch.tensor([5.0, 3.0, 1.0])[:, None, None]).remainder_(6)
     return value - chroma * torch.minimum(sixths, 4 - sixths).clamp_(0, 1)
-
-
-def grayscale(image: Image) -> Image:
-    """Replace all channels by the luma."""
-    red, green, blue = image
-    luma: Tensor = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
-    return luma.expand(3, -1, -1).contiguous()
-
-
-def gaussian_blur(image: Channels, sigma: float) -> Channels:
-    """Blur with a Gaussian of standard deviation ``sigma`` (pixels); the border repeats its last pixel."""
-    radius = max(1, math.ceil(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / sigma).square())
-    kernel = kernel / kernel.sum()
-    padded = F.pad(image[:, None], (radius, radius, radius, radius), mode="replicate")
-    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1))
-    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops import photometric
+from s4former.augment import photometric
 
 
 @pytest.fixture
@@ -94,35 +94,6 @@ def test_contrast_may_come_before_or_after_the_color(image):
         assert any(torch.allclose(result, expected, atol=1e-5) for result in results)
 
 
-def test_gray_is_the_luma(image):
-    gray = photometric.grayscale(image)
-    weights = torch.tensor([0.299, 0.587, 0.114])
-    torch.testing.assert_close(gray, torch.einsum("c,chw->hw", weights, image).expand(3, -1, -1))
-
-
-def test_random_changes_follow_their_probability(image):
-    for change in (photometric.random_grayscale, photometric.random_blur):
-        results = [change(image, np.random.default_rng(seed), 0.3) for seed in range(300)]
-        assert 60 < sum(result is not image for result in results) < 120
-        assert change(image, np.random.default_rng(0), 0.0) is image
-
-
-def test_blur_spreads_a_point_to_a_gaussian_of_the_asked_width():
-    point = torch.zeros(3, 41, 41)
-    point[:, 20, 20] = 1.0
-    spread = photometric.gaussian_blur(point, 2.0)
-    offsets = torch.arange(41.0) - 20
-    for profile in (spread[0].sum(0), spread[0].sum(1)):
-        assert profile.sum() == pytest.approx(1.0, abs=1e-5)
-        assert (profile * offsets**2).sum().sqrt() == pytest.approx(2.0, rel=0.03)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 5)])
-def test_blur_keeps_a_plain_area_and_takes_any_size(size):
-    plain = torch.full((3, *size), 0.3)
-    torch.testing.assert_close(photometric.gaussian_blur(plain, 1.7), plain)
-
-
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_other_channels_than_rgb_change_in_brightness_and_contrast_alike(channels):
     """Every channel goes through the same line, and RGB takes the same draws."""
@@ -136,4 +107,3 @@ def test_other_channels_than_rgb_change_in_brightness_and_contrast_alike(channel
         torch.testing.assert_close(rgb[:1], out[:1], rtol=0, atol=1e-6)  # gray has no color to change
         changed += not torch.equal(out, image)
     assert changed > 20
-    assert photometric.gaussian_blur(image, 1.5).shape == image.shape

@@ -1,0 +1,94 @@
+"""What an augmentation policy is, and which views of a crop a method asks for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BeforeValidator, Field, SerializeAsAny
+from torch import Tensor
+
+from s4former.config.base import Config
+from s4former.config.listed import Listed
+
+Picture = Float[Tensor, "c h w"]  # any number of channels, in [0, 1]
+
+
+class Policy(Config, ABC):
+    """How a view changes in color and sharpness. Its config lives in the file of its name."""
+
+    name: str
+    """The policy: the name of its file in ``augment/``, or the import path of a file of your own."""
+
+    @abstractmethod
+    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
+        """Return the changed picture.
+
+        Args:
+            picture: A crop; it is not changed in place.
+            generator: The only source of chance, named by seed, view, step and image.
+        """
+
+    def check(self, channels: int) -> None:
+        """Refuse images of a number of channels that the policy is not made for.
+
+        Raises:
+            ValueError: With what to set instead.
+        """
+
+
+POLICIES: Listed[Policy] = Listed("s4former.augment", Policy, "augmentation policy")  # type: ignore[type-abstract]
+"""All policies by name."""
+PolicyField = Annotated[SerializeAsAny[Policy], BeforeValidator(POLICIES.parse)]
+
+
+def _policy(name: str) -> Policy:
+    policy: Policy = POLICIES.parse(name)
+    return policy
+
+
+class LabeledViews(Config):
+    """The one view of a labeled crop."""
+
+    labeled: PolicyField = Field(default_factory=lambda: _policy("photometric"))
+    """How labeled images change."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies."""
+        return (self.labeled,)
+
+    @property
+    def unlabeled(self) -> bool:
+        """Whether unlabeled images are looked at."""
+        return False
+
+    def check(self, channels: int) -> None:
+        """Refuse images of a number of channels that a policy is not made for.
+
+        Raises:
+            ValueError: With what to set instead.
+        """
+        for policy in self.policies:
+            policy.check(channels)
+
+
+class Views(LabeledViews):
+    """Views of labeled and of unlabeled crops."""
+
+    weak: PolicyField = Field(default_factory=lambda: _policy("identity"))
+    """The view of an unlabeled image that is given pseudo-labels."""
+    strong: tuple[PolicyField, ...] = Field(default_factory=lambda: (_policy("photometric"),), min_length=1)
+    """The views that the student learns these labels on; as many as the method takes."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies."""
+        return (self.labeled, self.weak, *self.strong)
+
+    @property
+    def unlabeled(self) -> bool:
+        """Whether unlabeled images are looked at."""
+        return True

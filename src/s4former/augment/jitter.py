@@ -1,0 +1,80 @@
+"""Color jitter, grayscale and blur: the strong view of FixMatch-like methods."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+from torchvision.transforms import functional as F
+
+from s4former.augment.base import Picture, Policy
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Jitter(Policy):
+    """Jitters color in random order, then takes it away, then blurs: each by chance.
+
+    Source:
+        The strong views of UniMatch V2 (read): the same changes, ranges and probabilities. **We differ:** by
+        torchvision's functions on float images, where they use PIL's on 8-bit ones.
+    """
+
+    name: Literal["jitter"] = "jitter"
+    """The policy: this file's name."""
+    probability: Probability = 0.8
+    """Chance of a color jitter."""
+    brightness: float = Field(0.5, ge=0, le=1)
+    """The factor of brightness is drawn from 1 minus to 1 plus this."""
+    contrast: float = Field(0.5, ge=0, le=1)
+    """The factor of contrast is drawn from 1 minus to 1 plus this."""
+    saturation: float = Field(0.5, ge=0, le=1)
+    """The factor of saturation is drawn from 1 minus to 1 plus this."""
+    hue: float = Field(0.25, ge=0, le=0.5)
+    """Largest turn of the hue either way, as a share of the color circle."""
+    grayscale_probability: Probability = 0.2
+    """Chance to lose the color."""
+    blur_probability: Probability = 0.5
+    """Chance of a Gaussian blur."""
+    blur_range: tuple[Positive, Positive] = (0.1, 2.0)
+    """Smallest and largest standard deviation of the blur, in pixels."""
+
+    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
+        """Return the changed picture; images of other than three channels change in brightness and blur."""
+        jittered, gray, blurred = generator.random(3) < (
+            self.probability,
+            self.grayscale_probability,
+            self.blur_probability,
+        )
+        spans = np.array([self.brightness, self.contrast, self.saturation])
+        brightness, contrast, saturation = generator.uniform(1 - spans, 1 + spans)
+        hue, sigma = generator.uniform(-self.hue, self.hue), generator.uniform(*self.blur_range)
+        in_color = picture.shape[0] == 3
+        changes = [
+            lambda p: F.adjust_brightness(p, brightness) if in_color else (p * brightness).clamp(0, 1),
+            lambda p: F.adjust_contrast(p, contrast) if in_color else p,
+            lambda p: F.adjust_saturation(p, saturation) if in_color else p,
+            lambda p: F.adjust_hue(p, hue) if in_color else p,
+        ]
+        for index in generator.permutation(len(changes)).tolist() if jittered else ():
+            picture = changes[index](picture)
+        if gray and in_color:
+            picture = F.rgb_to_grayscale(picture, num_output_channels=3)
+        if blurred:
+            reach = min(int(np.ceil(3 * sigma)), min(picture.shape[1:]) - 1)  # the border mirrors its pixels
+            picture = F.gaussian_blur(picture, [2 * reach + 1] * 2, [sigma])
+        return picture
+
+    def check(self, channels: int) -> None:
+        """Refuse a grayscale of images that are not RGB.
+
+        Raises:
+            ValueError: If it is asked for.
+        """
+        if channels != 3 and self.grayscale_probability > 0:
+            raise ValueError(
+                f"grayscale_probability={self.grayscale_probability} is for RGB images, and channels="
+                f"{channels}; set grayscale_probability=0"
+            )

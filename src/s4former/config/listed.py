@@ -1,0 +1,85 @@
+"""Config classes that are found by listing a package: one file each, called as the thing is called."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from s4former.config.base import Config
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+@dataclass(frozen=True)
+class Listed(Generic[ConfigT]):
+    """The configs of one kind, as all methods: a new one is a new file, and no list is edited.
+
+    A file outside of the package is named by its import path, as in ``my_project.my_method``.
+
+    Attributes:
+        package: The package whose files are listed, without ``base`` and its sub-packages.
+        base: What the configs derive from.
+        kind: What one of them is called in messages.
+    """
+
+    package: str
+    base: type[ConfigT]
+    kind: str
+
+    def names(self) -> list[str]:
+        """Return the names of all files of the package."""
+        path = importlib.import_module(self.package).__path__
+        found = [module.name for module in pkgutil.iter_modules(path) if not module.ispkg]
+        return sorted(name for name in found if name != "base")
+
+    def config_class(self, name: str) -> type[ConfigT]:
+        """Return the config class in the file of a name.
+
+        Raises:
+            ValueError: If there is no such file, or it does not define exactly one config of this kind.
+        """
+        if "." not in name and name not in self.names():
+            raise ValueError(
+                f"there is no {self.kind} {name!r}; there are {', '.join(self.names())}, and one of your own "
+                "is named by its import path, as in my_project.my_file"
+            )
+        module = self._module(name)
+        found = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, self.base)
+            and value.__module__ == module.__name__
+            and "name" in value.model_fields
+        ]
+        if len(found) != 1:
+            raise ValueError(
+                f"{name} defines {len(found)} classes derived from {self.base.__name__} with a field "
+                f"'name'; a {self.kind} is a file with exactly one"
+            )
+        return found[0]
+
+    def _module(self, name: str) -> ModuleType:
+        if "." not in name:
+            return importlib.import_module(f"{self.package}.{name}")
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and not f"{name}.".startswith(f"{error.name}."):
+                raise  # something that the file itself imports
+            raise ValueError(
+                f"the {self.kind} {name!r} cannot be imported: there is no module {error.name!r}; put its "
+                "folder on PYTHONPATH"
+            ) from None
+
+    def parse(self, value: Any) -> Any:
+        """Turn a bare name, or a mapping with a ``name``, into the config that it names."""
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            return value
+        return self.config_class(str(value.get("name", ""))).model_validate(dict(value))

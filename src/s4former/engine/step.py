@@ -1,0 +1,53 @@
+"""One step of training up to the optimizer: a batch, learned whole or in parts."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from s4former.config.errors import UserError
+from s4former.engine import distributed
+from s4former.engine.device import autocast, seed_layers
+from s4former.engine.run import Run
+from s4former.methods import Method
+from s4former.ops import across
+from s4former.types import Batch, Segmenter, StepOutput
+
+
+def build_method(run: Run, student: Segmenter) -> Method:
+    """Return the method of a run, if it can work with the run's crops.
+
+    Raises:
+        UserError: If not.
+    """
+    method = run.method.build(student)
+    try:
+        method.check(run.data.crop)
+    except ValueError as error:
+        raise UserError(f"data.crop_size={run.data.crop_size} does not fit: {error}") from None
+    return method
+
+
+def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step: int) -> StepOutput:
+    """Add the gradients of one batch, learned in ``run.accumulate`` equal parts, and return its loss.
+
+    Args:
+        run: The run.
+        method: The method.
+        step_of: What to call for the loss: the method, or what wraps it for several processes.
+        batch: This process's share of the step's batch, on the device.
+        step: The step.
+    """
+    parts = run.accumulate
+    with autocast(run.device, run.precision):
+        targets = method.prepare(batch)
+    losses, scalars = [], dict[str, Tensor]()
+    for index in range(parts):
+        seed_layers(run.seed, step)
+        with distributed.syncing(step_of, last=index == parts - 1), across.learning_part(index, parts):
+            with autocast(run.device, run.precision):
+                out = step_of(batch.part(index, parts), targets.part(index, parts))
+            out.loss.backward()
+        losses.append(out.loss.detach())
+        for name, value in out.scalars.items():
+            scalars[name] = scalars[name] + value if name in scalars else value
+    return StepOutput(sum(losses[1:], losses[0]), {**scalars, **targets.scalars})

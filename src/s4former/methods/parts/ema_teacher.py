@@ -1,0 +1,53 @@
+"""A teacher whose weights are the moving average of the student's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+from pydantic import Field
+from torch import nn
+
+from s4former.config.base import Config
+from s4former.methods.parts.pseudo_labels import labeling
+from s4former.ops.ema import update_teacher, warmed_decay
+from s4former.ops.pseudo import pseudo_labels
+from s4former.types import Images, Mask, PseudoLabels, Segmenter
+
+
+class EMATeacherConfig(Config):
+    """How slowly the teacher follows."""
+
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Share of its old self that the teacher keeps in each step."""
+
+    ema_warmup_steps: int = Field(0, ge=0)
+    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
+
+
+class EMATeacher(nn.Module):
+    """Starts as an exact copy of the student, takes no gradient and stays in eval.
+
+    Attributes:
+        network: The averaged network, without auxiliary heads.
+    """
+
+    def __init__(self, config: EMATeacherConfig, student: Segmenter) -> None:
+        super().__init__()
+        self.config = config
+        self.network = copy.deepcopy(student).requires_grad_(False).eval()
+        self.network.drop_auxiliary_heads()
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in eval."""
+        return super().train(False)
+
+    def forward(self, images: Images, valid: Mask) -> PseudoLabels:
+        """Return the pseudo-labels of images."""
+        with labeling(self.network):
+            return pseudo_labels(self.network(images), valid)
+
+    def follow(self, student: Segmenter, step: int) -> None:
+        """Move toward the student, after the optimizer has moved it in ``step``."""
+        decay = warmed_decay(self.config.ema_decay, step, self.config.ema_warmup_steps)
+        update_teacher(self.network, student, decay)

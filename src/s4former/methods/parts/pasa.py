@@ -1,0 +1,52 @@
+"""PASA, patch-adaptive self-attention: unsure patches look at unsure patches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from s4former.config.base import Config
+from s4former.methods.parts.perturbation import Perturbation
+from s4former.methods.parts.view import View
+from s4former.ops.attention import adaptive_bias, uncertain_share
+
+
+class PASAConfig(Config):
+    """Whether and how PASA biases the student's attention."""
+
+    pasa: bool = False
+    """Bias attention toward patches that the teacher is unsure of (PASA)."""
+
+    pasa_weight: float = Field(5.0, ge=0)
+    """Attention score that a patch without any confident pixel gains as a key."""
+
+    pasa_toward: Literal["unconfident", "confident"] = "unconfident"
+    """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
+
+    pasa_adaptive: bool = True
+    """Leave the queries of the more confident half of the patches alone."""
+
+
+class PASA(Perturbation):
+    """Adds to attention scores by how unsure the teacher is of each patch.
+
+    Source:
+        S4Former, PASA; see `ops.attention.adaptive_bias`.
+    """
+
+    def __init__(self, config: PASAConfig, patch_size: int, num_prefix_tokens: int) -> None:
+        super().__init__()
+        self.config, self.patch_size, self.num_prefix_tokens = config, patch_size, num_prefix_tokens
+
+    def bias(self, view: View) -> Float[Tensor, "b n n"]:
+        """Return the bias of a view, wherever its patches were moved."""
+        return adaptive_bias(
+            uncertain_share(view.uncertain, self.patch_size),
+            weight=self.config.pasa_weight,
+            num_prefix_tokens=self.num_prefix_tokens,
+            toward=self.config.pasa_toward,
+            silence_confident=self.config.pasa_adaptive,
+        )

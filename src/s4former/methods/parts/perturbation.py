@@ -1,0 +1,64 @@
+"""Perturbations of a student's pass, and the one way in which a perturbed pass is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from s4former.methods.parts.view import View
+from s4former.types import Features, Logits, Segmenter
+
+
+class Perturbation(nn.Module):
+    """Changes what the student sees, how its patches attend, or its features: any of the three.
+
+    Several in a row are undone in reverse order. One that draws does so from the view's key and indices, so
+    that a part of a batch has the draws that it has in the whole one.
+    """
+
+    def before(self, view: View) -> View:
+        """Return the view that enters the backbone; images and confidence move together."""
+        return view
+
+    def bias(self, view: View) -> Float[Tensor, "b n n"] | None:
+        """Return what is added to the attention scores, [query, key]; None: nothing."""
+        return None
+
+    def after(self, grids: Features, view: View) -> Features:
+        """Return the feature grids that enter the head."""
+        return grids
+
+    def check(self, crop: tuple[int, int]) -> None:
+        """Refuse training crops (height, width) that cannot be perturbed.
+
+        Raises:
+            ValueError: With what to set instead.
+        """
+
+    def forward(self, *_: Any) -> Any:
+        """Not how a perturbation is used; see `perturbed`."""
+        raise TypeError("a perturbation is no layer: pass it to `perturbed`")
+
+
+class Perturbations(nn.ModuleList):
+    """Perturbations in the order in which they act."""
+
+    def __iter__(self) -> Iterator[Perturbation]:
+        return cast(Iterator[Perturbation], super().__iter__())
+
+
+def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
+    """Pass a view through the student with some perturbations; logits at image size, in the true layout."""
+    size = (view.images.shape[-2], view.images.shape[-1])
+    bias = None
+    for part in parts:
+        view = part.before(view)
+    for own in (part.bias(view) for part in parts):
+        bias = own if bias is None else bias if own is None else bias + own
+    grids = student.encode(view.images, bias)
+    for part in reversed(list(parts)):
+        grids = part.after(grids, view)
+    return student.decode(grids, size)

@@ -1,0 +1,64 @@
+"""Pseudo-labels of unlabeled images: who gives them, and which of them are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from s4former.config.base import Config
+from s4former.methods.parts.view import View
+from s4former.ops import across
+from s4former.ops.losses import count_pixels
+from s4former.types import IGNORE, DrawKey, Images, PseudoLabels
+
+
+class PseudoLabelConfig(Config):
+    """Which pseudo-labels are learned, and what their losses are divided by."""
+
+    confidence_threshold: float = Field(0.95, ge=0, le=1)
+    """A pixel is learned from where the largest class probability is above this."""
+
+    unlabeled_divisor: Literal["all", "valid"] = "all"
+    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+
+
+@contextmanager
+def labeling(network: nn.Module) -> Iterator[None]:
+    """Let a network give labels: in eval and without gradients; its own mode comes back afterwards."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(training)
+
+
+def view_of(
+    images: Images, pseudo: PseudoLabels, config: PseudoLabelConfig, key: DrawKey, with_logits: bool
+) -> View:
+    """Return the view of unlabeled images in which confident pixels are learned.
+
+    Args:
+        images: What the student sees, with the geometry of what was labeled.
+        pseudo: The pseudo-labels.
+        config: Which of them are learned.
+        key: Seed and step of the draws.
+        with_logits: Whether a loss asks for the logits behind the labels.
+    """
+    confident = (pseudo.confidence > config.confidence_threshold) & pseudo.valid
+    labels = pseudo.labels.masked_fill(~confident, IGNORE)
+    return View(
+        images=images,
+        labels=labels,
+        uncertain=~confident & pseudo.valid,
+        teacher_logits=pseudo.logits if with_logits else None,
+        pixels=count_pixels(labels, config.unlabeled_divisor),
+        indices=torch.tensor(across.global_indices(images.shape[0])),
+        key=key,
+    )

@@ -1,0 +1,45 @@
+"""Unlabeled images as one pass of the student sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Int
+from torch import Tensor
+
+from s4former.types import DrawKey, Images, Labels, Logits, Mask, part_of
+
+
+@dataclass(frozen=True)
+class View:
+    """Unlabeled images, and what a pass of the student is to learn of them.
+
+    Attributes:
+        images: The images.
+        labels: Pseudo-labels: class index, or IGNORE where nothing is learned.
+        uncertain: True where the network that gave the labels is not confident; False on padding.
+        teacher_logits: That network's logits; None if no loss asks for them.
+        pixels: What losses are divided by, for the whole batch that this view may be a part of.
+        indices: Numbers of the images in the global batch, on the CPU: with ``key`` they name the draws.
+        key: Seed and step of the draws.
+    """
+
+    images: Images
+    labels: Labels
+    uncertain: Mask
+    teacher_logits: Logits | None
+    pixels: Tensor | int
+    indices: Int[Tensor, " b"]
+    key: DrawKey
+
+    def part(self, index: int, count: int) -> View:
+        """Return part ``index`` of ``count`` equal parts."""
+        logits = self.teacher_logits
+        return replace(
+            self,
+            images=part_of(self.images, index, count),
+            labels=part_of(self.labels, index, count),
+            uncertain=part_of(self.uncertain, index, count),
+            teacher_logits=None if logits is None else part_of(logits, index, count),
+            indices=part_of(self.indices, index, count),
+        )

@@ -1,0 +1,102 @@
+"""Recipes shrunk to tiny networks, crops and pictures: what is left is how their parts work together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from s4former.config.override import override
+from s4former.engine.journal import read_lines
+from s4former.engine.loop import train
+from s4former.engine.run import Run
+from s4former.models.config import CustomMiT, CustomViT
+from s4former.recipes import recipe_families
+
+STEPS = 20
+SIDE = 64
+VIT = CustomViT(image_size=(SIDE, SIDE), patch_size=8, embed_dim=16, depth=2, num_heads=2)
+MIT = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
+
+
+def subjects(data: Path) -> dict[str, tuple[Run, list[str]]]:
+    """Return each different shrunk run, with the recipes that it is made of, by the first of these."""
+    found: dict[str, tuple[Run, list[str]]] = {}
+    names: dict[str, str] = {}
+    for family in recipe_families().values():
+        for name, make in family.items():
+            run = shrunk(make(), data)
+            first = names.setdefault(run.model_dump_json(), name)
+            found.setdefault(first, (run, []))[1].append(name)
+    return found
+
+
+def shrunk(run: Run, data: Path) -> Run:
+    """Return a run with the method, optimizer, schedules and views of another one, on tiny pictures."""
+    mit = run.model.mit is not None
+    auxiliary = (0,) * bool(run.model.auxiliary_taps) if not mit else ()
+    method = run.method.model_dump()
+    # Unlabeled images take part from the first steps, though the network knows nothing yet.
+    method |= {key: 0 for key in ("unlabeled_start_step", "unlabeled_ramp_steps") if key in method}
+    method |= {key: 0.34 for key in ("confidence_threshold",) if key in method}
+    method |= {key: 1 if mit else 4 for key in ("shuffle_block",) if key in method}
+    model: dict[str, Any] = {
+        "backbone": "mit" if mit else "vit",
+        "custom": None if mit else VIT.model_dump(),
+        "custom_mit": MIT.model_dump() if mit else None,
+        "image_size": None,
+        "pretrained": "none",
+        "head_channels": 8,
+        "taps": run.model.taps if mit else (1,),
+        "auxiliary_taps": auxiliary,
+        "frozen_blocks": 0,
+    }
+    changes: dict[str, Any] = {
+        "steps": STEPS,
+        "threads": 1,
+        "device": "cpu",
+        "precision": "float32",
+        "log_every": 1,
+        "evaluate_every": 0,
+        "save_every": 0,
+        "data": {
+            **run.data.model_dump(),
+            **type(run.data)(root=str(data), labeled_split="labeled.txt").model_dump(
+                include={
+                    "source",
+                    "root",
+                    "classes",
+                    "train_images",
+                    "train_masks",
+                    "labeled_split",
+                    "unlabeled_split",
+                    "val_images",
+                    "val_masks",
+                    "val_split",
+                    "test_images",
+                    "image_suffix",
+                    "mask_suffix",
+                }
+            ),
+            "crop_size": SIDE,
+            "short_side": None,
+            "labeled_batch_size": 2,
+            "unlabeled_batch_size": 2,
+            "num_workers": 0,
+        },
+        "model": {**run.model.model_dump(), **model},
+        "method": method,
+        "optimizer": {**run.optimizer.model_dump(), "warmup_steps": min(5, run.optimizer.warmup_steps)},
+        "evaluate": {**type(run.evaluate)().model_dump()},
+    }
+    return override(run, changes)[0]
+
+
+def losses(run: Run, folder: Path) -> dict[str, list[float]]:
+    """Train a run; return every loss and share of each step by name, with seven digits."""
+    train(run, folder)
+    lines = read_lines(folder / "journal.jsonl")
+    return {
+        name: [float(f"{line[name]:.7g}") for line in lines]
+        for name in lines[0]
+        if name.startswith(("loss", "pseudo"))
+    }
