@@ -3,7 +3,8 @@
     python benchmarks/busy.py --out benchmarks/results/busy.json
 
 Each number is the median time of an S4Former step in a fresh process, beside 0, 1, ... programs that keep a
-core busy each. Settings take turns, so that what else the machine does meets all of them alike.
+core busy each. Settings take turns, so that what else the machine does meets all of them alike;
+``load`` beside them is the machine's load average before each, which counts other users too.
 ``passive`` is OMP_WAIT_POLICY=PASSIVE: threads that have nothing to do sleep; by default they spin first.
 """
 
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def worker(name: str) -> None:
     from s4former.engine.pace import measure_pace
 
     run = run_named(name)
-    paces = [measure_pace(run, open_source(run.data)).step for _ in range(5 if name == "demo" else 1)]
+    paces = [measure_pace(run, open_source(run.data)).step for _ in range(3 if name == "demo" else 1)]
     print(statistics.median(paces))
 
 
@@ -77,6 +79,9 @@ def main() -> None:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", nargs="+", default=["demo", "dataset"], choices=["demo", "dataset"])
+    parser.add_argument(
+        "--busy", nargs="+", type=int, help="programs beside it; default: 0 to as many as cores"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.worker:
@@ -89,18 +94,17 @@ def main() -> None:
         for wait in WAITS
         if threads > 1 or wait == "default"
     ]
-    found: dict[str, list[float]] = {}
-    for _ in range(options.rounds):
-        for name in options.runs:
-            for others in range(cores + 1):
-                for threads, wait in settings:
-                    with busy(others):
-                        key = f"{name}, {others} busy cores, {threads} threads, {wait}"
-                        found.setdefault(key, []).append(round(seconds(name, threads, wait), 4))
-                        print(key, found[key], flush=True)
-    record = {"seconds": found, "hardware": hardware(), "versions": versions()}
-    if options.out:
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+    record: dict[str, Any] = {"seconds": {}, "load": {}, "hardware": hardware(), "versions": versions()}
+    rounds = range(options.rounds)
+    others = options.busy or range(cores + 1)
+    for _, name, programs, (threads, wait) in product(rounds, options.runs, others, settings):
+        key = f"{name}, {programs} busy cores, {threads} threads, {wait}"
+        record["load"].setdefault(key, []).append(round(os.getloadavg()[0], 1))
+        with busy(programs):
+            record["seconds"].setdefault(key, []).append(round(seconds(name, threads, wait), 4))
+        print(key, record["seconds"][key], flush=True)
+        if options.out:
+            options.out.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

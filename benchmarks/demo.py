@@ -29,7 +29,8 @@ from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.run import Run
 from s4former.methods.supervised import SupervisedConfig
-from s4former.recipes.demo import recipe, run_demo
+from s4former.recipes._demo import run_demo
+from s4former.recipes.demo import recipe
 
 RESULTS = Path(__file__).parent / "results"
 

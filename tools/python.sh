@@ -3,7 +3,9 @@ python=
 # The whole path, as Python finds its environment by the text of it, and ".." behind a link misleads.
 home=$(cd -P "$tools" && cd -P .. && pwd -P)
 for candidate in ${PYTHON:+"$PYTHON"} python python3 "$home/.venv/bin/python"; do
-    if "$candidate" -c 'import s4former.cli.main' >/dev/null 2>&1; then
+    # Found, not imported, which would take as long again as the command itself.
+    if "$candidate" -c 'import sys; from importlib.util import find_spec as f
+sys.exit(not all(map(f, ("s4former", "torch", "typer"))))' >/dev/null 2>&1; then
         python=$candidate
         break
     fi

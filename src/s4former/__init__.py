@@ -63,13 +63,17 @@ def train(
     """
     from rich.console import Console
 
-    from s4former.engine import loop
+    from s4former.data import open_source
     from s4former.engine.progress import Progress, progress_for
     from s4former.recipes import load_run
 
     run, notes = load_run(config, overrides)
     if seed is not None:
         run, _ = load_run(run, {"seed": seed})
+    if run.data.source == "folder":
+        open_source(run.data)  # what is missing is said before the networks are imported
+    from s4former.engine import loop
+
     with progress_for(Console(stderr=True)) if progress else Progress() as shown:
         for note in notes:
             shown.note(note)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -20,6 +23,10 @@ from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
+from s4former.config.errors import Interrupted
+from s4former.engine.predict import Model, Prediction
+from s4former.methods import config_class
+from s4former.ops.shuffle import blocks_for
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 
@@ -126,7 +133,7 @@ def test_predict_writes_pictures_of_original_size(
     assert shell("predict", run_folder, images, "--out", tmp_path / "out", "--confidence") == 0
     assert "2 of 2 images" in shell.out
     names = [f"val{index}{kind}.png" for index in (0, 1) for kind in ("", "_confidence", "_overlay")]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == sorted(names)
     assert np.array(Image.open(tmp_path / "out" / "val0.png")).shape == (40, 48)
 
 
@@ -154,7 +161,7 @@ def test_demo_hands_its_folder_over(
     shell: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr("s4former.recipes.demo.run_demo", asked.append)
+    monkeypatch.setattr("s4former.recipes._demo.run_demo", asked.append)
     assert shell("demo", "--out", tmp_path / "demo") == 0
     assert asked == [tmp_path / "demo"]
     assert demo_module.__doc__
@@ -167,6 +174,9 @@ def test_demo_hands_its_folder_over(
         (["train", "CONFIG", "data.crop=3"], 1, "did you mean data.crop_size"),
         (["train", "CONFIG", "steps=0"], 1, "steps: got 0; expected greater than 0"),
         (["train", "CONFIG", "device=cuda:77"], 1, "type device=cpu"),
+        (["train", "CONFIG", "device=meta"], 1, "type device=auto"),
+        (["train", "CONFIG", f"seed={2**63}"], 1, "seed: got"),
+        (["train", "CONFIG", "--out", "CONFIG"], 1, "is a file, and the folder"),
         (["train", "CONFIG", "data.root=nowhere"], 3, "nowhere"),
         (["train", "CONFIG", "data.crop_size=40"], 1, "PatchShuffle"),
         (["train", "CONFIG", "data.crop_size=30", "method=supervised"], 1, "set data.crop_size to"),
@@ -174,6 +184,8 @@ def test_demo_hands_its_folder_over(
         (["val", "nowhere"], 1, "there is no nowhere"),
         (["predict", "nowhere", "a.png", "--out", "x"], 1, "a.png"),
         (["predict", "nowhere", "a.png", "--out", "CONFIG"], 2, "is a file"),
+        (["predict", "nowhere", "CONFIG", "--out", "x", "--device", "cuda:77"], 1, "type --device cpu"),
+        (["predict", "nowhere", "CONFIG", "--out", "x", "--device", "gpu"], 1, "type --device auto"),
         (["demo", "--out", "CONFIG"], 2, "is a file"),
         (["train"], 2, "Missing argument"),
         (["train", "CONFIG", "--steps", "3"], 2, "No such option"),
@@ -249,18 +261,141 @@ def test_a_signal_leaves_a_run_that_resumes_as_its_message_says(config: Path, tm
         command = re.findall(r"`(.* --resume)`", err)[0]
 
 
-def test_ctrl_c_outside_of_training_is_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
+def ended(command: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Return the exit code of a command, and what it said."""
     with pytest.raises(SystemExit) as stop:
-        guarded(interrupted)
-    assert stop.value.code == 130
-    err = capsys.readouterr().err
-    assert "Traceback" not in err
-    assert "error" not in err
+        guarded(command)
+    return int(stop.value.code or 0), capsys.readouterr().err
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def test_ctrl_c_outside_of_training_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(KeyboardInterrupt()), capsys) == (130, "stopped\n")
+
+
+def test_a_stopped_run_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(Interrupted("stopped after step 3")), capsys) == (75, "stopped after step 3\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("advice?"),
+        KeyError("x"),
+        TypeError(),
+        RuntimeError("shapes"),
+        OSError("no number"),
+        AssertionError(),
+    ],
+)
+def test_what_is_no_error_of_ours_is_a_defect_with_a_report(
+    error: Exception, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, said = ended(raising(error), capsys)
+    (report,) = tmp_path.iterdir()
+    assert code == 70
+    assert said.startswith(f"internal error: {type(error).__name__}: {error}\n")
+    assert f"report it with the file {report}" in said
+    assert "Traceback" not in said
+    assert "raise error\n" in report.read_text()
+
+
+def test_a_value_error_of_our_own_code_is_no_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(lambda: blocks_for(10, 10, 3, 2), capsys)  # a mistake that has its class
+    assert (code, said.startswith("error: PatchShuffle cuts images")) == (1, True)
+    code, said = ended(lambda: config_class("no method"), capsys)  # it should have been caught
+    assert (code, said.startswith("internal error: ValueError")) == (70, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 5 GiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 5 GiB\nmore"),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 5 bytes"
+        ),
+    ],
+)
+def test_too_little_memory_says_what_takes_less(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(raising(error), capsys)
+    assert code == 1
+    assert "memory" in said
+    assert "data.crop_size" in said
+    assert "Traceback" not in said
+
+
+def test_the_system_is_quoted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said = ended(lambda: (tmp_path / "x").read_text(), capsys)
+    assert (code, said) == (1, f"error: No such file or directory: {tmp_path / 'x'}\n")
+
+
+def test_one_image_that_is_too_large_does_not_stop_the_others(
+    shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = Model.predict
+
+    def starving(self: Model, image: Path) -> Prediction:
+        if image.name == "val0.png":
+            raise MemoryError("Unable to allocate 5 GiB")
+        return predict(self, image)
+
+    monkeypatch.setattr(Model, "predict", starving)
+    images = config.parent / "data" / "images" / "val"
+    assert shell("predict", run_folder, images, "--out", tmp_path / "out") == 3
+    assert "1 of 2 images" in shell.out
+    assert "val0.png: there is not enough memory for an image of its size" in shell.err
+
+
+def test_a_model_that_was_shared_tells_of_no_path_and_works_anywhere(
+    shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = config.parent.resolve()
+    for name in ("model", "model_best"):
+        for file in (run_folder / name).iterdir():
+            content = file.read_bytes()
+            for secret in (place, place / "data", Path.home(), Path.cwd(), config.parent.name, "images/val"):
+                assert str(secret).encode() not in content, (file, secret)
+    moved = tmp_path / "moved"
+    shutil.copytree(run_folder / "model", moved)
+    monkeypatch.chdir(tmp_path)
+    image = place / "data/images/val/val0.png"
+    assert shell("predict", "moved", image, "--out", "out") == 0
+    assert shell("val", "moved") == 1
+    assert "data.root=DIR" in shell.err
+    assert shell("val", run_folder, "--json") == 0
+    expected = json.loads(shell.out) | {"seconds": 0}
+    for data in (f"data.root={place / 'data'}", str(config)):
+        assert shell("val", "moved", data, "--json") == 0
+        assert json.loads(shell.out) | {"seconds": 0} == expected
+
+
+def test_a_run_is_scored_from_another_folder_once_it_is_told_where_its_data_is(
+    shell: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    make_data(Path("data"))
+    run = tiny_run(Path("data"), {"steps": 1, "evaluate_every": 0})
+    Path("run.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
+    assert shell("train", "run.yaml", "--out", "run") == 0
+    monkeypatch.chdir(tmp_path / "away")
+    assert shell("val", "../home/run") == 3
+    said = re.search(r"data\.root=(\S+)$", shell.err.strip())
+    assert said
+    assert Path(said[1]) == tmp_path / "home" / "data"
+    assert shell("val", "../home/run", said[0]) == 0
+    assert shell("val", "../home/run", "data.root=nowhere") == 3
+    assert "another folder" not in shell.err
 
 
 @pytest.mark.parametrize(

@@ -276,10 +276,19 @@ def test_the_choice_of_val_stays_when_images_are_added(init, tmp_path: Path) -> 
 def test_nothing_is_replaced_without_force(init, tmp_path: Path) -> None:
     make(tmp_path, 2, 2, index)
     (tmp_path / "dataset.yaml").write_text("mine")
-    code, said = init("images", "--masks", "masks")
-    assert code == 1
-    assert "dataset.yaml exists; --force replaces it" in said
+    for force in ([], ["--force"]):
+        code, said = init("images", "--masks", "masks", *force)
+        assert code == 1
+        assert (
+            "dataset.yaml is there already, and is no description of a data set that s4former wrote" in said
+        )
     assert (tmp_path / "dataset.yaml").read_text() == "mine"
+    (tmp_path / "dataset.yaml").unlink()
+    assert init("images", "--masks", "masks")[0] == 0
+    (tmp_path / "dataset.yaml").write_text("edited")
+    code, said = init("images", "--masks", "masks")
+    assert (code, "dataset.yaml exists; --force replaces it" in said) == (1, True)
+    assert (tmp_path / "dataset.yaml").read_text() == "edited"
     assert init("images", "--masks", "masks", "--force")[0] == 0
 
 

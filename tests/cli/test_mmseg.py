@@ -211,6 +211,8 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["CONFIG", "--load-from", "nowhere.pth"], 1, "nowhere.pth"),
         ("train", ["CONFIG", "--frobnicate"], 2, "--frobnicate"),
         ("train", ["CONFIG", "--resume-from", "FINISHED/latest.pth"], 1, "a run goes on from its folder"),
+        ("test", ["CONFIG", "FINISHED", "--opacity", "2"], 1, "from 0 to 1; got 2"),
+        ("test", ["CONFIG", "FINISHED", "--opacity", "nan"], 1, "from 0 to 1; got nan"),
         ("test", ["CONFIG", "nowhere.pth"], 1, "nowhere.pth"),
         ("test", ["CONFIG", "FINISHED/latest.pth"], 1, "a run is given by its folder"),
         ("test", ["CONFIG", "FINISHED/checkpoint/step_00000002.pt"], 1, "a state to resume from"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import time
@@ -37,6 +39,16 @@ def test_everything_promised_is_there() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project.get("version", s4former.__version__) == s4former.__version__
+
+
+def test_no_message_of_the_library_speaks_of_flags() -> None:
+    """They are named as the call names them (`s4former.config.invocation`), or belong to a whole command."""
+    flag = re.compile(r"(?<![\w`-])--[a-z]+")
+    rooms = ("config", "ops", "methods", "engine")
+    for path in (path for room in rooms for path in (Path(s4former.__file__).parent / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Raise):
+                assert not flag.search(ast.unparse(node)), (path, ast.unparse(node))
 
 
 def test_train_load_predict(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_commands_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     furnish(tmp_path)
+    if page.name == "dataset_prepare.md":  # it brings VOC itself, and nothing is unpacked over another one
+        shutil.rmtree(tmp_path / "data" / "VOCdevkit")
     shell = Shell(monkeypatch, capsys)
     for block in blocks(page):
         action, name = remark(block)

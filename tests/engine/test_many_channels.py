@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -21,7 +20,7 @@ from s4former.engine.evaluate import logit_bands
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.panels import Panel
-from s4former.engine.predict import Model, read_card
+from s4former.engine.predict import Model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.validate import validate
@@ -81,13 +80,13 @@ def test_four_channels_train_and_are_scored(run_folder: Path) -> None:
 
 def test_a_file_is_predicted_as_it_is_validated(run_folder: Path, root: Path) -> None:
     model = Model.load(run_folder)
-    source = open_source(model.card.data)
-    assert (model.card.data.channels, model.card.data.value_range) == (4, (100, 4000))
+    source = open_source(four_channels(root).data)
+    assert (model.card.input.channels, model.card.input.value_range) == (4, (100, 4000))
     for id in source.val:
         image = source.read_image(id, "val")
         with torch.inference_mode():
             (logits,) = logit_bands(model.network, image, model.card.evaluate, "cpu", "float32")
-        result = model.predict(root / f"images/val/{id}.tif")
+        result = model.predict(root / f"{id}.tif")
         assert np.array_equal(result.image, image)
         assert np.array_equal(result.mask, logits[0].argmax(0).numpy())
     last = read_lines(run_folder / "scores.jsonl")[-1]
@@ -175,15 +174,3 @@ def test_statistics_are_those_of_the_scaled_images(root: Path) -> None:
 def test_network_and_data_have_the_same_channels(root: Path) -> None:
     with pytest.raises(UserError, match=r"data\.channels=4, but the network takes model\.channels=3"):
         tiny_run(root, {"data.channels": 4})
-
-
-def test_models_saved_before_channels_were_told_still_load(run_folder: Path, tmp_path: Path) -> None:
-    train(tiny_run(make_data(tmp_path / "data"), {"steps": 1}), tmp_path / "run")
-    path = tmp_path / "run/model/model.json"
-    card = json.loads(path.read_text())
-    for name in ("channels", "value_range", "display_channels"):
-        del card["data"][name]
-    del card["architecture"]["channels"]
-    path.write_text(json.dumps(card))
-    assert read_card(path.parent).data.channels == 3
-    assert Model.load(path.parent).predict(np.zeros((8, 9, 3), np.uint8)).mask.shape == (8, 9)

@@ -165,6 +165,23 @@ def test_saved_pictures_hold_indices_colors_and_confidence(model: Model, tmp_pat
     assert np.abs(gray - result.confidence).max() <= 0.5 / 255 + 1e-6
 
 
+def test_saving_replaces_its_own_pictures_and_no_others(model: Model, tmp_path: Path) -> None:
+    result = model.predict(picture(tmp_path / "a.png"))
+    photo = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(UserError, match=r"a\.png is there already.*\n.*another stem"):
+        result.save(tmp_path, "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == photo
+    for _ in range(2):
+        result.save(tmp_path / "out", "a")
+
+
+@pytest.mark.parametrize("opacity", [-0.1, 2, float("nan")])
+def test_an_opacity_is_a_share(model: Model, tmp_path: Path, opacity: float) -> None:
+    with pytest.raises(UserError, match="from 0 to 1"):
+        model.predict(picture(tmp_path / "a.png")).overlay(opacity)
+
+
 def test_validation_repeats_the_score_of_the_run(run_folder: Path) -> None:
     (line,) = [
         line
@@ -207,8 +224,8 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     (broken / "model.json").write_text(json.dumps(card | {"shape": 1}))
     with pytest.raises(UserError, match="shape: unknown field"):
         Model.load(broken)
-    (broken / "model.json").write_text(json.dumps(card | {"format": 2}))
-    with pytest.raises(UserError, match="format: got 2; expected 1"):
+    (broken / "model.json").write_text(json.dumps(card | {"format": 1}))
+    with pytest.raises(UserError, match="format: got 1; expected 2"):
         Model.load(broken)
 
 
@@ -217,17 +234,15 @@ def test_files_folders_and_globs_are_found(tmp_path: Path) -> None:
     for name in ("a.png", "deep/b.jpg", "deep/er/c.PNG"):
         Image.new("RGB", (2, 2)).save(tmp_path / name)
     (tmp_path / "deep" / "notes.txt").write_text("no image")
-    assert find_images([str(tmp_path / "deep")]) == {
-        "b": tmp_path / "deep/b.jpg",
-        "er/c": tmp_path / "deep/er/c.PNG",
-    }
-    assert find_images([str(tmp_path / "*.png"), str(tmp_path / "a.png")]) == {"a": tmp_path / "a.png"}
-    assert list(find_images([str(tmp_path / "**/*.jpg")])) == ["b"]
+    assert find_images([str(tmp_path / "deep")]).images == (
+        ("b", tmp_path / "deep/b.jpg"),
+        ("er/c", tmp_path / "deep/er/c.PNG"),
+    )
+    twice = [str(tmp_path / "*.png"), str(tmp_path / "a.png")]
+    assert find_images(twice).images == (("a", tmp_path / "a.png"),)
+    assert find_images([str(tmp_path / "**/*.jpg")]).images == (("b", tmp_path / "deep/b.jpg"),)
     np.save(tmp_path / "deep" / "stack.npy", np.zeros((2, 2, 4)))
-    assert "stack" in find_images([str(tmp_path / "deep")])
-    Image.new("RGB", (2, 2)).save(tmp_path / "deep" / "a.png")
-    with pytest.raises(UserError, match=r"both be written as a\.png"):
-        find_images([str(tmp_path / "a.png"), str(tmp_path / "deep")])
+    assert "stack" in dict(find_images([str(tmp_path / "deep")]).images)
     for nothing in ("missing.png", "deep/*.tif"):
         with pytest.raises(UserError, match="there is no such image"):
             find_images([str(tmp_path / nothing)])

@@ -48,7 +48,7 @@ def test_the_command(mmcls: Path, tmp_path: Path) -> None:
     assert "150 tensors, 5.52 M parameters; 2 tensors outside of the backbone left out" in result.output
     assert "model.backbone=vit_tiny_patch16_224 (also deit_tiny_patch16_224" in result.output
     assert mmcls.read_bytes() == before
-    assert not list(out.parent.glob(".*"))
+    assert not list(out.parent.glob(".*.tmp"))
     timm.create_model("deit_tiny_patch16_224", num_classes=0).load_state_dict(load_file(out))
 
 
@@ -123,9 +123,14 @@ def test_a_backbone_that_the_file_does_not_fit(mmcls: Path, tmp_path: Path) -> N
 def test_files_are_not_written_over(mmcls: Path, tmp_path: Path) -> None:
     out = tmp_path / "old.safetensors"
     out.write_bytes(b"precious")
+    for force in (False, True):
+        with pytest.raises(UserError, match=r"old.safetensors is there already, and is no weight file that"):
+            convert_weights(mmcls, out, force=force)
+    assert out.read_bytes() == b"precious"
+    out.unlink()
+    convert_weights(mmcls, out)
     with pytest.raises(UserError, match=r"old.safetensors exists; .* --force"):
         convert_weights(mmcls, out)
-    assert out.read_bytes() == b"precious"
     with pytest.raises(UserError, match=r"give it a name like .*old.safetensors"):
         convert_weights(mmcls, tmp_path / "old.pth", force=True)
     done = convert_weights(mmcls, out, force=True)
@@ -133,7 +138,7 @@ def test_files_are_not_written_over(mmcls: Path, tmp_path: Path) -> None:
     link: Any = tmp_path / "link.safetensors"
     link.symlink_to(out)
     for same in (out, link):
-        with pytest.raises(UserError, match="is the file to convert, and that stays as it is"):
+        with pytest.raises(UserError, match="is one of the files that are read"):
             convert_weights(out, same, force=True)
     assert out.read_bytes() == before
     assert done.tensors == len(load_file(out))

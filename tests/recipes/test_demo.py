@@ -19,7 +19,8 @@ from s4former.engine.predict import Model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import config_class
-from s4former.recipes.demo import recipe, run_demo
+from s4former.recipes._demo import run_demo
+from s4former.recipes.demo import recipe
 
 
 def small(folder: Path) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,18 @@ def test_large_images_are_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.Mo
     assert not any(said in note for note in load_run(path)[1])
     monkeypatch.setattr(folder, "_LARGE_MEGABYTES", 0.3)
     assert any(f"{said} 0 MB" in note for note in load_run(path)[1])
+
+
+@pytest.mark.parametrize("changes", [["steps=9", "device=cpu"], {"device": "cpu"}])
+def test_the_device_that_is_typed_is_decided_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: Any
+) -> None:
+    monkeypatch.setattr(folder, "resolve_device", lambda asked: "cuda" if asked == "auto" else asked)
+    path = make(tmp_path, (600, 800))
+    assert load_run(path)[0].data.crop_size == 448
+    run, notes = load_run(path, changes)
+    assert (run.data.crop_size, run.data.labeled_batch_size) == (224, 4)
+    assert any("the largest crop on a CPU is 224" in note for note in notes)
 
 
 @pytest.mark.parametrize(("labeled", "steps"), [(1, 1000), (100, 1000), (400, 4000), (100_000, 20_000)])

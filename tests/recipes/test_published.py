@@ -39,7 +39,8 @@ def test_every_family_has_mean_teacher_with_and_without_cutmix(file: str) -> Non
         full = load_run(stem if stem in recipe_names() else f"{stem}.s4former")[0].method.model_dump()
         assert (plain.method.model_dump()["cutmix_probability"], full["name"]) == (0, "s4former")
         own = mixed.method.model_dump()
-        assert own == {**{key: full[key] for key in own}, "name": "mean_teacher"}
+        parts = dict.fromkeys(("patch_shuffle", "pasa", "ncr"), False)
+        assert own == {**{key: full[key] for key in own}, "name": "mean_teacher", **parts}
         assert own["cutmix_probability"] == 0.5
         assert plain.method.model_dump() == own | {"cutmix_probability": 0}
         assert plain == mixed.model_copy(update={"method": plain.method})

@@ -15,7 +15,7 @@ from s4former.data.check import Check, check_source
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
 from s4former.report.figures import colorize
-from s4former.report.page import class_rows, write_check_page
+from s4former.report.page import check_page, class_rows
 from s4former.report.sheets import overlay, sheet
 from tiny_run import make_data
 
@@ -59,8 +59,9 @@ def checked(root: Path) -> tuple[Source, Check]:
 def write(source: Source, check: Check, path: Path, name: str = "data") -> Page:
     sheets = {part: sheet(source, part, summary.usable) for part, summary in check.parts.items()}
     settings = ["data.crop_size=32: as large as fits", "steps=9, method=supervised: to be quick"]
-    write_check_page(path, check, sheets, settings, name, "s4former train data", (32, 32))
-    return Page(path.read_text(encoding="utf-8"))
+    text = check_page(check, sheets, settings, name, "s4former train data", (32, 32))
+    path.write_text(text, encoding="utf-8")
+    return Page(text)
 
 
 @pytest.fixture

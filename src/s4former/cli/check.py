@@ -37,11 +37,16 @@ def check(
 
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
-    from s4former.data.sources import open_source
+    from s4former.config.outputs import claim
     from s4former.recipes import load_data, main_settings
 
+    page = None
+    if html is not None:
+        page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
+    from s4former.data.sources import open_source  # late: a mistake in what was typed is told without torch
+
     source = open_source(data)
     run, settings = None, list[str]()
     problem: S4FormerError | None = None
@@ -61,8 +66,9 @@ def check(
             say(console, "  ", line)
         if run and data.source == "dataset":
             say(console, "  ", _time_needed(run, source, Path(data.root)))
-    if html is not None:
-        _write_page(html, result, source, data, settings, config, command, run.data.crop if run else None)
+    if html is not None and page is not None:
+        text = _page(result, source, data, settings, config, command, run.data.crop if run else None)
+        page.write_text(html, text)
         console.print(f"page: {html}", markup=False)
     if problem:
         raise typer.Exit(problem.exit_code)
@@ -137,8 +143,7 @@ def _summarize(console: Console, result: Check, with_fix: bool) -> None:
         console.print("--fix-suggestions says what to do about each", markup=False)
 
 
-def _write_page(
-    path: Path,
+def _page(
     result: Check,
     source: Source,
     data: DataConfig,
@@ -146,12 +151,12 @@ def _write_page(
     config: str,
     command: str,
     crop: tuple[int, int] | None,
-) -> None:
-    from s4former.report.page import write_check_page
+) -> str:
+    from s4former.report.page import check_page
     from s4former.report.sheets import sheet
 
     sheets = {
         part: sheet(source, part, summary.usable, data.display_channels)
         for part, summary in result.parts.items()
     }
-    write_check_page(path, result, sheets, settings, config, command, crop)
+    return check_page(result, sheets, settings, config, command, crop)

@@ -18,7 +18,7 @@ def demo(
     A demo that was stopped goes on when the same command is typed again.
     """
     from s4former.config.invocation import again, invoked, program
-    from s4former.recipes.demo import run_demo
+    from s4former.recipes._demo import run_demo
 
     with invoked(again(program()), out="--out"):
         run_demo(out)

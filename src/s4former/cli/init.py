@@ -39,19 +39,25 @@ def init(
     Example: s4former init photos --masks masks --val 0.2
     """
     from s4former.config.errors import UserError
-    from s4former.config.record import write_text
+    from s4former.config.outputs import claim
     from s4former.data.dataset_yaml.describe import describe
     from s4former.data.dataset_yaml.text import dataset_text
 
     val_list = out.with_name(f"{out.stem}_val.txt")
+    outputs = claim(
+        [(out, "the data set"), (val_list, "the list of val images")],
+        "description of a data set",
+        instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
+        edited=True,
+    )
     present = [path for path in (out, val_list) if path.exists()]
     if present and not force:
         raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
     with bars() as report:
         description = describe(images, masks, _val(val), out.parent, val_list.name, report)
     if description.val_ids:
-        write_text(val_list, "".join(f"{id}\n" for id in description.val_ids))
-    write_text(out, dataset_text(description.file))
+        outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_ids))
+    outputs.write_text(out, dataset_text(description.file))
     _say(description, out)
 
 

@@ -11,9 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from s4former.cli.main import guarded
 from s4former.config.errors import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from s4former.data.config import DataConfig
 
 
 def main() -> None:
@@ -34,21 +38,22 @@ def launch(arguments: Sequence[str]) -> int:
     asked, script, *rest = arguments
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"expected the number of GPUs after the config, as in 2; got {asked!r}")
-    import torch
-
     meeting = meeting_point(os.environ)
     nodes = int(os.environ.get("NNODES") or 1)
-    gpus = torch.cuda.device_count()
     count = int(asked)
+    data = _look_at_data(script, rest, count * nodes)
+    import torch
+
+    gpus = torch.cuda.device_count()
     if gpus < count and nodes == 1:
-        batches = _batch_sizes(rest, count) if os.path.basename(script) == "train.py" else ()
+        batches = (data.labeled_batch_size, data.unlabeled_batch_size) if _trains(script) else ()
         count = affordable(count, gpus, batches)
         print(_why(int(asked), count, gpus, batches), file=sys.stderr)
     elif 0 < gpus < count:
         raise UserError(f"{count} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
     if gpus == 0:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    if os.path.basename(script) == "train.py":
+    if _trains(script):
         rest = [*rest, "--gpus", str(int(asked) * nodes)]
     return _torchrun([*meeting, f"--nproc-per-node={count}", script, *rest])
 
@@ -105,12 +110,27 @@ def _why(asked: int, count: int, gpus: int, batches: Sequence[int]) -> str:
     )
 
 
-def _batch_sizes(arguments: Sequence[str], asked: int) -> tuple[int, ...]:
-    """Return the global batch sizes of a training command."""
-    from s4former.cli.mmseg_train import parser, read_command
+def _trains(script: str) -> bool:
+    return os.path.basename(script) == "train.py"
 
-    data = read_command(parser().parse_args([*arguments, "--gpus", str(asked)])).run.data
-    return data.labeled_batch_size, data.unlabeled_batch_size
+
+def _look_at_data(script: str, arguments: Sequence[str], processes: int) -> DataConfig:
+    """Return which data a command is about, opened once: what is missing is said before processes start.
+
+    Raises:
+        UserError: If the command makes no run.
+        DataError: If its data cannot be opened.
+    """
+    from s4former.cli import mmseg_test, mmseg_train
+    from s4former.data import open_source
+
+    if _trains(script):
+        options = mmseg_train.parser().parse_args([*arguments, "--gpus", str(processes)])
+        run = mmseg_train.read_command(options).run
+    else:
+        run, _ = mmseg_test.read_run(mmseg_test.parser().parse_args(arguments))
+    open_source(run.data)
+    return run.data
 
 
 def _torchrun(arguments: Sequence[str]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from tempfile import NamedTemporaryFile
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,14 +28,17 @@ from s4former.cli.screen import say
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
-from s4former.config.errors import Interrupted, S4FormerError
+from s4former.config.errors import Interrupted, S4FormerError, UserError
+from s4former.config.record import versions
+
+_DEFECT, _STOPPED = 70, 130
 
 app = typer.Typer(
     name="s4former",
     help=(
         "Train vision transformers for semantic segmentation from [bold]many images and few masks[/bold].\n\n"
         "Exit codes: 0 fine, 1 a mistake in what was asked, 2 usage, 3 a problem in the data, "
-        "4 numbers stopped being finite, 75 interrupted but resumable."
+        "4 numbers stopped being finite, 70 a defect of s4former, 75 interrupted but resumable, 130 stopped."
     ),
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -79,48 +83,56 @@ def main() -> None:
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command; a known error is one message and its exit code, a defect keeps its traceback."""
+    """Run a command; a known error is one message and its exit code, any other is our defect and says so."""
     # Read when torch is loaded. Threads that wait for each other keep cores busy by default: where other
     # programs compute too, a step can then take a hundred times as long (benchmarks/busy.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         command()
-    except Interrupted as error:  # as asked, so no error
-        _complain(str(error), head="")
-        sys.exit(error.exit_code)
+    except Interrupted as stop:  # as asked, so no error
+        _tell(str(stop))
+        sys.exit(stop.exit_code)
     except S4FormerError as error:
-        _complain(str(error))
+        _tell(str(error), "error: ")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:  # before or after training, which saves its state and says so itself
-        _complain("stopped", head="")
-        sys.exit(130)
-    except OSError as error:
-        _complain(str(error))
-        sys.exit(1)
-    except ValueError as error:
-        if not _is_ours(error):
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns the former into the latter
+        # Before or after training, which saves its state and says so itself.
+        if isinstance(end, SystemExit) and end.code != _STOPPED:
             raise
-        _complain(str(error))
-        sys.exit(1)
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        _complain(
-            f"the device is out of memory ({str(error).splitlines()[0]}); try a smaller data.crop_size, "
-            "smaller batch sizes, or model.recompute_activations=all",
-            alone=True,
-        )
-        sys.exit(1)
+        _tell("stopped")
+        sys.exit(_STOPPED)
+    except Exception as error:
+        _outside(error)
 
 
-def _is_ours(error: ValueError) -> bool:
-    """Whether the package itself refused a value and says what to type; a library would not."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return Path(frames[-1].filename).is_relative_to(Path(s4former.__file__).parent)
+def _outside(error: Exception) -> NoReturn:
+    """End because of an error that is none of ours: of the machine, or of the package itself."""
+    if isinstance(error, (MemoryError, RuntimeError, OSError)):
+        from s4former.engine.memory import lack_of_memory
+
+        lack = lack_of_memory(error)
+        if lack:
+            less = "a smaller data.crop_size, smaller batch sizes or model.recompute_activations=all"
+            _tell(f"{lack}; training takes less with {less}", "error: ", alone=True)
+            sys.exit(UserError.exit_code)
+    if isinstance(error, OSError) and error.strerror:
+        _tell(f"{error.strerror}{f': {error.filename}' if error.filename else ''}", "error: ")
+        sys.exit(UserError.exit_code)
+    report = "".join(traceback.format_exception(error))
+    with NamedTemporaryFile("w", prefix="s4former-", suffix=".txt", encoding="utf-8", delete=False) as file:
+        json.dump({"command": sys.argv, **versions()}, file, indent=2)
+        file.write(f"\n\n{report}")
+    _tell(
+        f"{type(error).__name__}: {error}\nThis is a defect of s4former, and not a mistake of yours; please "
+        f"report it with the file {file.name}, which says where it happened",
+        "internal error: ",
+        alone=True,
+    )
+    sys.exit(_DEFECT)
 
 
-def _complain(message: str, alone: bool = False, head: str = "error: ") -> None:
-    """Print an error; processes that train together share most, so the first on each machine tells those."""
+def _tell(message: str, head: str = "", alone: bool = False) -> None:
+    """Print a message; processes that train together share most, so the first on each machine tells those."""
     if not alone and os.environ.get("LOCAL_RANK", "0") != "0":
         return
     say(Console(stderr=True, highlight=False), Text(head, "bold red"), message)

@@ -30,6 +30,9 @@ def test(arguments: Sequence[str]) -> None:
     """Score as a command line says."""
     from rich.console import Console
 
+    from s4former.config.outputs import claim
+    from s4former.config.record import json_text
+    from s4former.engine.overlay import require_opacity
     from s4former.engine.pictures import picture_writer
     from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.validate import Validation, validate_with_config
@@ -37,7 +40,11 @@ def test(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     os.environ.update(launcher_environment(options.launcher, options.local_rank, os.environ))
     run, notes = read_run(options)
+    require_opacity(options.opacity)
     scores, masks = output_places(options)
+    outputs = (
+        None if scores is None else claim([(scores, "the scores")], "scores", instead="name another file")
+    )
     overlays = options.show_dir or (default_folder(options) / "show" if options.show else None)
     if options.show and not options.show_dir:
         notes.append(f"--show opens no windows here: the pictures are in {overlays}")
@@ -53,6 +60,9 @@ def test(arguments: Sequence[str]) -> None:
             picture_writer(masks, overlays, run.evaluate.part, options.opacity, run.data.display_channels),
         )
     if is_main_process():
+        if scores is not None and outputs is not None:
+            records = {name: result.record() for name, result in results.items()}
+            outputs.write_text(scores, json_text(records))
         _report(results, scores, masks, overlays)
 
 
@@ -161,14 +171,10 @@ def _report(
     from rich.console import Console
 
     from s4former.cli.val import print_scores
-    from s4former.config.record import write_json
 
     console = Console()
     for name, result in results.items():
         print_scores(result.record(), console, name)
-    if scores is not None:
-        records: dict[str, Any] = {name: result.record() for name, result in results.items()}
-        write_json(scores, records)
     for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
         if place is not None:
             console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)

@@ -23,18 +23,41 @@ def predict(
 
     Both have the size of the image.
     """
-    from s4former.config.errors import DataError
+    from s4former.config.errors import DataError, UserError
+    from s4former.config.outputs import claim
+    from s4former.engine.device import resolve_device
     from s4former.engine.inputs import find_images
-    from s4former.engine.predict import Model
+    from s4former.engine.memory import lack_of_memory
+    from s4former.engine.predict import Model, model_folder, picture_paths
 
+    try:
+        resolve_device(device)
+    except UserError as error:
+        raise UserError(str(error).replace("device=", "--device ")) from None
     found = find_images(images)
+    model_folder(model)
+    outputs = claim(
+        ((path, str(image)) for stem, image in found.images for path in picture_paths(out, stem, confidence)),
+        "picture",
+        inputs=[image for _, image in found.images],
+        instead="type another --out, a folder of its own; images that share a name need one each",
+    )
+    if found.passed_over:
+        typer.echo(f"passed over {found.passed_over} pictures that s4former wrote", err=True)
     network = Model.load(model, device)
     failures = []
-    for stem, path in track(found.items(), "predicting", console=Console(stderr=True), transient=True):
+    shown = track(found.images, "predicting", console=Console(stderr=True), transient=True)
+    for stem, path in shown:
         try:
-            network.predict(path).save(out, stem, confidence)
+            network.predict(path).save(out, stem, confidence, outputs=outputs)
         except DataError as error:
             failures.append(str(error))
-    typer.echo(f"{len(found) - len(failures)} of {len(found)} images: {out}")
+        except (MemoryError, RuntimeError) as error:
+            lack = lack_of_memory(error)
+            if lack is None:
+                raise
+            failures.append(f"{path}: {lack} for an image of its size; cut it into parts")
+    count = len(found.images)
+    typer.echo(f"{count - len(failures)} of {count} images: {out}")
     if failures:
         raise DataError("\n".join(["some images could not be read:", *failures]))

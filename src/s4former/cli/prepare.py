@@ -10,6 +10,7 @@ import typer
 from s4former.cli.bars import bars
 
 if TYPE_CHECKING:
+    from s4former.config.outputs import Outputs
     from s4former.data.prepare import DataSet, Planned, Verification
 
 _LEGEND_FITS = 11
@@ -35,6 +36,7 @@ def prepare(
     What is there already is left alone, so that the command can be run again.
     """
     from s4former.config.errors import UserError
+    from s4former.config.outputs import claim
     from s4former.config.override import nearest
     from s4former.data.prepare import DATASETS, carry_out, plan, verify
 
@@ -45,6 +47,8 @@ def prepare(
     _print_plan(chosen, root, steps)
     if dry_run:
         return
+    sheet = root / f"{dataset}.png"
+    outputs = claim([(sheet, "a few samples")], "sheet", instead="move it away, or type another --root")
     with bars() as report:
         for step, files in carry_out(steps, root, report):
             typer.echo(f"{step.title}: {files:,} files written")
@@ -52,7 +56,7 @@ def prepare(
     for part, (found, published) in result.counts.items():
         typer.echo(f"{part}: {found:,} images ({published:,} published)")
     typer.echo(f"masks read: {result.masks_read:,}, all values known; {_shares(result)}")
-    typer.echo(f"look at a few: {_draw(result, root / f'{dataset}.png')}")
+    typer.echo(f"look at a few: {_draw(result, sheet, outputs)}")
     for difference in result.differences:
         typer.echo(f"warning: {difference}", err=True)
     if result.differences:
@@ -84,7 +88,7 @@ def _shares(result: Verification) -> str:
     )
 
 
-def _draw(result: Verification, path: Path) -> Path:
+def _draw(result: Verification, path: Path, outputs: Outputs) -> Path:
     """Save a sheet of up to three samples a row, each beside its classes."""
     import numpy as np
 
@@ -99,4 +103,5 @@ def _draw(result: Verification, path: Path) -> Path:
     values = {int(value) for _, _, mask in result.samples for value in np.unique(mask)}
     legend = {names[value]: colors[value] for value in sorted(values) if value < len(names)}
     fits = len(legend) <= _LEGEND_FITS
-    return panel(rows, ["image", "classes"] * across, path, legend if fits else None, cell_inches=2.2)
+    columns = ["image", "classes"] * across
+    return panel(rows, columns, path, legend if fits else None, cell_inches=2.2, outputs=outputs)

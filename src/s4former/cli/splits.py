@@ -37,6 +37,7 @@ def fetch(
     from s4former.config.override import nearest
     from s4former.data.splits.fetch import fetch_splits, unverified
     from s4former.data.splits.published import PUBLISHERS
+    from s4former.engine.tables import print_table
 
     if publisher not in PUBLISHERS:
         raise UserError(f"no lists of {publisher!r} are known; {nearest(publisher, PUBLISHERS)}")
@@ -46,7 +47,7 @@ def fetch(
     for one in fetched:
         checksum = "right" if one.list.sha256 is not None else "not known"
         table.add_row(one.list.target, f"{one.list.images:,}", checksum, "" if one.new else "was there")
-    Console().print(table)
+    print_table(Console(), table)
     unsure = unverified(fetched)
     if unsure:
         typer.echo(
@@ -108,9 +109,10 @@ def check(
     """Count what lists name, and find what is named twice, shared or missing."""
     from s4former.config.errors import DataError
     from s4former.data.splits.check import check_splits, find_lists
+    from s4former.engine.tables import print_table
 
     result = check_splits(find_lists(lists), root)
-    Console().print(_check_table(result))
+    print_table(Console(), _check_table(result))
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
     if result.all_problems:

@@ -65,11 +65,12 @@ def report(outcome: Outcome, console: Console) -> None:
     from s4former.config.invocation import program, typed
     from s4former.engine import wording
     from s4former.engine.progress import is_main_process
+    from s4former.engine.tables import print_table
 
     if not is_main_process():
         return
     if outcome.last:
-        console.print(_table(outcome))
+        print_table(console, _table(outcome))
         for remark in wording.all_remarks(list(outcome.last.values())):
             console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     best = outcome.best

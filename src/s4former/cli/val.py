@@ -16,7 +16,10 @@ def val(
     model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[a.b=c ...]", help="evaluate.part=test, data.root=DIR, device=cpu ..."),
+        typer.Argument(
+            metavar="[DATA] [a.b=c ...]",
+            help="evaluate.part=test, device=cpu ...; other data as a dataset.yaml or data.root=DIR.",
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON, fractions from 0 to 1.")
@@ -25,15 +28,24 @@ def val(
     """Score a trained model."""
     from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.validate import validate
+    from s4former.recipes import load_data
 
+    changes = [change for change in overrides or [] if not _is_config(change)]
+    configs = [config for config in overrides or [] if _is_config(config)]
+    data = load_data(configs[-1]) if configs else None
     with progress_for(Console(stderr=True)) as progress:
-        result = validate(model, overrides or [], progress)
+        result = validate(model, changes, progress, data)
     if not is_main_process():
         return
     if json:
         typer.echo(json_format.dumps(result.record(), indent=2))
     else:
         print_scores(result.record(), Console())
+
+
+def _is_config(text: str) -> bool:
+    """Whether an argument names data: a dataset.yaml, or the config of a run."""
+    return "=" not in text and Path(text).suffix in (".yaml", ".yml", ".py")
 
 
 def print_scores(record: Mapping[str, Any], console: Console, name: str = "") -> None:
@@ -45,6 +57,7 @@ def print_scores(record: Mapping[str, Any], console: Console, name: str = "") ->
         name: Of which network, if there are several.
     """
     from s4former.engine import wording
+    from s4former.engine.tables import print_table
 
     few = record["interval"] is not None
     title = f"{record['part']}: {record['images']} image{'' if record['images'] == 1 else 's'}"
@@ -63,6 +76,6 @@ def print_scores(record: Mapping[str, Any], console: Console, name: str = "") ->
     if record["counted_absent"]:
         row("mean, present classes", percent(record["miou_present"]), interval(record, "miou_present"), "")
     row("all pixels", "", "", percent(record["aacc"]))
-    console.print(table)
+    print_table(console, table)
     for remark in record["remarks"]:
         console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)

@@ -13,6 +13,10 @@ class UserError(S4FormerError):
     """Something asked for cannot be done as asked; the message says what to type instead."""
 
 
+class ValueMistake(UserError, ValueError):
+    """A value that was asked for does not go with the others; Python code may catch it as a ValueError."""
+
+
 class DataError(S4FormerError):
     """A file of the data set is missing, unreadable or does not hold what it should."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -28,7 +29,10 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, synced: boo
         synced: Wait for the disk. Of 100,000 files that can be made again one by one, nobody would want it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[
+        :16
+    ]  # a longer name than the file's may be too long
+    temporary = path.with_name(f".{own}.{os.getpid()}.tmp")
     try:
         write(temporary)
         if synced:
@@ -61,9 +65,14 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def json_text(data: Any) -> str:
+    """Return data as JSON; NaN and infinity are refused, as JSON has no word for them."""
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file whole or not at all; NaN and infinity are refused, as JSON has no word for them."""
-    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+    """Write a JSON file whole or not at all."""
+    write_text(path, json_text(data))
 
 
 def read_json(path: Path) -> Any:
@@ -143,6 +152,7 @@ def run_record(run: Mapping[str, Any], data: Mapping[str, Any], devices: Mapping
     return {
         "run": dict(run),
         "command": list(sys.argv),
+        "working_directory": str(Path.cwd()),
         "started": now(),
         "versions": versions(),
         "commit": commit(),

@@ -27,17 +27,20 @@ def resolve_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    given = f"device={name}"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"device={name} is not a device; type device=auto, cpu, cuda or cuda:1") from None
+        raise UserError(f"{given} is not a device; type device=auto, cpu, cuda or cuda:1") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"{given}: networks run on none of those; type device=auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"device={name} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; "
-            "type device=cpu, or install a torch build that fits the driver"
+            f"{given} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; type "
+            f"device=cpu, or install a torch build that fits the driver"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"device={name} was asked for, but there is none; type device=cpu")
+        raise UserError(f"{given} was asked for, but there is none; type device=cpu")
     return name
 
 

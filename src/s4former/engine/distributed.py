@@ -18,7 +18,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -115,6 +114,8 @@ def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int
 
 
 def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
+    from timm.layers.drop import DropPath  # late: a config is read without timm
+
     if isinstance(layer, nn.BatchNorm2d) and across.world_size() == 1:
         return layer
     if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
@@ -136,8 +137,12 @@ class GlobalDropout2d(nn.Dropout2d):
         return across.drop(x, self.p, (x.shape[1], 1, 1)) if self.training and self.p else x
 
 
-class GlobalDropPath(DropPath):
+class GlobalDropPath(nn.Module):
     """Skips the branches that it would skip for the global batch."""
+
+    def __init__(self, drop_prob: float, scale_by_keep: bool) -> None:
+        super().__init__()
+        self.drop_prob, self.scale_by_keep = drop_prob, scale_by_keep
 
     def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """Skip a branch of some images, in training."""

@@ -10,12 +10,17 @@ from pydantic import ValidationError
 
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation
-from s4former.config.override import changed_fields
+from s4former.config.outputs import folder_problem
+from s4former.config.override import changed_fields, validated
 from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
+from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine.device import describe
 from s4former.engine.run import Run
 
+MODELS = ("model", "model_best")
+"""Model folders of a run."""
+_LISTED = ("labeled", "unlabeled", "val")
 FREE_TO_CHANGE = frozenset(
     {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
     | {"data.num_workers", "data.cache_images", "data.root"}
@@ -29,19 +34,37 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     Raises:
         UserError: If the folder holds a run that is not to be resumed, or something else.
     """
+    problem = folder_problem(folder.resolve())
+    if problem:
+        raise UserError(f"{problem}; choose another {invocation().out}")
     if (folder / "run.json").exists():
         if resume:
             run: dict[str, Any] = _record(folder)["run"]
             return run
-        if not any((folder / trace).exists() for trace in ("journal.jsonl", "scores.jsonl", "checkpoint")):
+        if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
         raise UserError(
             f"{folder} holds a run already; {invocation().resume} to go on with it, or choose another "
             f"{invocation().out}"
         )
-    if folder.exists() and (not folder.is_dir() or any(not is_temporary(path) for path in folder.iterdir())):
+    if folder.exists() and any(not is_temporary(path) for path in folder.iterdir()):
         raise UserError(f"{folder} exists and is no run folder; choose a new one with {invocation().out}")
     return None
+
+
+def _never_started(folder: Path) -> bool:
+    """Whether a folder holds what `enter` writes, and nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    lists = {path.name for path in (folder / "splits").glob("*")}
+    alone = names <= {"run.json", "splits"} and lists <= {f"{part}.txt" for part in _LISTED}
+    return alone and bool(_record(folder))
+
+
+def _is_record(content: Any) -> bool:
+    parts = {"run": dict, "data": dict, "resumed": list}
+    return isinstance(content, dict) and all(
+        isinstance(content.get(part), kind) for part, kind in parts.items()
+    )
 
 
 def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
@@ -84,6 +107,20 @@ def differences(folder: Path, run: Run) -> str:
     return "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in decisive[:5])
 
 
+def data_of(model: Path) -> tuple[DataConfig, Path] | None:
+    """Return the data that a model was trained on, and the folder that its relative root starts from.
+
+    It is told by the run folder around a model folder; None if there is none, as for a model that was shared.
+    """
+    if model.name not in MODELS or not (model.parent / "run.json").is_file():
+        return None
+    record = _record(model.parent)
+    data = validated(
+        DataConfig, record["run"].get("data"), f"the data in {model.parent / 'run.json'} does not fit"
+    )
+    return data, Path(str(record.get("working_directory", "")))
+
+
 def _record(folder: Path) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     try:
@@ -93,6 +130,10 @@ def _record(folder: Path) -> dict[str, Any]:
             f"{folder / 'run.json'} is damaged ({error}); a run cannot be resumed without what it says, so "
             f"start a new one with another {invocation().out}"
         ) from None
+    if not _is_record(record):
+        raise UserError(
+            f"{folder / 'run.json'} is none of a run of s4former; choose another {invocation().out}"
+        )
     return record
 
 

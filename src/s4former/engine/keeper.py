@@ -24,7 +24,7 @@ from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.pace import Forecast
 from s4former.engine.panels import Panel
-from s4former.engine.predict import CARD, Model, ModelCard, architecture_of, save_model
+from s4former.engine.predict import CARD, ImageInput, Model, ModelCard, architecture_of, save_model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import Method
@@ -257,13 +257,15 @@ class Keeper:
         run, classes = self.run, self.source.classes
         card = ModelCard(
             architecture=architecture_of(self.method.networks[self._deployed]),
+            input=ImageInput.model_validate(
+                {name: getattr(run.data, name) for name in ImageInput.model_fields}
+            ),
             names=classes.names,
             colors=classes.colors,
             ignore=classes.ignore,
             values=classes.values,
             crop_size=run.data.crop,
             evaluate=run.evaluate,
-            data=run.data,
             method=run.method.model_dump(mode="json"),
             step=self.step,
             network=self._deployed,

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as PilImage
 
+from s4former.config.errors import UserError
 from s4former.data.display import rgb_view
 
-PNG_EFFORT = 3
+_PNG_EFFORT = 3
 """Level of zlib for such pictures: its usual 6 takes five times as long for files a tenth smaller."""
 _ROWS = 256
+
+
+def write_png(picture: PilImage.Image, path: Path) -> None:
+    """Write such a picture."""
+    picture.save(path, format="PNG", compress_level=_PNG_EFFORT)
 
 
 def index_picture(mask: UInt8[np.ndarray, "h w"], colors: Sequence[tuple[int, int, int]]) -> PilImage.Image:
@@ -20,6 +27,16 @@ def index_picture(mask: UInt8[np.ndarray, "h w"], colors: Sequence[tuple[int, in
     picture = PilImage.fromarray(mask)
     picture.putpalette([channel for color in colors for channel in color])
     return picture
+
+
+def require_opacity(opacity: float) -> None:
+    """Make sure that an opacity is a share.
+
+    Raises:
+        UserError: If not.
+    """
+    if not 0 <= opacity <= 1:
+        raise UserError(f"the opacity is a share of the class colors, from 0 to 1; got {opacity:g}")
 
 
 def overlay_picture(
@@ -37,7 +54,11 @@ def overlay_picture(
         colors: RGB color of each class.
         opacity: Share of the class colors, from 0 to 1.
         display_channels: Channels of the image that are shown as red, green and blue.
+
+    Raises:
+        UserError: If the opacity is not from 0 to 1.
     """
+    require_opacity(opacity)
     height, width = mask.shape
     overlay = PilImage.new("RGB", (width, height))
     for top in range(0, height, _ROWS):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image as PilImage
 
-from s4former.config.record import write_atomically
+from s4former.config.outputs import claim
 from s4former.data.sources import Part, Source, part_ids, short_names
 from s4former.engine.evaluate import Answers, OnImage, Pixels
-from s4former.engine.overlay import PNG_EFFORT, index_picture, overlay_picture
+from s4former.engine.overlay import index_picture, overlay_picture, require_opacity, write_png
 from s4former.engine.validate import OpenOnImage
 
 
@@ -27,32 +26,47 @@ def picture_writer(
 
     An image's name is its id without the folders that all images of the part share.
 
+    All files are claimed when the data is opened: before the first image is looked at.
+
     Args:
         masks: Folder for palette pictures whose values are class indices; none: don't write them.
         overlays: Folder for images with their classes painted over them; none: don't write them.
         part: The part that is scored.
         opacity: Share of the class colors in an overlay, from 0 to 1.
         display_channels: Channels of the images that overlays show as red, green and blue.
+
+    Raises:
+        UserError: If the opacity is not from 0 to 1, or later, if a file would be lost.
     """
+    require_opacity(opacity)
 
     def watch(source: Source) -> OnImage:
         colors = source.classes.colors
         names = short_names(part_ids(source, part))
+        kinds = [("mask", masks), ("overlay", overlays)]
+        wanted = [(folder, f"the {kind} of") for kind, folder in kinds if folder is not None]
+        outputs = claim(
+            [
+                (folder / f"{name}.png", f"{what} {name}")
+                for folder, what in wanted
+                for name in names.values()
+            ],
+            "picture",
+            instead="choose another folder for the pictures",
+        )
+
+        def save(folder: Path | None, id: str, picture: PilImage.Image) -> None:
+            if folder is not None:
+                outputs.write(folder / f"{names[id]}.png", lambda temporary: write_png(picture, temporary))
 
         def write(
             number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
         ) -> None:
             answer = list(answers.values())[-1]
-            if masks is not None:
-                _save(index_picture(answer, colors), masks / f"{names[id]}.png")
+            save(masks, id, index_picture(answer, colors))
             if overlays is not None:
-                painted = overlay_picture(image, answer, colors, opacity, display_channels)
-                _save(painted, overlays / f"{names[id]}.png")
+                save(overlays, id, overlay_picture(image, answer, colors, opacity, display_channels))
 
         return write
 
     return watch
-
-
-def _save(picture: PilImage.Image, path: Path) -> None:
-    write_atomically(path, partial(picture.save, format="PNG", compress_level=PNG_EFFORT))

@@ -17,10 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from s4former.config.base import Config
-from s4former.config.errors import DataError, UserError
+from s4former.config.errors import DataError, UserError, ValueMistake
+from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
-from s4former.data.config import DataConfig
 from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
@@ -35,7 +35,7 @@ from s4former.engine.evaluate import (
     require_moderate,
     whole_patches,
 )
-from s4former.engine.overlay import PNG_EFFORT, index_picture, overlay_picture
+from s4former.engine.overlay import index_picture, overlay_picture, write_png
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
 from s4former.models.weight_files import read_state, require_finite
@@ -46,13 +46,29 @@ WEIGHTS, CARD = "model.safetensors", "model.json"
 ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "*any"] | Tensor
 
 
-class ModelCard(Config):
-    """What ``model.json`` says: all that is needed to use the weights beside it, and where they come from."""
+class ImageInput(Config):
+    """Which images a model takes."""
 
-    format: Literal[1] = 1
+    channels: int
+    """Channels of an image."""
+    value_range: tuple[float, float] | None
+    """Values of the files that become 0 and 255; none: they hold 8 bits."""
+    display_channels: tuple[int, int, int]
+    """Channels that pictures show as red, green and blue."""
+
+
+class ModelCard(Config):
+    """What ``model.json`` says: all that is needed to use the weights beside it, and how they came about.
+
+    Where the images lay that it learned from is in ``run.json``: a model is shared, and paths tell of people.
+    """
+
+    format: Literal[2] = 2
     """Version of this file; another one is not read."""
     architecture: ModelConfig
     """The network, normalization included."""
+    input: ImageInput
+    """The images it takes."""
     names: tuple[str, ...]
     """Class names; the number in a predicted mask is the place in this list."""
     colors: tuple[tuple[int, int, int], ...]
@@ -65,8 +81,6 @@ class ModelCard(Config):
     """Height and width of the training crops in pixels."""
     evaluate: EvaluateConfig
     """How it was scored, and how it predicts."""
-    data: DataConfig
-    """The data it was trained on."""
     method: dict[str, Any]
     """How it was trained."""
     step: int
@@ -130,20 +144,29 @@ class Prediction:
         """Return the image with its classes painted over it."""
         return overlay_picture(self.image, self.mask, self.colors, opacity, self.display_channels)
 
-    def save(self, folder: str | Path, stem: str, confidence: bool = False) -> list[Path]:
+    def save(
+        self, folder: str | Path, stem: str, confidence: bool = False, *, outputs: Outputs | None = None
+    ) -> list[Path]:
         """Write ``stem.png`` (indices), ``stem_overlay.png`` and, if asked for, ``stem_confidence.png``.
 
         The confidence is a gray picture: 255 stands for probability 1.
+
+        Args:
+            folder: Where to; it is made.
+            stem: Name of the image, or its path below the folder, without ending.
+            confidence: Also write how sure the model is.
+            outputs: Where these files were claimed together with others; by default they are on their own.
+
+        Raises:
+            UserError: If one of the files is there and this package did not write it.
         """
-        makers = {f"{stem}.png": self.index_image, f"{stem}_overlay.png": self.overlay}
-        if confidence:
-            makers[f"{stem}_confidence.png"] = self._gray
-        paths = []
-        for name, make in makers.items():  # one picture after the other: large ones take gigabytes
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            make().save(path, compress_level=PNG_EFFORT)
-            paths.append(path)
+        paths = picture_paths(folder, stem, confidence)
+        outputs = outputs or claim(
+            [(path, stem) for path in paths], "picture", instead="give another folder or another stem"
+        )
+        for path, make in zip(paths, (self.index_image, self.overlay, self._gray), strict=False):
+            # One picture after the other: large ones take gigabytes.
+            outputs.write(path, lambda temporary, make=make: write_png(make(), temporary))  # type: ignore[misc]
         return paths
 
     def _gray(self) -> PilImage.Image:
@@ -151,6 +174,12 @@ class Prediction:
         for row, sure in zip(gray, self.confidence, strict=True):
             row[:] = np.round(sure * 255)
         return PilImage.fromarray(gray)
+
+
+def picture_paths(folder: str | Path, stem: str, confidence: bool = False) -> list[Path]:
+    """Return the files that `Prediction.save` writes."""
+    kinds = ("", "_overlay", "_confidence") if confidence else ("", "_overlay")
+    return [Path(folder) / f"{stem}{kind}.png" for kind in kinds]
 
 
 class Model:
@@ -209,7 +238,7 @@ class Model:
             TypeError: If it is nothing of that.
             ValueError: If the array is no image of that kind.
         """
-        pixels = _pixels(image, self.card.data)
+        pixels = _pixels(image, self.card.input)
         config = self._moderate(pixels) if evaluate is None else evaluate
         require_moderate(self.network, pixels, config, "the image")
         config = config.resolved(self.card.crop_size)
@@ -226,7 +255,7 @@ class Model:
             confidence,
             self.card.names,
             self.card.colors,
-            self.card.data.display_channels,
+            self.card.input.display_channels,
         )
 
     def _moderate(self, pixels: Pixels) -> EvaluateConfig:
@@ -255,10 +284,10 @@ def model_folder(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
     if (folder / "run.json").is_file():
-        raise UserError(f"the run in {folder} has no model yet; finish it with `s4former train ... --resume`")
+        raise UserError(f"the run in {folder} has no model yet; it has to be trained to its last step")
     raise UserError(
-        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, the --out of "
-        "`s4former train`, or the model folder in it"
+        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, which training "
+        "writes, or the model folder in it"
     )
 
 
@@ -275,21 +304,21 @@ def read_card(folder: Path) -> ModelCard:
     return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
 
 
-def _pixels(image: ImageLike, data: DataConfig) -> Pixels:
+def _pixels(image: ImageLike, taken: ImageInput) -> Pixels:
     """Return the upright pixels of any kind of image, 8 bits each, as training files are read."""
     try:
-        return _read(image, data)
+        return _read(image, taken)
     except NoRangeError as error:
         raise DataError(
             f"{error.found}, but the model was trained on images of 8 bits a channel; save it as one of those"
         ) from None
 
 
-def _read(image: ImageLike, data: DataConfig) -> Pixels:
+def _read(image: ImageLike, taken: ImageInput) -> Pixels:
     if isinstance(image, str | Path):
-        return decode_image(Path(image), data.channels, data.value_range)
+        return decode_image(Path(image), taken.channels, taken.value_range)
     if isinstance(image, PilImage.Image):
-        return _picture_pixels(ImageOps.exif_transpose(image), data)
+        return _picture_pixels(ImageOps.exif_transpose(image), taken)
     if isinstance(image, Tensor):
         image = (image.float() if image.is_floating_point() else image).detach().cpu().numpy()
         image = np.moveaxis(image, 0, 2) if image.ndim == 3 else image
@@ -299,29 +328,29 @@ def _read(image: ImageLike, data: DataConfig) -> Pixels:
         )
     if image.ndim == 2:
         image = image[..., None]
-    if image.shape[2:] == (1,) and data.channels == 3:
+    if image.shape[2:] == (1,) and taken.channels == 3:
         image = np.repeat(image, 3, axis=2)
-    if image.ndim != 3 or image.shape[2] != data.channels or 0 in image.shape:
-        c = data.channels
+    if image.ndim != 3 or image.shape[2] != taken.channels or 0 in image.shape:
+        c = taken.channels
         flat = " or h x w" if c in (1, 3) else ""
-        raise ValueError(
+        raise ValueMistake(
             f"expected an image h x w x {c} (a tensor {c} x h x w){flat}, got shape {image.shape}"
         )
-    if image.dtype == np.uint8 or (data.value_range and image.dtype.kind in "uif"):
-        return scaled(image, data.value_range, "the image")
+    if image.dtype == np.uint8 or (taken.value_range and image.dtype.kind in "uif"):
+        return scaled(image, taken.value_range, "the image")
     if image.dtype.kind != "f" or not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
-        raise ValueError(
+        raise ValueMistake(
             f"expected uint8 from 0 to 255 or floats in [0, 1], got {image.dtype} {_range(image)}"
         )
     return np.round(image * 255).astype(np.uint8)
 
 
-def _picture_pixels(picture: PilImage.Image, data: DataConfig) -> Pixels:
-    if data.channels not in (1, 3) or picture.mode.startswith(("I", "F")):
-        values = channels_last(np.array(picture), data.channels, "the picture", bands_last=True)
-        return scaled(values, data.value_range, "the picture")
+def _picture_pixels(picture: PilImage.Image, taken: ImageInput) -> Pixels:
+    if taken.channels not in (1, 3) or picture.mode.startswith(("I", "F")):
+        values = channels_last(np.array(picture), taken.channels, "the picture", bands_last=True)
+        return scaled(values, taken.value_range, "the picture")
     pixels = np.array(picture.convert("RGB"))
-    return pixels if data.channels == 3 else luma(pixels)
+    return pixels if taken.channels == 3 else luma(pixels)
 
 
 def _range(image: Shaped[np.ndarray, "*any"]) -> str:

@@ -30,7 +30,7 @@ class Run(Config):
 
     steps: PositiveInt = 2000
     """Updates of the weights."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     """Names every random draw: first weights, crops, colors, boxes."""
     accumulate: PositiveInt = 1
     """Equal parts in which a process learns its share of a batch, one after the other: less memory, the same

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Integer
 
 from s4former.config.base import Config
-from s4former.config.errors import UserError
-from s4former.config.override import override
+from s4former.config.errors import DataError, UserError
+from s4former.config.override import override, validated
 from s4former.data.check import require_sound
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
@@ -27,6 +27,7 @@ from s4former.engine.evaluate import (
     own_images,
     protocol_record,
 )
+from s4former.engine.folder import data_of
 from s4former.engine.predict import Model, ModelCard, model_folder, read_card
 from s4former.engine.progress import Progress
 from s4former.engine.trained import is_own, load_networks
@@ -51,7 +52,10 @@ class Validation(Config):
 
 
 def validate(
-    path: str | Path, changes: Iterable[str] | Mapping[str, Any] = (), progress: Progress | None = None
+    path: str | Path,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+    progress: Progress | None = None,
+    data: DataConfig | None = None,
 ) -> Evaluation:
     """Score the model of a run folder, a model folder or a model file.
 
@@ -59,14 +63,27 @@ def validate(
         path: Where the model is.
         changes: Overrides of `Validation`, as in ``evaluate.part=test`` or ``data.root=DIR``.
         progress: Who hears of it.
+        data: The images and masks; by default those that the run was trained with.
 
     Raises:
-        UserError: If there is no model, an override does not fit, or the data has other classes.
+        UserError: If there is no model, an override does not fit, nothing says where the data is, or it has
+            other classes.
         DataError: If the data cannot be read.
     """
     progress = progress or Progress()
-    card = read_card(model_folder(Path(path)))
-    config, notes = override(Validation(data=card.data, evaluate=card.evaluate), changes)
+    folder = model_folder(Path(path))
+    card, trained_on = read_card(folder), None if data else data_of(folder)
+    changes = changes if isinstance(changes, Mapping) else list(changes)
+    if trained_on is not None:
+        data = trained_on[0]
+    elif data is None and not any(str(change).startswith("data.") for change in changes):
+        raise UserError(
+            f"{folder} does not say where images with masks lie, as a model that is shared holds no paths; "
+            f"name them, as in `s4former val {folder} dataset.yaml` or with data.root=DIR"
+        )
+    told = (data or DataConfig()).model_dump() | card.input.model_dump()
+    data = validated(DataConfig, told, f"the data does not go with the images that {folder} takes")
+    config, notes = override(Validation(data=data, evaluate=card.evaluate), changes)
     for note in notes:
         progress.note(note)
 
@@ -75,7 +92,21 @@ def validate(
         return {card.network: Model.load(path, "cpu").network}
 
     protocol = config.evaluate.resolved(card.crop_size)
-    return _score(config, protocol, load, progress, None, card)[card.network]
+    try:
+        return _score(config, protocol, load, progress, None, card)[card.network]
+    except DataError as error:
+        raise DataError(f"{error}{_elsewhere(config.data, trained_on)}") from None
+
+
+def _elsewhere(data: DataConfig, trained_on: tuple[DataConfig, Path] | None) -> str:
+    """Return what to type where a run's data is not found because the working directory is another one."""
+    if trained_on is None or data.root != trained_on[0].root or Path(data.root).is_absolute():
+        return ""
+    known = trained_on[1] / data.root
+    if data.source == "scenes" or known.resolve() == Path(data.root).resolve():
+        return ""
+    root = known if known.is_dir() else "DIR"
+    return f". The run was started in another folder, where {data.root} was its data: type data.root={root}"
 
 
 def validate_with_config(

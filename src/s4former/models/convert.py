@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import torch
 from safetensors.torch import save
 
 from s4former.config.errors import UserError
+from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
-from s4former.config.record import write_atomically
 from s4former.models.backbones import ViTBackbone
 from s4former.models.candidates import NamedWeights, name_weights
 from s4former.models.colors import Colors
@@ -63,7 +64,7 @@ def convert_weights(
         NumericError: If a tensor holds a NaN or an infinity.
         UserError: If ``source`` can't be read or does not fit, or ``out`` is not to be written.
     """
-    _require_new(source, out, force)
+    outputs = _claim(source, out, force)
     stored = read_weights(source)
     named = name_weights(stored.tensors, str(source), part, "--part ")
     tensors = {key: value for key, value in named.tensors.items() if not outside_of_vit(key)}
@@ -85,7 +86,7 @@ def convert_weights(
     about = {"format": "pt"}
     if stored.colors is not None:
         about |= {"mean": json.dumps(stored.colors.mean), "std": json.dumps(stored.colors.std)}
-    write_atomically(out, lambda temporary: temporary.write_bytes(save(written, about)))
+    outputs.write(out, lambda temporary: temporary.write_bytes(save(written, about)))
     return Conversion(
         style=named.style,
         tensors=len(written),
@@ -96,13 +97,20 @@ def convert_weights(
     )
 
 
-def _require_new(source: Path, out: Path, force: bool) -> None:
+def _claim(source: Path, out: Path, force: bool) -> Outputs:
     if out.suffix != ".safetensors":
         raise UserError(f"the new file is safetensors: give it a name like {out.with_suffix('.safetensors')}")
-    if out.exists() and source.exists() and out.samefile(source):
-        raise UserError(f"{out} is the file to convert, and that stays as it is; choose another name")
-    if out.exists() and not force:
+    outputs = claim(
+        [(out, "the weights")],
+        "weight file",
+        [source],
+        instead=f"{source} is converted under another name; --force replaces what this command wrote, and "
+        "nothing else",
+        edited=True,
+    )
+    if os.path.lexists(out) and not force:
         raise UserError(f"{out} exists; choose another name, or replace it with --force")
+    return outputs
 
 
 def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from s4former.config.errors import ValueMistake
 from s4former.models.backbones import Backbone, require_bias, score_bias
 from s4former.models.config import STAGES, CustomMiT
 from s4former.models.fast_linear import FastLinear
@@ -169,7 +170,7 @@ class MiTBackbone(Backbone):
     def _require_biased_stage(self) -> None:
         last = self.taps[-1]
         if min(self.biased_stages, default=last + 1) > last:
-            raise ValueError(
+            raise ValueMistake(
                 f"no stage takes the attention bias: model.biased_stages={list(self.biased_stages)} come "
                 f"after the last stage that the head sees; set model.biased_stages=[{last}]"
             )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from s4former.config.errors import UserError
+from s4former.config.errors import UserError, ValueMistake
 from s4former.models.backbones import ViTBackbone, create_vit
 from s4former.models.config import CustomMiT, CustomViT, ModelConfig
 from s4former.models.heads.linear import LinearHead
@@ -101,13 +101,13 @@ class ViTSegmenter(Segmenter):
         """
         count, (height, width) = images.shape[1], images.shape[-2:]
         if count != self.config.channels:
-            raise ValueError(
+            raise ValueMistake(
                 f"the network is made for images of {self.config.channels} channels, got {count}; set "
                 "model.channels and data.channels to the same number"
             )
         if height % self.patch_size or width % self.patch_size:
             near = self._nearest_size(height, width)
-            raise ValueError(
+            raise ValueMistake(
                 f"sides of images must be multiples of the backbone's patch of {self.patch_size} pixels, got "
                 f"{height} x {width}; set data.crop_size to {list(near)}, or call the segmenter itself, "
                 "which takes any size"

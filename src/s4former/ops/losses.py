@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former.config.errors import ValueMistake
 from s4former.ops import across
 from s4former.types import IGNORE
 
@@ -105,7 +106,7 @@ def negative_class_ranking(
         class of a pixel, the released ``kl`` is NaN; here that class of the pixel adds 0.
     """
     if student.shape[1] < 2:
-        raise ValueError(f"ranking the other classes needs at least 2 classes, got {student.shape[1]}")
+        raise ValueMistake(f"ranking the other classes needs at least 2 classes, got {student.shape[1]}")
     known = labels != IGNORE
     labels = labels.long().where(known, 0)
     student, teacher = student.float(), teacher.detach().float()

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from s4former.config.errors import ValueMistake
 from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
@@ -36,7 +37,7 @@ def sample_box(generator: np.random.Generator, height: int, width: int) -> tuple
         distribution, not the same draws).
     """
     if height < 1 or width < 3:
-        raise ValueError(
+        raise ValueMistake(
             f"CutMix needs an image of at least 1 x 3 pixels (height x width), got {height} x {width}"
         )
     box_width = int(generator.integers(width // 2 + 1, width))

@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from s4former.config.errors import ValueMistake
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
@@ -53,7 +54,7 @@ def blocks_for(height: int, width: int, patch: int, blocks: int) -> tuple[int, i
     side = patch * blocks
     if height < side or width < side or height % side or width % side:
         near = " x ".join(str(max(1, round(length / side)) * side) for length in (height, width))
-        raise ValueError(
+        raise ValueMistake(
             f"PatchShuffle cuts images into blocks of {blocks} x {blocks} patches of {patch} pixels: their "
             f"sides must be multiples of {side}, got {height} x {width}. Choose another crop size ({near}) "
             "or other blocks."

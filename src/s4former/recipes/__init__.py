@@ -1,7 +1,8 @@
 """Whole runs by name.
 
 A file here has a function ``recipe() -> Run``, or ``recipes()`` that returns several such functions by name,
-or both; its docstring is the run card.
+or both; its docstring is the run card. To import such a file is cheap: what needs torch is imported by its
+functions, so that the recipes can be listed in an instant.
 """
 
 from __future__ import annotations
@@ -11,21 +12,31 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from s4former.config.base import config_named
 from s4former.config.errors import UserError
-from s4former.config.override import config_file, explain, nearest, override, parse_yaml, validated
-from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml.schema import is_dataset_file
-from s4former.engine.run import Run
-from s4former.recipes.derived import concerns, follow
-from s4former.recipes.folder import Plan, data_config, dataset_run
+from s4former.config.override import (
+    config_file,
+    explain,
+    nearest,
+    override,
+    parse_override,
+    parse_yaml,
+    validated,
+)
+from s4former.recipes.derived import Plan, concerns, follow
+
+if TYPE_CHECKING:
+    from s4former.data.config import DataConfig
+    from s4former.engine.run import Run
+
+_NO_RECIPES = ("folder", "derived")
 
 __all__ = ["load_data", "load_run", "main_settings", "recipe_card", "recipe_families", "recipe_names"]
 
@@ -37,8 +48,12 @@ def recipe_names() -> list[str]:
 
 def recipe_families() -> dict[str, dict[str, Callable[[], Run]]]:
     """Return the recipes of each file that has any by their full names, in the order of the files' names."""
-    files = sorted(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
-    return {file: recipes for file in files if (recipes := _recipes_in(file))}
+    names = (file.name for file in pkgutil.iter_modules(__path__))
+    return {
+        file: _recipes_in(file)
+        for file in sorted(names)
+        if not file.startswith("_") and file not in _NO_RECIPES
+    }
 
 
 def recipe_card(file: str) -> str:
@@ -72,7 +87,10 @@ def load_run(
     """
     changes = [changes] if isinstance(changes, str) else changes
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
-    plan = Plan(config) if isinstance(config, Run) else _read(str(config), changes)
+    if isinstance(changes, list):
+        for change in changes:
+            parse_override(change)  # what cannot be read is refused before anything is imported for the run
+    plan = _read(str(config), changes) if isinstance(config, str | Path) else Plan(config)
     given = [str(change).partition("=")[0].strip() for change in changes]
     run, implied = override(plan.run, changes)
     run, followed = follow(run, plan.run, plan.derived, given)
@@ -81,13 +99,24 @@ def load_run(
     return run, [*decided, *implied, *followed.values()]
 
 
+def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
+    """Return the device that changes ask for."""
+    if not isinstance(changes, Mapping):
+        changes = dict(str(change).partition("=")[::2] for change in changes)
+    return str(changes.get("device", "auto"))
+
+
 def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
     """Return a run, what was decided for it, and what follows from other fields."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
+        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.engine.run import Run
+        from s4former.recipes.folder import dataset_run
+
         if is_dataset_file(data):
-            return dataset_run(path, _data_changes(changes))
+            return dataset_run(path, _data_changes(changes), _device(changes))
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
@@ -108,21 +137,25 @@ def _fixed(config: str, path: Path) -> Plan:
     """Return a run that is written down as such, or a recipe."""
     if path.suffix == ".py":
         return _from_python(path)
-    for file, family in recipe_families().items():
-        if config in family:
-            module = importlib.import_module(f"{__name__}.{file}")
-            return Plan(family[config](), derived=getattr(module, "DERIVED", ()))
+    file = config.partition(".")[0]
+    families = recipe_families()
+    recipe = families.get(file, {}).get(config)
+    if recipe:
+        module = importlib.import_module(f"{__name__}.{file}")
+        return Plan(recipe(), derived=getattr(module, "DERIVED", ()))
     if path.exists():
         raise UserError(
             f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
         )
-    hint = nearest(config, recipe_names(), fallback=recipe_families())
+    hint = nearest(config, recipe_names(), fallback=families)
     raise UserError(f"there is no recipe {config!r}; {hint} (`s4former recipes` lists all)")
 
 
 def _from_python(path: Path) -> Plan:
     if not path.is_file():
         raise UserError(f"there is no config {path}")
+    from s4former.engine.run import Run
+
     with _importable(path.parent), _mistakes_of(path):
         names = runpy.run_path(str(path))
     run = names.get("run")
@@ -173,8 +206,13 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         DataError: If it is a ``dataset.yaml`` that does not make sense.
     """
     path = Path(config)
-    if path.suffix in (".yaml", ".yml") and is_dataset_file(parse_yaml(config_file(path), config)):
-        return data_config(path, _data_changes(changes))
+    if path.suffix in (".yaml", ".yml"):
+        content = parse_yaml(config_file(path), config)
+        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.recipes.folder import data_config
+
+        if is_dataset_file(content):
+            return data_config(path, _data_changes(changes))
     return load_run(config, changes)[0].data
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from s4former.data.config import DataConfig
 from s4former.engine.evaluate import EvaluateConfig
@@ -13,41 +12,15 @@ from s4former.engine.run import Run
 from s4former.methods.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import segformer, setr
-from s4former.recipes._baselines import MethodName, Recipe, with_method
-from s4former.recipes.derived import Derived
-
-Network = Literal["setr", "segformer"]
-
-_SHUFFLED_PIXELS = 128
-"""Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
-
-
-DERIVED = (
-    Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
-    Derived("method.shuffle_block", ("model.backbone",), lambda run: _shuffle_block(run.model)),
-    Derived("model.image_size", ("data.crop_size",), None),
-    Derived("optimizer", ("model.backbone",), None),
-)
-"""What follows from other fields in all recipes of published data sets, and what does not."""
+from s4former.recipes._baselines import MethodName, Network, with_method
+from s4former.recipes.derived import shuffle_block
 
 _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
 
 
-def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
-    """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
-    return {
-        ".".join(part for part in (split, "" if network == "setr" else network, method) if part): partial(
-            make, split, network, method
-        )
-        for split in splits
-        for network in get_args(Network)
-        for method in get_args(MethodName)
-    }
-
-
 def published_run(
     data: DataConfig,
-    evaluate: EvaluateConfig,
+    evaluate: Mapping[str, Any],
     network: Network,
     method: MethodName,
     steps: int,
@@ -57,7 +30,7 @@ def published_run(
 
     Args:
         data: Where images, masks and lists are, and the crop; batch sizes are set here.
-        evaluate: The protocol.
+        evaluate: The protocol, fields of `EvaluateConfig`.
         network: Which one; its position embedding fits the crop.
         method: Which one, with its published settings.
         steps: Steps of the whole run.
@@ -74,15 +47,11 @@ def published_run(
         log_every=50,
         data=data.model_copy(update=_BATCHES),
         model=model,
-        method=S4FormerConfig(shuffle_block=_shuffle_block(model)),
+        method=S4FormerConfig(shuffle_block=shuffle_block(model)),
         optimizer=_optimizer(network),
-        evaluate=evaluate,
+        evaluate=EvaluateConfig.model_validate(dict(evaluate)),
     )
     return with_method(run, method)
-
-
-def _shuffle_block(model: ModelConfig) -> int:
-    return _SHUFFLED_PIXELS // (32 if model.mit else 16)
 
 
 def _model(network: Network, crop: int) -> ModelConfig:

@@ -10,12 +10,16 @@ Data     s4former prepare ade20k; s4former splits fetch unimatch_v2 (both --root
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.run import Run
-from s4former.recipes._baselines import MethodName, Recipe
-from s4former.recipes._published import DERIVED as DERIVED
-from s4former.recipes._published import Network, family, published_run
+from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
+DERIVED = PUBLISHED
 
 _SPLITS = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
 
@@ -27,8 +31,10 @@ def recipes() -> dict[str, Recipe]:
 
 def ade20k_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
     """Return the run of a split, as in ``1_64``."""
+    from s4former.recipes._published import published_run
+
     return published_run(
-        ade20k_data(split), EvaluateConfig(short_side=512), network=network, method=method, steps=80_000
+        ade20k_data(split), {"short_side": 512}, network=network, method=method, steps=80_000
     )
 
 

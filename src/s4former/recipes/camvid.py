@@ -16,12 +16,10 @@ Data     s4former prepare camvid; s4former splits make camvid --labeled 1/16: li
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.config.override import override
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.optim import OptimizerConfig
-from s4former.engine.run import Run
-from s4former.methods.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
@@ -33,9 +31,17 @@ DERIVED = (
     Derived("method.unlabeled_ramp_steps", ("steps",), None),
 )
 
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
 
 def recipe() -> Run:
     """Return the S4Former run at 1/16 (23 labeled frames), sized for two CPU cores or any GPU."""
+    from s4former.engine.evaluate import EvaluateConfig
+    from s4former.engine.optim import OptimizerConfig
+    from s4former.engine.run import Run
+    from s4former.methods.s4former import S4FormerConfig
+
     return Run(
         steps=600,
         evaluate_every=300,

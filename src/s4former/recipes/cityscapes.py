@@ -9,13 +9,14 @@ Data     s4former prepare cityscapes --root data; for 744 and 1488 s4former spli
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.run import Run
-from s4former.recipes._baselines import MethodName, Recipe
-from s4former.recipes._published import DERIVED as PUBLISHED
-from s4former.recipes._published import Network, family, published_run
-from s4former.recipes.derived import Derived
+from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED, Derived
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
 
 _LISTS = {
     "186": ("city_splits_CPS/186_train_supervised.txt", "city_splits_CPS/186_train_unsupervised.txt"),
@@ -41,9 +42,11 @@ def recipes() -> dict[str, Recipe]:
 
 def cityscapes_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
     """Return the run of a split, as in ``186``."""
+    from s4former.recipes._published import published_run
+
     return published_run(
         cityscapes_data(split),
-        EvaluateConfig(mode="slide", crop_size=768, stride=512),
+        {"mode": "slide", "crop_size": 768, "stride": 512},
         network=network,
         method=method,
         steps=40_000,

@@ -10,12 +10,16 @@ Data     s4former prepare coco; s4former splits fetch unimatch (both --root data
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.run import Run
-from s4former.recipes._baselines import MethodName, Recipe
-from s4former.recipes._published import DERIVED as DERIVED
-from s4former.recipes._published import Network, family, published_run
+from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
+DERIVED = PUBLISHED
 
 _SPLITS = ("1_512", "1_256", "1_128", "1_64", "1_32")
 
@@ -27,9 +31,9 @@ def recipes() -> dict[str, Recipe]:
 
 def coco_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
     """Return the run of a split, as in ``1_512``."""
-    return published_run(
-        coco_data(split), EvaluateConfig(short_side=512), network=network, method=method, steps=80_000
-    )
+    from s4former.recipes._published import published_run
+
+    return published_run(coco_data(split), {"short_side": 512}, network=network, method=method, steps=80_000)
 
 
 def coco_data(split: str) -> DataConfig:

@@ -9,44 +9,26 @@ Data     made by the package; data.root=1 is another world with other scenes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
-
-from s4former.config.errors import UserError
-from s4former.config.invocation import invocation, program, typed
-from s4former.config.record import write_atomically
-from s4former.data import DataConfig, open_source
-from s4former.engine import wording
-from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.folder import differences, earlier_run
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.optim import OptimizerConfig
-from s4former.engine.pace import in_words, measure_pace
-from s4former.engine.predict import Model
-from s4former.engine.progress import Progress, progress_for
-from s4former.engine.run import Run
-from s4former.methods.s4former import S4FormerConfig
-from s4former.methods.supervised import SupervisedConfig
+from s4former.data.config import DataConfig
 from s4former.models.config import CustomViT, ModelConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
-from s4former.report.figures import colorize, learning_curves, panel
 
-_PANEL_ROWS = 6
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
 DERIVED = (Derived("model.custom.image_size", ("data.crop_size",), None),)
 
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
+    from s4former.engine.evaluate import EvaluateConfig
+    from s4former.engine.optim import OptimizerConfig
+    from s4former.engine.run import Run
+    from s4former.methods.s4former import S4FormerConfig
+
     return Run(
         steps=800,
         evaluate_every=200,
@@ -81,214 +63,3 @@ def recipe() -> Run:
 def recipes() -> dict[str, Recipe]:
     """Return the baselines of the demo by name."""
     return baselines(recipe)
-
-
-@dataclass(frozen=True)
-class NetworkScore:
-    """What one network of one run reached on the validation scenes, as fractions.
-
-    Attributes:
-        run: ``supervised`` or ``s4former``.
-        network: ``student`` or ``teacher``.
-        last: Mean IoU after the last step.
-        best: Highest mean IoU of all evaluations, so chosen on the scenes it is measured on.
-        best_step: When that was.
-        deployed: Whether this is the network that the run's ``model/`` holds.
-        lines: Both lines of ``scores.jsonl``.
-    """
-
-    run: str
-    network: str
-    last: float
-    best: float
-    best_step: int
-    deployed: bool
-    lines: tuple[Mapping[str, Any], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class DemoResult:
-    """What the demo leaves.
-
-    Attributes:
-        folder: Holds a run folder each for ``supervised`` and ``s4former``.
-        scores: A score for each network of both runs.
-        panel: Picture of some validation scenes (``scenes/`` holds them), their truth and both predictions.
-        curves: Picture of the scores over the training steps.
-    """
-
-    folder: Path
-    scores: tuple[NetworkScore, ...]
-    panel: Path
-    curves: Path
-
-    @property
-    def gain(self) -> float:
-        """By how much the S4Former model beats the supervised one after the last step, as a fraction."""
-        last = {score.run: score.last for score in self.scores if score.deployed}
-        return last["s4former"] - last["supervised"]
-
-
-def run_demo(
-    out: Path,
-    run: Run | None = None,
-    console: Console | None = None,
-    progress: Progress | None = None,
-) -> DemoResult:
-    """Train supervised-only and S4Former from the same few labels, and compare them.
-
-    Both runs start from the same weights, see the same labeled crops and take the same number of steps. What
-    ``out`` holds of a demo already is gone on with, to the same end.
-
-    Args:
-        out: Folder for both runs and the pictures.
-        run: The S4Former run; `recipe` by default. The baseline is the same run with another method.
-        console: Where to write; the terminal by default.
-        progress: Who hears of the training; by default what suits the console.
-
-    Raises:
-        UserError: If ``out`` holds something else, or a demo of another version.
-    """
-    console = console or Console()
-    run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
-    runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
-    left = _left_to_do(out, runs)
-    _announce(out, {name: runs[name] for name in left}, console)
-    for name in left:
-        with progress or progress_for(console) as listener:
-            train(runs[name], out / name, resume=True, progress=listener)
-    scores = tuple(score for name in runs for score in _scores(out / name))
-    result = DemoResult(out, scores, _draw_panel(out, run), _draw_curves(out, runs))
-    _report(result, console)
-    return result
-
-
-def _left_to_do(out: Path, runs: Mapping[str, Run]) -> list[str]:
-    """Return which of the runs are not finished.
-
-    Raises:
-        UserError: If ``out`` holds something else.
-    """
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).is_dir() for name in runs):
-        raise UserError(
-            f"{out} holds something else than a demo; choose another folder with {invocation().out}"
-        )
-    left = []
-    for name, run in runs.items():
-        changes = differences(out / name, run) if earlier_run(out / name, resume=True) else ""
-        if changes:
-            raise UserError(
-                f"{out / name} was made by another version of the demo ({changes}), so it cannot be gone on "
-                f"with; delete {out}, or choose another folder with {invocation().out}"
-            )
-        if not (out / name / "result.json").is_file():
-            left.append(name)
-    return left
-
-
-def _announce(out: Path, left: Mapping[str, Run], console: Console) -> None:
-    """Say what will happen and how long it will take on this machine."""
-    if not left:
-        console.print(
-            f"{out} holds a finished demo, shown again here; another folder "
-            f"({invocation().out}) trains it anew",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return
-    seconds = 0.0
-    for name, run in left.items():
-        done = Checkpoints(out / name).newest_step() or 0
-        source = open_source(run.data)
-        seconds += measure_pace(run, source).total(run, source) * (1 - done / run.steps)
-    console.print(
-        f"training {' and then '.join(left)} takes about {in_words(seconds)} on this machine, as timed now",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _scores(folder: Path) -> list[NetworkScore]:
-    """Return the last and the best score of each network of a run folder."""
-    lines = read_lines(folder / "scores.jsonl")
-    scores = []
-    for network in dict.fromkeys(line["network"] for line in lines):
-        own = [line for line in lines if line["network"] == network]
-        best = max(own, key=lambda line: line["miou"])
-        last = own[-1]
-        scores.append(
-            NetworkScore(
-                folder.name, network, last["miou"], best["miou"], best["step"], last["deployed"], (last, best)
-            )
-        )
-    return scores
-
-
-def _draw_panel(out: Path, run: Run) -> Path:
-    source = open_source(run.data)
-    models = [Model.load(out / name) for name in ("supervised", "s4former")]
-    colors = source.classes.colors
-    rows = []
-    for id in source.val[:_PANEL_ROWS]:
-        image = source.read_image(id, "val")
-        write_atomically(out / "scenes" / f"{id}.png", partial(Image.fromarray(image).save, format="PNG"))
-        masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
-        rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
-    columns = ("image", "truth", "supervised only", "S4Former")
-    return panel(rows, columns, out / "panel.png", dict(zip(source.classes.names, colors, strict=True)))
-
-
-def _draw_curves(out: Path, names: Mapping[str, Run]) -> Path:
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for name in names:
-        for line in read_lines(out / name / "scores.jsonl"):
-            curves.setdefault(f"{name}, {line['network']}", []).append((line["step"], line["miou"]))
-    return learning_curves(curves, out / "curves.png", "mIoU on validation scenes")
-
-
-def _report(result: DemoResult, console: Console) -> None:
-    first = result.scores[0].lines[0]
-    table = Table(
-        title=f"mean IoU on {first['images']} validation scenes, in percent",
-        caption=wording.caption(first["protocol"]),
-        title_justify="left",
-        caption_justify="left",
-    )
-    for column in ("trained with", "network"):
-        table.add_column(column)
-    for column in ("last", "best", "at step"):
-        table.add_column(column, justify="right")
-    for score in result.scores:
-        style = "bold" if score.deployed else None
-        cells = (score.run, score.network, *map(wording.mean, score.lines), str(score.best_step))
-        table.add_row(*cells, style=style)
-    console.print(table)
-    for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
-        console.print(remark, highlight=False, soft_wrap=True)
-    console.print(
-        f"S4Former after the last step: {100 * result.gain:+.2f} points over supervised-only, "
-        "from the same labels, first weights and steps."
-    )
-    console.print(
-        f"pictures     {result.panel}\n             {result.curves}", highlight=False, soft_wrap=True
-    )
-    for name in ("supervised", "s4former"):
-        console.print(f"run folder   {result.folder / name}", highlight=False, soft_wrap=True)
-    console.print("next:")
-    for what, arguments in _next_steps(result.folder).items():
-        console.print(
-            f"  {typed(program(), arguments)}    # {what}", highlight=False, markup=False, soft_wrap=True
-        )
-
-
-def _next_steps(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return commands to try, by what they do."""
-    model = str(folder / "s4former")
-    return {
-        "the model on the scenes of the picture": (
-            *("predict", model, str(folder / "scenes")),
-            *("--out", str(folder / "predictions")),
-        ),
-        "the score of each class": ("val", model),
-        "your own images, of which some have masks": ("init", "IMAGES", "--masks", "MASKS"),
-    }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s4former.config.override import override
-from s4former.engine.run import Run
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+    from s4former.models.config import ModelConfig
 
 _MISSING = object()
 
@@ -25,6 +28,23 @@ class Derived:
     field: str
     sources: tuple[str, ...]
     value: Callable[[Run], Any] | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided and why, in a sentence, and the field that it is about; none: it is a fact."""
+
+    text: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, what was decided for it, and what follows when fields are overridden."""
+
+    run: Run
+    decisions: Sequence[Decision] = ()
+    derived: Sequence[Derived] = ()
 
 
 def settle(run: Run, derived: Iterable[Derived]) -> Run:
@@ -91,3 +111,17 @@ def _shown(value: Any) -> str:
     if value is None:
         return "null"
     return str(getattr(value, "name", value)).replace(" ", "").replace("(", "[").replace(")", "]")
+
+
+def shuffle_block(model: ModelConfig) -> int:
+    """Return a PatchShuffle block of 128 pixels: 8 patches as published, 4 of a SegFormer's last stage."""
+    return 128 // (32 if model.mit else 16)
+
+
+PUBLISHED = (
+    Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
+    Derived("method.shuffle_block", ("model.backbone",), lambda run: shuffle_block(run.model)),
+    Derived("model.image_size", ("data.crop_size",), None),
+    Derived("optimizer", ("model.backbone",), None),
+)
+"""What follows from other fields in all recipes of published data sets, and what does not."""

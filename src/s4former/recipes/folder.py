@@ -9,7 +9,6 @@ Data     a dataset.yaml, see docs/your_own_data.md
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +30,7 @@ from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 from s4former.models.config import ModelConfig
 from s4former.ops.confusion import FEW_IMAGES
-from s4former.recipes.derived import Derived, settle
+from s4former.recipes.derived import Decision, Derived, Plan, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
@@ -40,23 +39,6 @@ _SMALLEST, _LARGEST_ON_CPU, _LARGEST = 2 * _SIDE, 4 * _SIDE, 8 * _SIDE
 _WHOLE_CROPS = 4  # in one piece; more are far from what the position embedding was trained on
 _LARGE_MEGABYTES = 64  # an eighth of what is cached
 _SAMPLE = 100  # images whose sizes are looked at
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What was decided and why, in a sentence, and the field that it is about; none: it is a fact."""
-
-    text: str
-    field: str | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run, what was decided for it, and what follows when fields are overridden."""
-
-    run: Run
-    decisions: Sequence[Decision] = ()
-    derived: Sequence[Derived] = ()
 
 
 class _OnlyData(Config):
@@ -88,7 +70,7 @@ def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> 
     return override(_OnlyData(data=config), changes)[0].data
 
 
-def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> Plan:
+def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), device: str = "auto") -> Plan:
     """Return the run for a ``dataset.yaml``, what was decided, and what follows from what.
 
     Crop and protocol follow from the sizes of the images and from the device: those whose longer side has
@@ -98,16 +80,17 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> 
     Args:
         path: The file.
         changes: Overrides of ``data``, as they say which images there are.
+        device: What the run is asked to compute on.
 
     Raises:
-        UserError: If an override does not fit.
+        UserError: If an override does not fit, or there is no such device.
         DataError: If the data set lacks something.
     """
     config = data_config(path)
     source = FolderSource(data_config(path, changes))
     file = source.layout.file
     sizes = _sizes(source)
-    on_cpu = resolve_device("auto") == "cpu"
+    on_cpu = resolve_device(device) == "cpu"
     crop = _crop(sizes, _LARGEST_ON_CPU if on_cpu else _LARGEST)
     labeled, unlabeled, val = len(source.labeled), len(source.unlabeled), len(source.val)
     batch = 4 if on_cpu else 8

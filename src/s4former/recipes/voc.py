@@ -10,12 +10,16 @@ Data     s4former prepare voc --root data
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
-from s4former.engine.run import Run
-from s4former.recipes._baselines import MethodName, Recipe
-from s4former.recipes._published import DERIVED as DERIVED
-from s4former.recipes._published import Network, family, published_run
+from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
+DERIVED = PUBLISHED
 
 _FOLDERS = {"classic": "voc_split_U2PL", "blended": "voc_split_CPS"}
 _SPLITS = (
@@ -31,9 +35,9 @@ def recipes() -> dict[str, Recipe]:
 
 def voc_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
     """Return the run of a split, as in ``classic_92``."""
-    return published_run(
-        voc_data(split), EvaluateConfig(short_side=512), network=network, method=method, steps=80_000
-    )
+    from s4former.recipes._published import published_run
+
+    return published_run(voc_data(split), {"short_side": 512}, network=network, method=method, steps=80_000)
 
 
 def voc_data(split: str) -> DataConfig:

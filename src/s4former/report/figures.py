@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Integer, UInt8
 
+from s4former.config.record import write_atomically
 from s4former.types import IGNORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from s4former.config.outputs import Outputs
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Color = tuple[int, int, int]
@@ -45,6 +49,7 @@ def panel(
     path: Path,
     legend: Mapping[str, Color] | None = None,
     cell_inches: float = 1.6,
+    outputs: Outputs | None = None,
 ) -> Path:
     """Save a table of pictures: one row an example, one column a kind of picture.
 
@@ -54,6 +59,7 @@ def panel(
         path: Where to save; the ending says the format. Folders are made.
         legend: Class names and their colors, shown below.
         cell_inches: Width of a picture.
+        outputs: Where ``path`` was claimed; by default what is there is replaced.
 
     Returns:
         ``path``.
@@ -94,7 +100,7 @@ def panel(
                 axes.set_ylabel(name, fontsize=8, color=_INK)
     if legend:
         _add_legend(figure, legend)
-    return _save(figure, path)
+    return _save(figure, path, outputs)
 
 
 def _add_legend(figure: Figure, legend: Mapping[str, Color]) -> None:
@@ -119,6 +125,7 @@ def learning_curves(
     curves: Mapping[str, Sequence[tuple[int, float]]],
     path: Path,
     value_label: str = "mIoU",
+    outputs: Outputs | None = None,
 ) -> Path:
     """Save lines of a score over training steps.
 
@@ -126,6 +133,7 @@ def learning_curves(
         curves: (step, value) pairs of each line, by its name; values are fractions, shown in percent.
         path: Where to save; the ending says the format. Folders are made.
         value_label: What the values are.
+        outputs: Where ``path`` was claimed; by default what is there is replaced.
 
     Returns:
         ``path``.
@@ -147,7 +155,7 @@ def learning_curves(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
     figure.tight_layout()
-    return _save(figure, path)
+    return _save(figure, path, outputs)
 
 
 def _figure(size: tuple[float, float]) -> Figure:
@@ -157,7 +165,7 @@ def _figure(size: tuple[float, float]) -> Figure:
     return Figure(figsize=size, dpi=_DPI, facecolor="white")
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+def _save(figure: Figure, path: Path, outputs: Outputs | None) -> Path:
+    write = outputs.write if outputs else write_atomically
+    write(path, partial(figure.savefig, format=path.suffix.removeprefix(".") or "png"))
     return path

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from s4former.config.record import write_text
 from s4former.data.check import Check, PartSummary
 from s4former.data.sources.base import Part
 from s4former.data.statistics import spread
@@ -55,28 +53,23 @@ class SizeRow:
     modes: str
 
 
-def write_check_page(
-    path: Path,
+def check_page(
     check: Check,
     sheets: Mapping[Part, Sequence[Picture]],
     settings: Sequence[str],
     name: str,
     command: str,
     crop: tuple[int, int] | None = None,
-) -> Path:
-    """Write the page.
+) -> str:
+    """Return the page as HTML.
 
     Args:
-        path: Where to.
         check: What was found.
         sheets: Pictures of a few images of each part.
         settings: What to train with and why, as ``field=value: reason``.
         name: What the data set is called.
         command: The command line that trains on it.
         crop: Height and width of the training crop, drawn among the sizes.
-
-    Returns:
-        ``path``.
     """
     import jinja2
 
@@ -99,8 +92,7 @@ def write_check_page(
         "chart": _chart(check, crop),
         "sheets": {part: pictures for part, pictures in sheets.items() if pictures},
     }
-    write_text(path, environment.get_template("check.html.jinja").render(content))
-    return path
+    return environment.get_template("check.html.jinja").render(content)
 
 
 def class_rows(check: Check, parts: Sequence[Part]) -> Iterator[ClassRow]:

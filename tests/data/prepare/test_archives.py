@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from miniatures import tar, zipped
-from s4former.config.errors import DataError
+from s4former.config.errors import DataError, UserError
 from s4former.data.prepare.archives import unpack
 
 NOISE = {f"set/{name}.bin": np.random.default_rng(seed).bytes(6000) for seed, name in enumerate("abcde")}
@@ -41,7 +41,12 @@ def test_wanted_files_are_unpacked_once(tmp_path: Path, kind: str) -> None:
     }
     assert seen[-1][0] == f"unpacking a.{kind}"
     (tmp_path / "data/out/b.bin").unlink()
-    (tmp_path / "data/out/c.bin").write_bytes(b"half")
+    (tmp_path / "data/out/c.bin").write_bytes(b"somebody's own")
+    before = content(tmp_path / "data")
+    with pytest.raises(UserError, match=r"c\.bin.*nothing is written over"):
+        unpack(archive, tmp_path / "data", wanted)
+    assert content(tmp_path / "data") == before
+    (tmp_path / "data/out/c.bin").unlink()
     assert unpack(archive, tmp_path / "data", wanted) == 2
     assert content(tmp_path / "data")["out/c.bin"] == NOISE["set/c.bin"]
 

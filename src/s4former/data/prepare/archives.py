@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import os
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from s4former.config.errors import DataError
+from s4former.config.errors import DataError, UserError
 from s4former.config.record import write_atomically
 from s4former.data.prepare.download import require_space
 from s4former.data.progress import Report, silent
+from s4former.data.splits.lists import first_few
 
 Members = Callable[[str], str | None]
 """From a name in the archive to the path that the file gets below the folder; None: it is not needed."""
@@ -32,7 +34,7 @@ def unpack(archive: Path, folder: Path, members: Members, report: Report = silen
     Raises:
         DataError: If the archive is truncated or damaged, holds paths that lead out of the folder, or wants a
             link as a file. Files written until then have their full length.
-        UserError: If there is too little space on the disk.
+        UserError: If there is too little space on the disk, or a file of another size in the place of one.
     """
     opened = _unpack_zip if archive.suffix.lower() == ".zip" else _unpack_tar
     try:
@@ -54,6 +56,7 @@ def _unpack_zip(archive: Path, folder: Path, members: Members, report: Report) -
                 raise DataError(f"{archive}: {info.filename} is a link where a file was expected")
             if not _is_there(target, info.file_size):
                 wanted.append((info, target))
+        _require_free(target for _, target in wanted)
         require_space(folder, sum(info.file_size for info, _ in wanted))
         for number, (info, target) in enumerate(wanted):
             with opened.open(info) as stream:
@@ -66,6 +69,14 @@ def _unpack_tar(archive: Path, folder: Path, members: Members, report: Report) -
     _require_end(archive)
     written, size = 0, archive.stat().st_size
     require_space(folder, size)
+    if folder.is_dir() and any(folder.iterdir()):
+        with tarfile.open(archive) as opened:
+            found = ((_target(archive, member.name, folder, members), member) for member in opened)
+            _require_free(
+                target
+                for target, member in found
+                if target is not None and member.isreg() and not _is_there(target, member.size)
+            )
     with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*") as opened:
         for member in opened:
             target = _target(archive, member.name, folder, members)
@@ -101,6 +112,16 @@ def _parts(path: str) -> list[str]:
 
 def _is_there(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
+
+
+def _require_free(targets: Iterable[Path]) -> None:
+    """Make sure that what is to be unpacked takes no file's place: of another size, it is no copy of it."""
+    others = [str(target) for target in targets if os.path.lexists(target)]
+    if others:
+        raise UserError(
+            f"{first_few(others)}: of another size than in the archive, and nothing is written over; move "
+            "what is there away, or type another --root"
+        )
 
 
 def _place(read: Callable[[int], bytes], path: Path) -> None:

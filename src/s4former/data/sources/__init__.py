@@ -13,11 +13,9 @@ from s4former.data.sources.base import (
     short_names,
     write_splits,
 )
-from s4former.data.sources.folder import FolderSource
 
 __all__ = [
     "Classes",
-    "FolderSource",
     "Part",
     "Source",
     "evaluation_pairs",
@@ -39,4 +37,6 @@ def open_source(config: DataConfig) -> Source:
         from s4former.data.sources.scenes import ScenesSource
 
         return ScenesSource(config)
+    from s4former.data.sources.folder import FolderSource
+
     return FolderSource(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,9 @@ Array = Shaped[np.ndarray, "..."]
 # Pillow's guard against small files that unpack to gigabytes would stop at 179 million pixels, which scanners
 # and microscopes exceed. Here the files are one's own: 32,768 x 32,768 pixels take 3 GiB once decoded.
 PilImage.MAX_IMAGE_PIXELS = 2**30
+# What decoders mutter about broken files beside the errors that name them.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 _UNQUESTIONED, _MOST_PACKED = 2**28, 4096
 """Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
 

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from s4former.config.errors import UserError
-from s4former.config.record import write_json, write_text
+from s4former.config.outputs import claim
+from s4former.config.record import json_text
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
 from s4former.data.splits.lists import first_few
@@ -113,21 +114,23 @@ class Split:
         """Write ``labeled.txt``, ``unlabeled.txt`` (if there are any) and ``split.json`` into a folder.
 
         Raises:
-            UserError: If the folder holds another split; nothing is overwritten.
+            UserError: If the folder holds another split, or such a file of somebody's own.
         """
         parts = {"labeled.txt": self.labeled, "unlabeled.txt": self.unlabeled}
         texts = {name: "".join(f"{id}\n" for id in ids) for name, ids in parts.items() if ids}
         others = [
             name
             for name, text in texts.items()
-            if (folder / name).exists() and (folder / name).read_text(encoding="utf-8") != text
+            if (folder / name).is_file() and not _holds(folder / name, text)
         ]
         if others:
             raise UserError(f"{folder} holds another split ({first_few(others)}); type --out NEW_FOLDER")
-        for name, text in texts.items():
-            write_text(folder / name, text)
         sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-        write_json(folder / "split.json", {**self.record, "sha256": sums})
+        texts["split.json"] = json_text({**self.record, "sha256": sums})
+        new = {folder / name: text for name, text in texts.items() if not _holds(folder / name, text)}
+        outputs = claim([(path, path.name) for path in new], "split", instead="type --out NEW_FOLDER")
+        for path, text in new.items():
+            outputs.write_text(path, text)
 
 
 def split_source(source: Source, amount: str, seed: int, report: Report = silent) -> Split:
@@ -166,6 +169,10 @@ def split_source(source: Source, amount: str, seed: int, report: Report = silent
     return Split(
         tuple(ids[place] for place in chosen), (*(ids[place] for place in others), *never_masked), record
     )
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _values(source: Source, id: str) -> list[int]:

@@ -1,0 +1,112 @@
+"""What commands import before they answer: torch and timm take seconds, so a mistake is told without them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s4former.cli import launch as launcher
+from s4former.config.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
+SETR = ROOT / "configs/setr/setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_sup.py"
+HEAVY = ("torch", "torchvision", "timm", "matplotlib", "scipy", "transformers")
+_RUN = """
+import sys
+from s4former.cli.main import main
+for line in sys.argv[1:]:
+    sys.argv = ["s4former", *line.split()]
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    print("answered", code, *(name for name in {heavy} if name in sys.modules))
+"""
+
+
+def answers(place: Path, *lines: str) -> list[tuple[int, set[str]]]:
+    """Type commands one after the other in one process; return exit codes and what is imported by then."""
+    script = _RUN.format(heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *lines], cwd=place, capture_output=True, text=True, check=True
+    )
+    found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("answered ")]
+    return [(int(code), set(names)) for code, *names in found]
+
+
+def test_help_lists_and_mistakes_need_no_torch(tmp_path: Path) -> None:
+    commands = {
+        "--help": 0,
+        "--version": 0,
+        "train --help": 0,
+        "trian": 2,
+        "recipes": 0,
+        "recipes voc": 0,
+        "recipes vco": 1,
+        "train voc.clasic_92.s4former": 1,
+        "train nowhere.yaml": 1,
+        "train nowhere.py": 1,
+        "train demo steps": 1,
+        "config show demo2": 1,
+        "check voc.clasic_92": 1,
+    }
+    found = answers(tmp_path, *commands)
+    assert dict(zip(commands, found, strict=True)) == {line: (code, set()) for line, code in commands.items()}
+
+
+def test_configs_and_data_need_no_networks(tmp_path: Path) -> None:
+    commands = {
+        "train voc.classic_92.s4former data.crop=3": 1,
+        "check voc.classic_92.s4former": 3,
+        "config show voc.classic_92.s4former device=cpu": 0,
+        "prepare coco --dry-run": 0,
+        "train voc.classic_92.s4former --out run": 3,  # there is no VOC here
+    }
+    found = answers(tmp_path, *commands)
+    assert dict(zip(commands, found, strict=True)) == {
+        line: (code, {"torch"}) for line, code in commands.items()
+    }
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_missing_data_is_said_before_processes_start(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launcher, "_torchrun", lambda _: pytest.fail("processes were started"))
+    rest = [str(SETR), *(["run"] if script == "test.py" else []), "--launcher", "pytorch"]
+    with pytest.raises(DataError, match=r"VOC2012.*s4former prepare voc"):
+        launcher.launch(["2", f"tools/{script}", *rest])
+
+
+_EACH = """
+import importlib, os, pkgutil
+import numpy, PIL.Image, pydantic, rich, timm, torch, typer, yaml
+import s4former
+names = [module.name for module in pkgutil.walk_packages(s4former.__path__, "s4former.")]
+assert len(names) > 150
+for name in names:
+    if not name.endswith("__main__"):
+        child = os.fork()
+        if child == 0:
+            try:
+                importlib.import_module(name)
+            except BaseException as error:
+                print(f"{name}: {error!r}", flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_every_module_can_be_the_first_one_imported() -> None:
+    """Late imports leave no order in which modules have to be imported."""
+    done = subprocess.run([sys.executable, "-c", _EACH], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
