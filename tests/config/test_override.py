@@ -213,3 +213,12 @@ def test_yaml_of_a_file_runs_no_code() -> None:
 def test_config_knows_no_torch() -> None:
     code = "import sys, s4former.config.override, s4former.config.record; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_method_has_its_own_defaults_and_keeps_what_was_set() -> None:
+    run = override(Run(), {"method.ema_decay": 0.9, "method.ncr_weight": 2.0})[0]
+    assert run.method.model_dump()["pasa"] is True
+    teacher = override(run, {"method": "mean_teacher"})[0].method.model_dump()
+    assert not any(teacher[part] for part in ("pasa", "ncr", "patch_shuffle"))
+    assert (teacher["ema_decay"], teacher["ncr_weight"], teacher["cutmix_probability"]) == (0.9, 2.0, 0.0)
+    assert override(Run(), {"method.pasa": True, "method": "mean_teacher"})[0].method.model_dump()["pasa"]

@@ -120,10 +120,10 @@ def field_paths(config: BaseModel, prefix: str = "") -> list[str]:
 def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tuple[ConfigT, list[str]]:
     """Return a changed copy of a config, and notes about what the changes implied.
 
-    A change of the name of a variant (see `Variants`) comes first, whatever the order: fields that the new
-    class has too keep their values, the others are left out and noted. ``method=supervised`` is short for
-    ``method.name=supervised``. So does a preset (see `Presets`), as in ``model=segformer_b0``: it replaces
-    the whole field.
+    A change of the name of a variant (see `Variants`) comes first, whatever the order: settings (values other
+    than the old class's defaults) that the new class has too are kept, the others are left out and noted.
+    ``method=supervised`` is short for ``method.name=supervised``. So does a preset (see `Presets`), as in
+    ``model=segformer_b0``: it replaces the whole field.
 
     Args:
         config: The config to start from.
@@ -169,13 +169,26 @@ def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]
         known = variants_of(type(config))[field](name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    data[field] = {key: _fitting(value, known[key]) for key, value in old.items() if key in known}
+    own = _own_settings(getattr(config, field))
+    data[field] = {
+        key: _fitting(value, known[key]) for key, value in old.items() if key in known and key in own
+    }
     data[field]["name"] = name
     left_out = [key for key in old if key not in known]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
     notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
+
+
+def _own_settings(config: BaseModel) -> set[str]:
+    """Return the fields of a config that differ from their defaults."""
+    fields = type(config).model_fields
+    return {
+        key
+        for key, field in fields.items()
+        if getattr(config, key) != field.get_default(call_default_factory=True)
+    }
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,3 +131,15 @@ def test_a_part_without_a_pixel_to_learn_from_is_only_called_so_when_all_of_it_w
         Image.fromarray(np.full((40, 48), 255, np.uint8)).save(mask)
     with pytest.raises(DataError, match=f"{len(masks)} of {len(masks)} labeled masks are ignored as a whole"):
         sound(root, seconds=0)
+
+
+def test_an_image_that_is_scored_under_another_name_is_named(root: Path) -> None:
+    (root / "images/val/v00.png").unlink()
+    os.link(root / "images/train/a01.png", root / "images/val/v00.png")
+    shutil.copy(root / "masks/train/a01.png", root / "masks/val/v00.png")
+    (root / "images/val/v01.png").unlink()
+    (root / "images/val/v01.png").symlink_to(root / "images/train/a02.png")
+    with pytest.raises(DataError, match="2 of 2 val images are the same as labeled ones") as error:
+        sound(root)
+    assert "images/val/v00.png = images/train/a01.png" in str(error.value)
+    assert "images/val/v01.png = images/train/a02.png" in str(error.value)
