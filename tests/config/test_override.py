@@ -21,6 +21,8 @@ from s4former.config.override import (
     validated,
 )
 from s4former.engine.run import Run
+from s4former.methods.s4former import S4FormerConfig
+from s4former.methods.supervised import SupervisedConfig
 
 
 class Animal(Config):
@@ -123,6 +125,28 @@ def test_another_variant_keeps_shared_fields_and_notes_what_it_drops(changes: li
     zoo, notes = override(Zoo(animal=Cat(legs=2, lives=1)), changes)
     assert zoo.animal == Bird(legs=2, wings=3)
     assert notes == ["animal.name=bird has no lives: left out"]
+
+
+def test_many_dropped_fields_are_counted() -> None:
+    run, notes = override(Run(), ["method=supervised"])
+    left_out = len(S4FormerConfig.model_fields) - len(SupervisedConfig.model_fields)
+    assert run.method == SupervisedConfig()
+    assert notes == [
+        f"method.name=supervised has no use for {left_out} of the settings of s4former: left out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "owner"),
+    [("supervised", "shuffle_block", "s4former"), ("mean_teacher", "pasa_pass", "s4former")],
+)
+def test_a_field_of_another_variant_is_said_to_be_its_own(method: str, field: str, owner: str) -> None:
+    other, name = f"method.{field}=1", f"method={method}"
+    for changes in ([name, other], [other, name]):
+        with pytest.raises(UserError) as error:
+            override(Run(), changes)
+        assert f"method={method} has no field {field}: it is one of" in str(error.value)
+        assert owner in str(error.value)
 
 
 def test_the_same_variant_drops_nothing() -> None:

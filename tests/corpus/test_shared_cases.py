@@ -69,7 +69,7 @@ def test_masks_mean_what_they_should(
     assert len(source.labeled) == 2
     for id in source.labeled:
         assert np.array_equal(source.read_mask(id, "labeled"), expected(cases.LABELS))
-    require_sound(source, config.channels)
+    require_sound(source, config)
     assert not check_source(source, config).of("error")
     if name == "nodata":
         low, high = found.file.value_range or (0, 0)

@@ -19,9 +19,15 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 Variants = Mapping[str, Callable[[str], type[BaseModel]]]
 """Fields whose config class is chosen by their own ``name``: field to (name to class), which raises
 ValueError for an unknown name. A config class declares its own as the class variable ``variants``."""
+VariantNames = Mapping[str, Callable[[], Iterable[str]]]
+"""Fields that have variants: field to their names. A config class declares its own as the class variable
+``variant_names``."""
 Presets = Mapping[str, Callable[[str], BaseModel]]
 """Fields that can be replaced whole by a short name: field to (name to config), which raises ValueError for
 an unknown name. A config class declares its own as the class variable ``presets``."""
+
+
+_FEW = 3
 
 
 class _Loader(yaml.SafeLoader):
@@ -169,7 +175,9 @@ def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]
     }
     data[field]["name"] = name
     left_out = [key for key in old if key not in known]
-    notes = [f"{field}.name={name} has no {', '.join(left_out)}: left out"] if left_out else []
+    count = len(left_out)
+    what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
+    notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
 
 
@@ -200,12 +208,32 @@ def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> Config
     return validated(type(config), data, f"{field}={name} does not fit")
 
 
+def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
+    """Return whose field a path is, if it is one of another variant than the config has; else nothing."""
+    field, key = path[0], path[1] if len(path) > 1 else ""
+    names: VariantNames = getattr(type(config), "variant_names", {})
+    if field not in names:
+        return ""
+    own = getattr(config, field).name
+    having = [name for name in names[field]() if key in variants_of(type(config))[field](name).model_fields]
+    if not having:
+        return ""
+    listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
+    return (
+        f"{field}={own} has no field {key}: it is one of {listed}; leave out {'.'.join(path)}, or type "
+        f"{field}={having[-1]}"
+    )
+
+
 def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     """Set one value in the dumped tree; the config beside it tells known fields from free-form dicts."""
     node: Any = config
     for depth, key in enumerate(path):
         if isinstance(node, BaseModel) and key not in type(node).model_fields:
             beside = [".".join([*path[:depth], name]) for name in type(node).model_fields]
+            owners = _owners(config, path)
+            if owners:
+                raise UserError(owners)
             hint = nearest(".".join(path), field_paths(config), fallback=beside)
             raise UserError(f"unknown field {'.'.join(path)}; {hint}")
         if not isinstance(node, BaseModel | Mapping | None):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Presets, Variants
+from s4former.config.override import Presets, VariantNames, Variants
 from s4former.data.config import DataConfig
 from s4former.engine.device import Precision, resolve_device, resolve_precision, resolve_threads
 from s4former.engine.evaluate import EvaluateConfig
@@ -23,6 +23,8 @@ class Run(Config):
 
     variants: ClassVar[Variants] = {"method": METHODS.config_class}
     """Fields whose class follows their ``name``, for overrides."""
+    variant_names: ClassVar[VariantNames] = {"method": METHODS.names}
+    """Which classes these fields may have."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
 

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 from s4former.data.config import DataConfig
 from s4former.models.config import CustomViT, ModelConfig
 from s4former.recipes._baselines import Recipe, baselines
+from s4former.recipes.derived import Derived
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
+
+DERIVED = (Derived("model.custom.image_size", ("data.crop_size",), None),)
 
 
 def recipe() -> Run:
