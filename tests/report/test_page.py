@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.data.check import Check, check_source
+from s4former.curation.check import Check, check_source
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source, open_source
 from s4former.report.figures import colorize

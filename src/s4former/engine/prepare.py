@@ -7,19 +7,19 @@ from pathlib import Path
 
 import torch
 
+from s4former import collectives
 from s4former.config.errors import DataError, S4FormerError, UserError
-from s4former.data.check import Check, Finding
+from s4former.curation.check import Check, Finding
 from s4former.data.loader import TrainBatches
 from s4former.data.sources import Part, Source, open_source, part_ids
 from s4former.engine import distributed
-from s4former.engine.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
 from s4former.engine.step import build_method
-from s4former.engine.trained import start_from
+from s4former.inference.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
+from s4former.inference.trained import start_from
 from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
-from s4former.ops import across
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def prepare(
     distributed.synchronize_layers(student, device, run.accumulate)
     method = build_method(run, student).to(device).train()
     require_batches(run, student, with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0)
-    processes = across.rank(), across.world_size()
+    processes = collectives.rank(), collectives.world_size()
     batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     return Prepared(method, build_optimizer(run.optimizer, method), batches)
 
