@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from s4former.config.record import hardware, versions
-from s4former.data import open_source
+from s4former.curation.sources import open_source
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.run import Run

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from s4former.config.errors import DataError
-from s4former.data.sources import open_source
+from s4former.curation.sources import open_source
 from s4former.inference import wording
 from s4former.inference.bands import window_starts
 from s4former.inference.evaluate import EvaluateConfig, evaluate, logit_bands, whole_patches

@@ -14,7 +14,8 @@ from PIL import Image
 
 from s4former.config.errors import DataError, Interrupted, UserError
 from s4former.config.override import override
-from s4former.data import Part, open_source, part_ids
+from s4former.curation.sources import open_source
+from s4former.data import Part, part_ids
 from s4former.data.statistics import channel_statistics
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from s4former.augment import LabeledViews, Views
 from s4former.config.errors import Interrupted, UserError
 from s4former.config.record import read_json
-from s4former.data import TrainBatches, open_source
+from s4former.curation.sources import open_source
+from s4former.data import TrainBatches
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.inference.predict import Model

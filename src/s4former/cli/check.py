@@ -45,7 +45,9 @@ def check(
         page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
-    from s4former.data.sources import open_source  # late: a mistake in what was typed is told without torch
+    from s4former.curation.sources import (
+        open_source,  # late: a mistake in what was typed is told without torch
+    )
 
     source = open_source(data)
     run, settings = None, list[str]()

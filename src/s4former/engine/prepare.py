@@ -10,8 +10,9 @@ import torch
 from s4former import collectives
 from s4former.config.errors import DataError, S4FormerError, UserError
 from s4former.curation.check import Check, Finding
+from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches
-from s4former.data.sources import Part, Source, open_source, part_ids
+from s4former.data.sources import Part, Source, part_ids
 from s4former.engine import distributed
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_folder, write_image, write_mask
 from PIL import Image
 
+from folders import make_folder, write_image, write_mask
 from s4former.config.errors import DataError
 from s4former.curation.check import Check, check_source, quick, require_sound
+from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
-from s4former.data.sources import open_source
 from s4former.data.sources.base import PARTS, Part
 
 

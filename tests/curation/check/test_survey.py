@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_folder, write_image
 from PIL import Image
 
+from folders import make_folder, write_image
 from s4former.config.errors import UserError
 from s4former.curation.check import Check, check_source
+from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
-from s4former.data.sources import open_source
 from s4former.types import IGNORE
 
 

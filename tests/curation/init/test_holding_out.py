@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s4former.data.dataset_yaml.holding_out import choose_val, fold, hold_out
+from s4former.curation.init.holding_out import choose_val, fold, hold_out
 
 shown = st.lists(st.frozensets(st.integers(0, 4)), min_size=1, max_size=14).map(
     lambda each: {f"i/{number}": classes for number, classes in enumerate(each)}

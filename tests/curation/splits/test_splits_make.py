@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_folder, write_image, write_mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from folders import make_folder, write_image, write_mask
 from s4former.config.errors import UserError
+from s4former.curation.sources import open_source
 from s4former.curation.splits.make import class_presence, make_split, read_amount, split_source
-from s4former.data import DataConfig, open_source
+from s4former.data import DataConfig
 from s4former.data.split_lists import read_split
 
 presences = st.tuples(st.integers(1, 30), st.integers(1, 8)).flatmap(lambda shape: arrays(bool, shape))

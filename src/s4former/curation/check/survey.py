@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from s4former.config.errors import UserError
+from s4former.curation.annotations.masks import CACHE
 from s4former.curation.check.duplicate_rules import duplicate_findings
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, PartSummary, Sample
@@ -20,7 +21,6 @@ from s4former.curation.check.store import FactsStore, seen_from
 from s4former.data.config import DataConfig
 from s4former.data.labels import UNKNOWN, LabelMap
 from s4former.data.progress import Report, silent
-from s4former.curation.annotations.masks import CACHE
 from s4former.data.sources.base import PARTS, MaskValue, Part, Source, part_ids
 from s4former.types import IGNORE
 

@@ -12,7 +12,9 @@ from types import MappingProxyType
 
 from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import Format, class_names
+from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
+from s4former.curation.init.holding_out import choose_val, classes_shown
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.pairs import (
     annotation_format,
@@ -25,10 +27,8 @@ from s4former.curation.init.pairs import (
 from s4former.curation.init.suggestion import suggest_classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
-from s4former.data.dataset_yaml.holding_out import choose_val, classes_shown
 from s4former.data.labels import LabelMap
 from s4former.data.progress import Report, silent
-from s4former.curation.annotations.masks import annotated_masks
 from s4former.data.sources.base import Classes, Image
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.layout import Layout
