@@ -5,8 +5,8 @@
     python benchmarks/camvid.py --data DIR --weights FILE --split 1_64 --ablation --out ...
     python benchmarks/camvid.py --recipe camvid.long ...     on a GPU
 
-``mean_teacher_cutmix`` is mean teacher with S4Former's CutMix, as the ablation's row "mean teacher + CutMix"; settings
-that two methods share keep the recipe's values.
+``mean_teacher_cutmix`` is mean teacher with S4Former's CutMix, as the ablation's row "mean teacher + CutMix";
+settings that two methods share keep the recipe's values.
 
 Each run lives in its own folder under --runs: a benchmark that was stopped goes on where it was, and finished
 runs are read, not repeated. ``last`` is the score after the last step; ``best`` is the highest score of the
