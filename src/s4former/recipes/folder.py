@@ -15,6 +15,7 @@ from typing import Any
 
 from s4former.config.base import Config
 from s4former.config.override import override
+from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import read_dataset_file
@@ -86,7 +87,7 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), dev
         DataError: If the data set lacks something.
     """
     config = data_config(path)
-    source = FolderSource(data_config(path, changes))
+    source = FolderSource(data_config(path, changes), annotated_masks)
     file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device(device) == "cpu"
