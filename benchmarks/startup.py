@@ -46,9 +46,9 @@ def commands(tools: Path) -> dict[str, tuple[list[str], int]]:
     }
 
 
-def furnish(place: Path) -> None:
-    """Write a small data set that `check` has seen once, and the published configs."""
-    (place / "configs").symlink_to(ROOT / "configs")
+def furnish(place: Path, tools: Path) -> None:
+    """Write a small data set that `check` has seen once, and the published configs beside some tools."""
+    (place / "configs").symlink_to(tools.parent / "configs")
     generator = np.random.default_rng(0)
     for name in ("images", "masks"):
         (place / name).mkdir()
@@ -85,8 +85,9 @@ def main() -> None:
     table, results = Table("command", "wall s", "CPU s"), {}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        furnish(place)
-        todo = commands(options.tools.resolve()).items()
+        tools = options.tools.resolve()
+        furnish(place, tools)
+        todo = commands(tools).items()
         for name, (command, code) in track(todo, "commands", console=Console(stderr=True)):
             measure(command, code, place)  # so that files are in the system's cache
             runs = [measure(command, code, place) for _ in range(options.repeats)]
