@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Listed(Generic[ConfigT]):
     A file outside of the package is named by its import path, as in ``my_project.my_method``.
 
     Attributes:
-        package: The package whose files are listed, without ``base`` and its sub-packages.
+        package: The package whose files are listed, without its sub-packages, ``base`` and ``_private`` files.
         base: What the configs derive from.
         kind: What one of them is called in messages.
     """
@@ -34,7 +35,7 @@ class Listed(Generic[ConfigT]):
         """Return the names of all files of the package."""
         path = importlib.import_module(self.package).__path__
         found = [module.name for module in pkgutil.iter_modules(path) if not module.ispkg]
-        return sorted(name for name in found if name != "base")
+        return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
     def config_class(self, name: str) -> type[ConfigT]:
         """Return the config class in the file of a name.
@@ -55,6 +56,7 @@ class Listed(Generic[ConfigT]):
             and issubclass(value, self.base)
             and value.__module__ == module.__name__
             and "name" in value.model_fields
+            and not inspect.isabstract(value)
         ]
         if len(found) != 1:
             raise ValueError(

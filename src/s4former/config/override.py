@@ -116,8 +116,8 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
 
     A change of the name of a variant (see `Variants`) comes first, whatever the order: fields that the new
     class has too keep their values, the others are left out and noted. ``method=supervised`` is short for
-    ``method.name=supervised``. So does a preset (see `Presets`), as in ``model=segformer_b0``: it replaces
-    the whole field.
+    ``method.name=supervised``. Before that comes a preset (see `Presets`), as in ``model=segformer_b0``: it
+    replaces the whole field.
 
     Args:
         config: The config to start from.
@@ -130,22 +130,36 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
         pairs = [(tuple(str(key).split(".")), value) for key, value in changes.items()]
     else:
         pairs = [parse_override(text) for text in changes]
-    variants = variants_of(type(config))
     presets: Presets = getattr(type(config), "presets", {})
     notes: list[str] = []
     rest = []
     for path, value in pairs:
         if len(path) == 1 and path[0] in presets and isinstance(value, str):
             config = _replace(config, path[0], value, presets)
-        elif path[0] in variants and (path[1:] == ("name",) or (len(path) == 1 and isinstance(value, str))):
-            config, left_out = _switch(config, path[0], str(value))
-            notes += left_out
         else:
             rest.append((path, value))
+    for path, value in rest:
+        field, name = (path[:-1], value) if path[-1] == "name" else (path, _name_in(value))
+        if name is not None and _is_variant(config, field):
+            config, left_out = _switch(config, field, str(name))
+            notes += left_out
     data = config.model_dump()
     for path, value in rest:
-        _assign(config, data, path, value)
+        if not (isinstance(value, str) and _is_variant(config, path)):
+            _assign(config, data, path, value)
     return validated(type(config), data, "these overrides do not fit"), notes
+
+
+def _name_in(value: Any) -> Any:
+    return value.get("name") if isinstance(value, Mapping) else value if isinstance(value, str) else None
+
+
+def _is_variant(config: BaseModel, path: tuple[str, ...]) -> bool:
+    """Whether a path leads to a field whose class follows its name."""
+    node: Any = config
+    for key in path[:-1]:
+        node = getattr(node, key, None)
+    return bool(path) and isinstance(node, BaseModel) and path[-1] in variants_of(type(node))
 
 
 def variants_of(model: type[BaseModel] | None) -> Variants:
@@ -154,17 +168,22 @@ def variants_of(model: type[BaseModel] | None) -> Variants:
     return variants
 
 
-def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]:
+def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT, list[str]]:
     data = config.model_dump()
-    old = data[field]
+    owner: Any = config
+    inner = data
+    for key in path[:-1]:
+        owner, inner = getattr(owner, key), inner[key]
+    old = inner[path[-1]]
     if old["name"] == name:
         return config, []
+    field = ".".join(path)
     try:
-        known = variants_of(type(config))[field](name).model_fields
+        known = variants_of(type(owner))[path[-1]](name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    data[field] = {key: _fitting(value, known[key]) for key, value in old.items() if key in known}
-    data[field]["name"] = name
+    kept = {key: _fitting(value, known[key]) for key, value in old.items() if key in known}
+    inner[path[-1]] = kept | {"name": name}
     left_out = [key for key in old if key not in known]
     notes = [f"{field}.name={name} has no {', '.join(left_out)}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes

@@ -25,7 +25,7 @@ from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
 from s4former.engine.trained import start_from
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
+from s4former.models import build_segmenter, faster_on_cpu
 from s4former.ops import across
 
 

@@ -24,7 +24,7 @@ from s4former.engine.evaluate import Pixels, in_eval, logit_bands
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
-from s4former.models.segmenter import build_segmenter
+from s4former.models import build_segmenter
 
 _TIMED = 3
 _LONG = 20.0

@@ -36,8 +36,7 @@ from s4former.engine.evaluate import (
     whole_patches,
 )
 from s4former.engine.overlay import index_picture, overlay_picture, write_png
-from s4former.models.config import ModelConfig
-from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.models import ModelConfig, rebuild_segmenter
 from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
 

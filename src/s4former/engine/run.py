@@ -14,8 +14,7 @@ from s4former.engine.device import Precision, resolve_device, resolve_precision,
 from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.methods import METHODS, MethodConfig
-from s4former.models.config import ModelConfig
-from s4former.models.presets import model_preset
+from s4former.models import ModelConfig, model_preset
 
 
 class Run(Config):

@@ -8,18 +8,16 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.engine.predict import CARD, WEIGHTS, Model, model_folder
-from s4former.models.checkpoints import load_checkpoint, segmenter_from_state
+from s4former.models import ModelConfig, load_checkpoint, segmenter_from_state
 from s4former.models.colors import colors_beside, require_colors
-from s4former.models.config import ModelConfig
 from s4former.models.keys import Network
-from s4former.models.segmenter import ViTSegmenter
 from s4former.models.weight_files import require_finite
 from s4former.models.weight_places import find_weights
 
 _AUXILIARY = "auxiliary_heads."
 
 
-def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str, ViTSegmenter]:
+def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str, Segmenter]:
     """Return the networks that a path holds, by name, without auxiliary heads: the deployed one comes last.
 
     Args:
@@ -34,9 +32,8 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
     """
     if is_own(path):
         own = Model.load(path, "cpu")
-        assert isinstance(own.network, ViTSegmenter)
         return {own.card.network: own.network}
-    networks: dict[str, ViTSegmenter] = {}
+    networks: dict[str, Segmenter] = {}
     _require_same_colors(model, path)
     for name, state in _checkpoint(path).items():
         networks[name] = segmenter_from_state(model, num_classes, state, f"the {name} of {path}")

@@ -31,7 +31,7 @@ from s4former.engine.folder import data_of
 from s4former.engine.predict import Model, ModelCard, model_folder, read_card
 from s4former.engine.progress import Progress
 from s4former.engine.trained import is_own, load_networks
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
 from s4former.ops import across
 from s4former.types import Segmenter
 

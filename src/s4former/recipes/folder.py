@@ -27,7 +27,8 @@ from s4former.engine.run import Run
 from s4former.methods import MethodConfig
 from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
+from s4former.models.heads.linear import LinearConfig
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
@@ -179,8 +180,7 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
     return ModelConfig(
         backbone=_BACKBONE,
         pretrained="hub",
-        taps=(10,),
-        head="linear",
+        head=LinearConfig(out_indices=(10,)),
         frozen_blocks=6 if channels == 3 else 0,
         channels=channels,
         **given,
