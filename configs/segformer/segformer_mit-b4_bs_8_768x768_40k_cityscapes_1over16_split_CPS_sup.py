@@ -10,6 +10,7 @@ biases and batch norms do not decay (there: layer norms do not).
 """
 
 from s4former.recipes import load_run
+from s4former.recipes.cityscapes import DERIVED as DERIVED  # what follows from options
 
 run, _ = load_run(
     "cityscapes.186.segformer.supervised",

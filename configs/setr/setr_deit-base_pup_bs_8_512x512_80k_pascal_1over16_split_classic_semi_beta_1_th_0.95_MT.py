@@ -10,6 +10,7 @@ and the teacher starts as a copy of the student.
 
 from s4former.models.presets import DEIT_FILE
 from s4former.recipes import load_run
+from s4former.recipes.voc import DERIVED as DERIVED  # what follows from options
 
 run, _ = load_run(
     "voc.classic_92.mean_teacher",

@@ -10,6 +10,7 @@ a copy of the student, head included.
 
 from s4former.models.presets import DEIT_FILE
 from s4former.recipes import load_run
+from s4former.recipes.voc import DERIVED as DERIVED  # what follows from options
 
 run, _ = load_run(
     "voc.classic_92.s4former",

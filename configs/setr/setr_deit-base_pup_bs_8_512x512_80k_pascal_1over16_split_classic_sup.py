@@ -9,5 +9,6 @@ We differ: unlabeled images are not read at all (the release loads and drops the
 
 from s4former.models.presets import DEIT_FILE
 from s4former.recipes import load_run
+from s4former.recipes.voc import DERIVED as DERIVED  # what follows from options
 
 run, _ = load_run("voc.classic_92.supervised", {"model.pretrained": DEIT_FILE, "precision": "float32"})

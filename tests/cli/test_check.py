@@ -76,10 +76,10 @@ def test_overrides_and_configs_of_runs(shell: CommandLine, tmp_path: Path) -> No
     assert shell("check", "data/dataset.yaml", "data.labeled_split=../all.txt", "steps=9") == 0
     assert "12 files" in shell.out
     assert "next: s4former train data/dataset.yaml data.labeled_split=../all.txt steps=9" in shell.out
-    (tmp_path / "run.yaml").write_text("data: {root: data, crop_size: 32}\n")
+    (tmp_path / "run.yaml").write_text("data: {root: data, crop_size: 112}\n")
     assert shell("check", "run.yaml", "--html", "pages/run.html") == 0
     assert "note: there are no unlabeled images" in shell.out
-    assert "data.crop_size=32" in (tmp_path / "pages/run.html").read_text()
+    assert "data.crop_size=112" in (tmp_path / "pages/run.html").read_text()
 
 
 def test_what_cannot_be_checked(shell: CommandLine) -> None:
@@ -95,7 +95,6 @@ def test_training_refuses_what_the_check_found(shell: CommandLine) -> None:
     spoil("data/masks/train/train0.png")
     spoil("data/masks/train/train1.png")
     assert shell("train", "data/dataset.yaml", "model.pretrained=none", "--out", "run") == 3
-    assert "2 labeled or val images cannot be used as they are" in shell.err
-    assert "train0.png: unknown label value 7 (48 pixels)" in shell.err
-    assert "train1.png: unknown label value 7 (48 pixels)" in shell.err
+    assert "2 of 4 masks hold values that are no class: 7 (96 pixels in 2 masks)" in shell.err
+    assert "masks/train/train0.png (7: 48 pixels), masks/train/train1.png (7: 48 pixels)" in shell.err
     assert not Path("run").exists()

@@ -75,19 +75,23 @@ def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert shell("train", config, "steps=1", "method.name=supervised") == 0
-    assert "method.name=supervised has no confidence_threshold" in shell.err
+    assert "method.name=supervised has no use for" in shell.err
     assert (tmp_path / "runs" / "tiny_supervised_seed0" / "model" / "model.json").is_file()
 
 
-def test_validation_masks_without_a_known_pixel_are_no_missing_images(
-    shell: CommandLine, tmp_path: Path
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_masks_without_a_known_pixel_stop_a_run_before_it_has_a_folder(
+    shell: CommandLine, tmp_path: Path, part: str
 ) -> None:
     data = make_data(tmp_path / "data")
-    for mask in (data / "masks" / "val").iterdir():
+    for mask in (data / "masks" / part).iterdir():
         Image.fromarray(np.full((40, 48), 255, np.uint8)).save(mask)
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_run(data, {"steps": 1}).model_dump(mode="json")))
-    assert shell("train", tmp_path / "c.yaml", "--out", tmp_path / "run") == 0
-    assert "the masks of the validation images have no known pixel" in shell.out
+    assert shell("train", tmp_path / "c.yaml", "--out", tmp_path / "run") == 3
+    assert "masks are ignored as a whole" in shell.err
+    assert not (tmp_path / "run").exists()
+    assert shell("check", tmp_path / "c.yaml") == 3
+    assert "masks are ignored as a whole" in shell.out
 
 
 def test_the_same_folder_twice_is_refused_and_resume_is_not(
@@ -116,9 +120,9 @@ def test_val_tells_all_bad_masks_of_the_scored_part_at_once(
     (data / "masks/val/val0.png").write_bytes(b"")
     Image.fromarray(np.full((40, 48), 7, np.uint8)).save(data / "masks/val/val2.png")
     assert shell("val", run_folder, f"data.root={data}") == 3
-    assert "2 val images cannot be used as they are:" in shell.err
+    assert "2 mistakes in the data:" in shell.err
     assert "val0.png" in shell.err
-    assert "unknown label value 7" in shell.err
+    assert "masks/val/val2.png (7: " in shell.err
     assert "s4former check" in shell.err
 
 

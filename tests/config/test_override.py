@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import ClassVar, Literal
 
 import pytest
@@ -20,6 +21,9 @@ from s4former.config.override import (
     parse_yaml,
     validated,
 )
+from s4former.engine.run import Run
+from s4former.methods.s4former import S4FormerConfig
+from s4former.methods.supervised import SupervisedConfig
 
 
 class Animal(Config):
@@ -50,7 +54,7 @@ class Cage(Config):
 
 
 class Zoo(Config):
-    variants: ClassVar[Variants] = {"animal": animal_class}
+    variants: ClassVar[Variants] = {"animal": SimpleNamespace(config_class=animal_class, names=lambda: ["bird", "cat"])}
     animal: SerializeAsAny[Animal] = Cat()
     cage: Cage = Cage()
     spare: Cage | None = None
@@ -124,6 +128,28 @@ def test_another_variant_keeps_shared_fields_and_notes_what_it_drops(changes: li
     assert notes == ["animal.name=bird has no lives: left out"]
 
 
+def test_many_dropped_fields_are_counted() -> None:
+    run, notes = override(Run(), ["method=supervised"])
+    left_out = len(S4FormerConfig.model_fields) - len(SupervisedConfig.model_fields)
+    assert run.method == SupervisedConfig()
+    assert notes == [
+        f"method.name=supervised has no use for {left_out} of the settings of s4former: left out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "owner"),
+    [("supervised", "shuffle_block", "s4former"), ("mean_teacher", "pasa_pass", "s4former")],
+)
+def test_a_field_of_another_variant_is_said_to_be_its_own(method: str, field: str, owner: str) -> None:
+    other, name = f"method.{field}=1", f"method={method}"
+    for changes in ([name, other], [other, name]):
+        with pytest.raises(UserError) as error:
+            override(Run(), changes)
+        assert f"method={method} has no field {field}: it is one of" in str(error.value)
+        assert owner in str(error.value)
+
+
 def test_the_same_variant_drops_nothing() -> None:
     assert override(Zoo(animal=Cat(lives=1)), ["animal.name=cat"]) == (Zoo(animal=Cat(lives=1)), [])
 
@@ -188,3 +214,12 @@ def test_yaml_of_a_file_runs_no_code() -> None:
 def test_config_knows_no_torch() -> None:
     code = "import sys, s4former.config.override, s4former.config.record; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_method_has_its_own_defaults_and_keeps_what_was_set() -> None:
+    run = override(Run(), {"method.ema_decay": 0.9, "method.ncr_weight": 2.0})[0]
+    assert run.method.model_dump()["pasa"] is True
+    teacher = override(run, {"method": "mean_teacher"})[0].method.model_dump()
+    assert not any(teacher[part] for part in ("pasa", "ncr", "patch_shuffle"))
+    assert (teacher["ema_decay"], teacher["ncr_weight"], teacher["cutmix_probability"]) == (0.9, 2.0, 0.0)
+    assert override(Run(), {"method.pasa": True, "method": "mean_teacher"})[0].method.model_dump()["pasa"]

@@ -62,12 +62,12 @@ def no_unlabeled_image_can_be_read(data: OddSet) -> None:
         data.cut(f"unlabeled/{stem}.png")
 
 
-@case(Flawed("unreadable_image", words=("images/a0.png", "cannot identify"), train="images/a0.png"))
+@case(Flawed("unreadable_image", words=("images/a0.png", "cannot identify")))
 def a_labeled_file_of_no_bytes(data: OddSet) -> None:
     data.path("images/a0.png").write_bytes(b"")
 
 
-@case(Flawed("unreadable_image", words=("truncated",), train="images/a0.png"))
+@case(Flawed("unreadable_image", words=("truncated",)))
 def a_truncated_labeled_png(data: OddSet) -> None:
     data.cut("images/a0.png")
 
@@ -79,7 +79,7 @@ def a_truncated_labeled_jpeg(data: OddSet) -> None:
     data.cut("images/a0.jpg")
 
 
-@case(Flawed("unreadable_image", words=("val/images/v0.png",), train="val/images/v0.png"))
+@case(Flawed("unreadable_image", words=("val/images/v0.png",)))
 def a_val_file_of_text(data: OddSet) -> None:
     data.text("val/images/v0.png", "not an image")
 
@@ -167,7 +167,7 @@ def all_rotations(data: OddSet) -> None:
         data.mask(f"masks/r{orientation}.png")
 
 
-@case(Flawed("size_mismatch", words=("swapped", "EXIF"), train="pixels (height x width)"))
+@case(Flawed("size_mismatch", words=("swapped", "EXIF")))
 def a_mask_drawn_on_what_the_camera_stored(data: OddSet) -> None:
     picture, exif = turned(data.pixels(), 6)
     data.image("images/b.jpg", picture, exif=exif)
@@ -224,18 +224,14 @@ def stacks_of_four_channels(data: OddSet) -> None:
     four_channels(data)
 
 
-@case(Flawed("unreadable_image", words=("images/a0.png",), train="images/a0.png"))
+@case(Flawed("unreadable_image", words=("images/a0.png",)))
 def one_image_of_three_channels_among_stacks_of_four(data: OddSet) -> None:
     four_channels(data)
     data.remove("images/a0.tif")
     data.image("images/a0.png")
 
 
-@case(
-    Flawed(
-        "unreadable_image", "unreadable_image", words=("images/a0.tif", "4 x 40 x 48"), train="images/a0.tif"
-    )
-)
+@case(Flawed("unreadable_image", "unreadable_image", words=("images/a0.tif", "4 x 40 x 48")))
 def stacks_of_four_channels_taken_for_color(data: OddSet) -> None:
     four_channels(data)
     data.fields["channels"] = 3

@@ -80,7 +80,7 @@ def an_unlabeled_link_to_nowhere(data: OddSet) -> None:
     os.symlink(data.root / "nowhere.png", data.root / "unlabeled/gone.png")
 
 
-@case(Flawed("unreadable_image", words=("images/b.png"), train="there is no such file"))
+@case(Flawed("unreadable_image", words=("images/b.png")))
 def a_labeled_link_to_nowhere(data: OddSet) -> None:
     os.symlink(data.root / "nowhere.png", data.root / "images/b.png")
     data.mask("masks/b.png")
@@ -233,7 +233,7 @@ def a_test_part(data: OddSet) -> None:
     data.fields["test"] = {"images": "test/images", "masks": "test/masks"}
 
 
-@case(Refused("all 3 labeled images are held out"))
+@case(Refused("all 3 images with a mask are val images", "val.list"))
 def val_is_all_that_is_labeled(data: OddSet) -> None:
     data.fields["val"] = dict(data.fields["labeled"])
 
@@ -244,7 +244,7 @@ def val_is_a_list_of_labeled_images(data: OddSet) -> None:
     data.fields["val"] = {"list": "val.txt"}
 
 
-@case(Refused("1 labeled images are also held out", "a1"))
+@case(Refused("1 labeled images are also val images", "a1", "labeled.list"))
 def two_lists_share_an_image(data: OddSet) -> None:
     val_is_a_list_of_labeled_images(data)
     data.text("labeled.txt", "a0\na1\n")

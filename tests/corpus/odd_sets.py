@@ -32,25 +32,20 @@ class Refused:
 
 @dataclass(frozen=True)
 class Flawed:
-    """It opens, but the check finds errors of just these kinds.
+    """It opens, but the check finds errors of just these kinds, and training stops before its first step.
 
     Attributes:
         kinds: Kinds of the errors.
         words: What messages and fixes say among other things.
-        train: What training says when it refuses the data set before its first step. Empty: it does not, but
-            stops once it reads the bad file, or comes to wrong scores.
         others: Kinds of the warnings and notes beside them.
     """
 
     kinds: tuple[str, ...]
     words: tuple[str, ...] = ()
-    train: str = ""
     others: tuple[str, ...] = ()
 
-    def __init__(
-        self, *kinds: str, words: tuple[str, ...] = (), train: str = "", others: tuple[str, ...] = ()
-    ) -> None:
-        for name, value in {"kinds": kinds, "words": words, "train": train, "others": others}.items():
+    def __init__(self, *kinds: str, words: tuple[str, ...] = (), others: tuple[str, ...] = ()) -> None:
+        for name, value in {"kinds": kinds, "words": words, "others": others}.items():
             object.__setattr__(self, name, value)
 
 

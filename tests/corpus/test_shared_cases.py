@@ -61,7 +61,7 @@ def test_masks_mean_what_they_should(
     cases: ModuleType, tmp_path: Path, name: str, expected: Callable[[np.ndarray], np.ndarray], said: str
 ) -> None:
     getattr(cases, name)(tmp_path)
-    found = describe([tmp_path / "photos"], tmp_path / "masks", None, tmp_path, "val.txt")
+    found = describe([tmp_path / "photos"], tmp_path / "masks", None, tmp_path)
     assert said in " ".join(found.decided)
     (tmp_path / "dataset.yaml").write_text(dataset_text(found.file))
     config = load_data(str(tmp_path / "dataset.yaml"), [])
@@ -69,7 +69,7 @@ def test_masks_mean_what_they_should(
     assert len(source.labeled) == 2
     for id in source.labeled:
         assert np.array_equal(source.read_mask(id, "labeled"), expected(cases.LABELS))
-    require_sound(source, config.channels)
+    require_sound(source, config)
     assert not check_source(source, config).of("error")
     if name == "nodata":
         low, high = found.file.value_range or (0, 0)
@@ -83,7 +83,7 @@ def test_masks_mean_what_they_should(
 def test_what_init_advises_works_when_typed(cases: ModuleType, tmp_path: Path) -> None:
     """Black is a class at first; the line that `init` says makes it unknown."""
     cases.palettes_disagree(tmp_path)
-    found = describe([tmp_path / "photos"], tmp_path / "masks", None, tmp_path, "val.txt")
+    found = describe([tmp_path / "photos"], tmp_path / "masks", None, tmp_path)
     advice = next(line for line in found.decided if "black" in line)
     assert "write ignore: [[0, 0, 0]] and take the class background out of names" in advice
     data = yaml.safe_load(dataset_text(found.file))

@@ -14,7 +14,8 @@ from PIL import Image
 
 from s4former.config.errors import DataError
 from s4former.data import DataConfig, evaluation_pairs
-from s4former.data.sources import FolderSource, open_source
+from s4former.data.sources import open_source
+from s4former.data.sources.folder import FolderSource
 from s4former.types import IGNORE
 
 LABELS = np.random.default_rng(0).integers(0, 3, (6, 8), dtype=np.uint8)
@@ -76,6 +77,9 @@ def pairs(found: FolderSource) -> dict[str, str]:
         ),
         ("i/a.png", "i/m/a.png", {"masks": "i/m"}, "i/a.png i/m/a.png"),
         ("a.png", "m/a.png", {"images": "."}, "a.png m/a.png"),
+        ("i/a.jpg i/b.jpg", "m/a.jpg.png m/b.jpg.png", {}, "i/a.jpg m/a.jpg.png i/b.jpg m/b.jpg.png"),
+        ("i/a.png.jpg", "m/a.png", {}, "i/a.png.jpg m/a.png"),
+        ("i/a.b.jpg", "m/a.b_gt.png", {"mask_suffix": "_gt"}, "i/a.b.jpg m/a.b_gt.png"),
         ("i/a.png j/a.png", "m/a.png n/a.png", {"images": ["i", "j"], "masks": ["n", "m"]},
          "i/a.png n/a.png j/a.png m/a.png"),
         ("i/a.png j/b.png", "m/a.png m/b.png", {"images": ["i", "j"]}, "i/a.png m/a.png j/b.png m/b.png"),
@@ -94,16 +98,24 @@ def test_which_mask_belongs_to_which_image(
     ("image_names", "mask_names", "labeled", "words"),
     [
         ("i/a.png", "m/b.png", {}, r"none of 1 masks in .*m belongs to one of 1 images: .*b\.png.*a\.png"),
-        ("i/a1.png i/a2.png", "m/a1_gt.png", {}, r"their names suggest: labeled\.mask_suffix: _gt"),
+        ("i/a1.png i/a2.png", "m/a1_gt.png", {}, r"their names suggest: mask_suffix: _gt \(below labeled:\)"),
         ("i/s/a1.png", "m/a1.png", {}, "give masks the subfolders of their images"),
-        ("i/a.png i/a.jpg", "m/a.png", {}, r"a\.jpg and .*a\.png differ in .*labeled\.image_suffix: \.jpg"),
+        (
+            "i/a.png i/a.jpg",
+            "m/a.png",
+            {},
+            r"a\.jpg and .*a\.png differ in .*image_suffix: \.jpg \(below labeled:",
+        ),
         ("i/a.png", "m/a.png m/a.bmp", {}, r"has two masks, .*a\.bmp and .*a\.png"),
+        ("i/a.jpg", "m/a.png m/a.jpg.png", {}, r"has two masks, .*a\.png and .*a\.jpg\.png"),
+        ("i/a.png", "m/a.png m/A.png", {}, r"has two masks, .*a\.png and .*A\.png"),
+        ("i/a.png j/a.png", "m/a.png", {"images": ["i", "j"]}, r"mask of both .*i/a\.png and .*j/a\.png"),
         ("i/a.png", "i/b.png", {"masks": "i"}, "would be its own mask.*one folder"),
         (
             "i/a.jpg i/b.jpg",
             "i/a.png",
             {"masks": "i"},
-            r"mask of the other.*: \.jpg, labeled\.mask_suffix: \.png",
+            r"mask of the other.*: \.jpg, mask_suffix: \.png",
         ),
         ("i/a.png", "m/a.png", {"images": "j"}, r"there is no folder .*j; change labeled\.images"),
         ("i/a.png", "m/a.png", {"masks": "n"}, r"there is no folder .*n; change labeled\.masks"),

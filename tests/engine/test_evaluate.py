@@ -46,6 +46,9 @@ class Brightness(Segmenter):
     def drop_auxiliary_heads(self) -> None:
         raise NotImplementedError
 
+    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        raise NotImplementedError
+
 
 def image_logits(network: Segmenter, pixels: np.ndarray, config: EvaluateConfig, *where: str) -> Tensor:
     return torch.cat(list(logit_bands(network, pixels, config, *where)), dim=2)
@@ -142,7 +145,7 @@ def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
         )
 
     results = evaluate({"one": network, "two": network}, source, EvaluateConfig(), "cpu", "float32", on_image)
-    assert seen == [(0, "val0"), (1, "val1"), (2, "val2")]
+    assert [(number, Path(id).name) for number, id in seen] == [(0, "val0"), (1, "val1"), (2, "val2")]
     assert results["one"].scores == results["two"].scores == Scores.from_matrix(matrix)
     assert network.training, "the mode is given back"
     record = results["one"].record()

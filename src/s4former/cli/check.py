@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from s4former.cli.bars import bars
 from s4former.cli.screen import say
+from s4former.config.errors import DataError, S4FormerError
 
 if TYPE_CHECKING:
     from s4former.data.check import Check, Finding
@@ -31,11 +33,10 @@ def check(
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
 ) -> None:
-    """Open every file of a data set and say what is wrong: exit code 3 if training would stop or mislead.
+    """Open every file of a data set and say what is wrong: exit code 3 (or 1) if training would stop.
 
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
-    from s4former.config.errors import DataError
     from s4former.config.outputs import claim
     from s4former.recipes import load_data, main_settings
 
@@ -44,39 +45,62 @@ def check(
         page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
-    from s4former.data.check import check_source  # late: a mistake in what was typed is told without torch
-    from s4former.data.sources import open_source
+    from s4former.data.sources import open_source  # late: a mistake in what was typed is told without torch
 
     source = open_source(data)
-    with bars() as report:
-        result = check_source(source, data, report)
+    run, settings = None, list[str]()
+    problem: S4FormerError | None = None
     try:
         run, settings = main_settings(config, changes)
-        crop = run.data.crop
-    except DataError:  # a labeled image that cannot be opened: it is among the findings
-        run, settings, crop = None, list[str](), None
+    except DataError as error:  # a labeled image that cannot be opened, as a rule: it is among the findings
+        problem = error
+    result, problem = _looked_at(source, data, run, problem)
     console = Console(soft_wrap=True, highlight=False)
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
     _summarize(console, result, fix_suggestions)
     command = " ".join(["s4former train", config, *changes])
-    if not result.of("error"):
+    if not problem:
         console.print(f"next: {command}", markup=False)
         for line in settings:
             say(console, "  ", line)
         if run and data.source == "dataset":
             say(console, "  ", _time_needed(run, source, Path(data.root)))
     if html is not None and page is not None:
-        text = _page(result, source, data, settings, config, command, crop)
+        text = _page(result, source, data, settings, config, command, run.data.crop if run else None)
         page.write_text(html, text)
         console.print(f"page: {html}", markup=False)
-    if result.of("error"):
-        raise typer.Exit(DataError.exit_code)
+    if problem:
+        raise typer.Exit(problem.exit_code)
+
+
+def _looked_at(
+    source: Source, data: DataConfig, run: Run | None, problem: S4FormerError | None
+) -> tuple[Check, S4FormerError | None]:
+    """Return what is to be said of data and run, and the error with which training would stop, if any.
+
+    Args:
+        source: The data set.
+        data: Its config.
+        run: The run; none if it could not be made.
+        problem: Why not.
+    """
+    from s4former.data.check import check_source
+    from s4former.data.sources.base import PARTS
+    from s4former.engine.prepare import refusal, refused, used_parts
+
+    with bars() as report:
+        result = check_source(source, data, report, used_parts(run) if run else PARTS)
+    if result.of("error"):  # they say it better than what follows from them
+        return result, DataError("see the findings")
+    problem = problem or (refusal(run, result) if run else None)
+    if problem:
+        result = replace(result, findings=(refused(problem), *result.findings))
+    return result, problem
 
 
 def _time_needed(run: Run, source: Source, root: Path) -> str:
     """Return how long the run takes on this machine, as a few of its steps do; they are timed only once."""
-    from s4former.config.errors import S4FormerError
     from s4former.data.sources.annotated import CACHE
     from s4former.engine.pace import in_words, remembered_pace
 

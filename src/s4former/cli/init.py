@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +14,9 @@ from s4former.cli.screen import say
 
 if TYPE_CHECKING:
     from s4former.data.dataset_yaml.describe import Description
+
+Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
+_WHAT = ("the data set", "the list of val images")
 
 
 def init(
@@ -31,6 +35,20 @@ def init(
             show_default="0.2 of 10 labeled images or more",
         ),
     ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Write so many data sets, each of which holds out other images.")
+    ] = 0,
+    annotations_format: Annotated[
+        Format | None,
+        typer.Option(
+            help="What the masks or annotations are; mask_files: a mask for each class or object.",
+            show_default="found out from the files",
+        ),
+    ] = None,
+    image_prefix: Annotated[str, typer.Option(help="Start of every image's name.")] = "",
+    image_suffix: Annotated[str, typer.Option(help="End of every image's name, as _rgb or .jpg.")] = "",
+    mask_prefix: Annotated[str, typer.Option(help="Start that only masks' names have.")] = "",
+    mask_suffix: Annotated[str, typer.Option(help="End that only masks' names have, as _mask or .png.")] = "",
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("dataset.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
 ) -> None:
@@ -41,24 +59,48 @@ def init(
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
     from s4former.data.dataset_yaml.describe import describe
+    from s4former.data.dataset_yaml.schema import LabeledFiles
     from s4former.data.dataset_yaml.text import dataset_text
 
-    val_list = out.with_name(f"{out.stem}_val.txt")
+    files = [_with_list(out, f"_fold{number}" if folds else "") for number in range(1, (folds or 1) + 1)]
     outputs = claim(
-        [(out, "the data set"), (val_list, "the list of val images")],
+        [(path, what) for pair in files for path, what in zip(pair, _WHAT, strict=True)],
         "description of a data set",
         instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
         edited=True,
     )
-    present = [path for path in (out, val_list) if path.exists()]
+    present = [path for pair in files for path in pair if path.exists()]
     if present and not force:
         raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
+    given = {
+        "image_prefix": image_prefix,
+        "image_suffix": image_suffix,
+        "mask_prefix": mask_prefix,
+        "mask_suffix": mask_suffix,
+    }
     with bars() as report:
-        description = describe(images, masks, _val(val), out.parent, val_list.name, report)
-    if description.val_ids:
-        outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_ids))
-    outputs.write_text(out, dataset_text(description.file))
-    _say(description, out)
+        description = describe(
+            images,
+            masks,
+            _val(val),
+            out.parent,
+            report,
+            folds=folds,
+            format=annotations_format,
+            affixes={name: text for name, text in given.items() if text},
+        )
+    for number, (file, val_list) in enumerate(files):
+        found = description.file
+        if description.val_lists:
+            outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_lists[number]))
+            found = found.model_copy(update={"val": LabeledFiles(list=val_list.name)})
+        outputs.write_text(file, dataset_text(found))
+    _say(description, files)
+
+
+def _with_list(out: Path, added: str) -> tuple[Path, Path]:
+    """Return the paths of a data set and of the list of its val images."""
+    return out.with_stem(f"{out.stem}{added}"), out.with_name(f"{out.stem}{added}_val.txt")
 
 
 def _val(text: str | None) -> Path | float | None:
@@ -70,18 +112,15 @@ def _val(text: str | None) -> Path | float | None:
         return Path(text)
 
 
-def _say(description: Description, out: Path) -> None:
+def _say(description: Description, files: Sequence[tuple[Path, Path]]) -> None:
     console = Console(highlight=False)
     for line in description.found:
         say(console, "found    ", line)
     for line in description.decided:
         say(console, "decided  ", line)
-    say(console, "wrote    ", f"{out}: have a look, it has comments")
-    if description.val_ids:
-        say(
-            console,
-            "         ",
-            f"{out.stem}_val.txt: the images to validate on ({len(description.val_ids)})",
-        )
-    say(console, "next:    ", f"s4former check {out}")
-    say(console, "         ", f"s4former train {out}")
+    say(console, "wrote    ", f"{', '.join(str(file) for file, _ in files)}: have a look, it has comments")
+    for (_, val_list), ids in zip(files, description.val_lists, strict=False):
+        say(console, "         ", f"{val_list.name}: the images to validate on ({len(ids)})")
+    say(console, "next:    ", f"s4former check {files[0][0]}")
+    for file, _ in files:
+        say(console, "         ", f"s4former train {file}")

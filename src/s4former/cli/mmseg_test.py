@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s4former.cli.main import guarded
 from s4former.cli.mmseg_train import add_shared_options, launcher_environment
@@ -111,18 +111,18 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)
-    run, told = as_trained(run, options.checkpoint)
+    own, told = as_trained(run, options.checkpoint)
     changes, notes = translate(run, options.cfg_options, int(os.environ.get("WORLD_SIZE", "1")))
     if options.aug_test:
         changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
     if options.gpu_id is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         changes["device"] = f"cuda:{options.gpu_id}"
-    run, implied = load_run(run, changes)
+    run, implied = load_run(options.config, own | changes)
     return run, [*told, *notes, *implied]
 
 
-def as_trained(run: Run, checkpoint: Path) -> tuple[Run, list[str]]:
-    """Return the run of the config with the protocol that one of our own models was trained with.
+def as_trained(run: Run, checkpoint: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return overrides of the run of the config, so that one of our own models is scored as its run was.
 
     Raises:
         UserError: If there is no model.
@@ -132,12 +132,13 @@ def as_trained(run: Run, checkpoint: Path) -> tuple[Run, list[str]]:
     from s4former.engine.trained import is_own
 
     if not is_own(checkpoint):
-        return run, []
+        return {}, []
     protocol = read_card(model_folder(checkpoint)).evaluate.model_copy(update={"part": run.evaluate.part})
     configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
     found = wording.differences(protocol.model_dump(mode="json"), configured, "the config")
     notes = [f"scored as the run was: {', '.join(found)}; --cfg-options evaluate.FIELD=VALUE changes that"]
-    return run.model_copy(update={"evaluate": protocol}), notes if found else []
+    fields = {f"evaluate.{name}": value for name, value in protocol.model_dump(mode="json").items()}
+    return fields, notes if found else []
 
 
 def default_folder(options: argparse.Namespace) -> Path:

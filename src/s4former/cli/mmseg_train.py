@@ -106,7 +106,7 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
     processes = options.gpus or int(os.environ.get("WORLD_SIZE", "1"))
     changes, notes = translate(run, options.cfg_options, processes)
     changes |= _changes(options, run)
-    run, implied = load_run(run, changes)
+    run, implied = load_run(options.config, changes)
     if options.diff_seed:
         notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
     if options.no_validate and run.data.source != "folder":

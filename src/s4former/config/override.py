@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,12 +16,27 @@ from pydantic.fields import FieldInfo
 from s4former.config.errors import UserError
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-Variants = Mapping[str, Callable[[str], type[BaseModel]]]
-"""Fields whose config class is chosen by their own ``name``: field to (name to class), which raises
-ValueError for an unknown name. A config class declares its own as the class variable ``variants``."""
+
+
+class Kinds(Protocol):
+    """Config classes by name, as `s4former.config.listed.Listed` has them."""
+
+    def names(self) -> list[str]:
+        """Return all names that are listed."""
+
+    def config_class(self, name: str) -> type[BaseModel]:
+        """Return the class of a name; raises ValueError for an unknown one."""
+
+
+Variants = Mapping[str, Kinds]
+"""Fields whose config class is chosen by their own ``name``. A config class declares its own as the class
+variable ``variants``."""
 Presets = Mapping[str, Callable[[str], BaseModel]]
 """Fields that can be replaced whole by a short name: field to (name to config), which raises ValueError for
 an unknown name. A config class declares its own as the class variable ``presets``."""
+
+
+_FEW = 3
 
 
 class _Loader(yaml.SafeLoader):
@@ -114,10 +129,10 @@ def field_paths(config: BaseModel, prefix: str = "") -> list[str]:
 def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tuple[ConfigT, list[str]]:
     """Return a changed copy of a config, and notes about what the changes implied.
 
-    A change of the name of a variant (see `Variants`) comes first, whatever the order: fields that the new
-    class has too keep their values, the others are left out and noted. ``method=supervised`` is short for
-    ``method.name=supervised``. Before that comes a preset (see `Presets`), as in ``model=segformer_b0``: it
-    replaces the whole field.
+    A change of the name of a variant (see `Variants`) comes first, whatever the order: settings (values other
+    than the old class's defaults) that the new class has too are kept, the others are left out and noted.
+    ``method=supervised`` is short for ``method.name=supervised``. Before that comes a preset (see `Presets`), as in
+    ``model=segformer_b0``: it replaces the whole field.
 
     Args:
         config: The config to start from.
@@ -179,14 +194,27 @@ def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT,
         return config, []
     field = ".".join(path)
     try:
-        known = variants_of(type(owner))[path[-1]](name).model_fields
+        known = variants_of(type(owner))[path[-1]].config_class(name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    kept = {key: _fitting(value, known[key]) for key, value in old.items() if key in known}
+    own = _own_settings(getattr(owner, path[-1]))
+    kept = {key: _fitting(value, known[key]) for key, value in old.items() if key in known and key in own}
     inner[path[-1]] = kept | {"name": name}
     left_out = [key for key in old if key not in known]
-    notes = [f"{field}.name={name} has no {', '.join(left_out)}: left out"] if left_out else []
+    count = len(left_out)
+    what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
+    notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
+
+
+def _own_settings(config: BaseModel) -> set[str]:
+    """Return the fields of a config that differ from their defaults."""
+    fields = type(config).model_fields
+    return {
+        key
+        for key, field in fields.items()
+        if getattr(config, key) != field.get_default(call_default_factory=True)
+    }
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:
@@ -206,12 +234,34 @@ def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> Config
     return validated(type(config), data, f"{field}={name} does not fit")
 
 
+def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
+    """Return whose field a path is, if it is one of another variant than the config has; else nothing."""
+    place, key = path[:-1], path[-1]
+    if not place or not _is_variant(config, place):
+        return ""
+    owner: Any = config
+    for each in place[:-1]:
+        owner = getattr(owner, each)
+    kinds, own, field = variants_of(type(owner))[place[-1]], getattr(owner, place[-1]).name, ".".join(place)
+    having = [name for name in kinds.names() if key in kinds.config_class(name).model_fields]
+    if not having:
+        return ""
+    listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
+    return (
+        f"{field}={own} has no field {key}: it is one of {listed}; leave out {'.'.join(path)}, or type "
+        f"{field}={having[-1]}"
+    )
+
+
 def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     """Set one value in the dumped tree; the config beside it tells known fields from free-form dicts."""
     node: Any = config
     for depth, key in enumerate(path):
         if isinstance(node, BaseModel) and key not in type(node).model_fields:
             beside = [".".join([*path[:depth], name]) for name in type(node).model_fields]
+            owners = _owners(config, path[: depth + 1])
+            if owners:
+                raise UserError(owners)
             hint = nearest(".".join(path), field_paths(config), fallback=beside)
             raise UserError(f"unknown field {'.'.join(path)}; {hint}")
         if not isinstance(node, BaseModel | Mapping | None):
@@ -282,7 +332,7 @@ def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]
         data = data.get(part) if isinstance(data, Mapping) else None
         chosen = variants_of(model).get(str(part))
         if chosen and isinstance(data, Mapping):
-            model = chosen(str(data.get("name")))
+            model = chosen.config_class(str(data.get("name")))
         else:
             model = _config_in(field.annotation) if field else None
     return ".".join(parts), siblings

@@ -241,11 +241,16 @@ def require_moderate(network: Segmenter, image: Pixels, config: EvaluateConfig, 
     """
     patches = whole_patches(network, image, config)
     if patches > MOST_PATCHES:
-        raise UserError(
-            f"{what} has {image.shape[0]} x {image.shape[1]} pixels (height x width), which are {patches} "
-            f"patches in one piece; up to {MOST_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
-            "evaluate.short_side=512 to shrink images"
-        )
+        raise too_many_patches(what, (image.shape[0], image.shape[1]), patches)
+
+
+def too_many_patches(what: str, size: tuple[int, int], patches: int) -> UserError:
+    """Return the error for an image that cannot be looked at in one piece."""
+    return UserError(
+        f"{what} has {size[0]} x {size[1]} pixels (height x width), which are {patches} patches in one "
+        f"piece; up to {MOST_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
+        "evaluate.short_side=512 to shrink images"
+    )
 
 
 def whole_patches(network: Segmenter, image: Pixels, config: EvaluateConfig) -> int:
@@ -253,10 +258,15 @@ def whole_patches(network: Segmenter, image: Pixels, config: EvaluateConfig) -> 
 
     Hierarchical networks count as if their patches had 16 pixels, since their first stages see more detail.
     """
+    return patches_in_one_piece((image.shape[0], image.shape[1]), network.patch_size, config)
+
+
+def patches_in_one_piece(size: tuple[int, int], patch_size: int, config: EvaluateConfig) -> int:
+    """Return how many patches an image of a height and width has, as `whole_patches` does."""
     if config.mode == "slide":
         return 0
-    height, width = max(_size_seen(image, config, scale) for scale in config.scales)
-    return math.ceil(height * width / min(network.patch_size, 16) ** 2)
+    height, width = max(_size_seen(size, config, scale) for scale in config.scales)
+    return math.ceil(height * width / min(patch_size, 16) ** 2)
 
 
 def logit_bands(
@@ -294,7 +304,7 @@ def _look(
     looks: int,
 ) -> Bands:
     height, width = image.shape[:2]
-    size = _size_seen(image, config, scale)
+    size = _size_seen((height, width), config, scale)
     pixels = image if size == (height, width) else resize_pixels(image, size)
     if flip:
         pixels = pixels[:, ::-1]
@@ -315,9 +325,9 @@ def _look(
     return resized_bands(bands, size[0], (height, width), looks)
 
 
-def _size_seen(image: Pixels, config: EvaluateConfig, scale: float) -> tuple[int, int]:
-    """Return the height and width at which the network sees an image."""
-    height, width = image.shape[:2]
+def _size_seen(size: tuple[int, int], config: EvaluateConfig, scale: float) -> tuple[int, int]:
+    """Return the height and width at which the network sees an image of a height and width."""
+    height, width = size
     short_side = config.short_side
     if scale != 1:
         short_side = max(1, round((short_side or min(height, width)) * scale))

@@ -12,7 +12,7 @@ from torch import Tensor
 from s4former.config.errors import NumericError
 from s4former.config.invocation import invocation
 from s4former.data.check import require_sound
-from s4former.data.loader import TrainBatches, batch_iterator
+from s4former.data.loader import batch_iterator
 from s4former.data.sources import Source, open_source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
@@ -20,12 +20,11 @@ from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
 from s4former.engine.memory import memory_watched
-from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
+from s4former.engine.optim import clip_gradients, set_learning_rate
+from s4former.engine.prepare import prepare, used_parts
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
-from s4former.engine.step import accumulate, build_method
-from s4former.engine.trained import start_from
-from s4former.models import build_segmenter, faster_on_cpu
+from s4former.engine.step import accumulate
 from s4former.ops import across
 
 
@@ -55,17 +54,14 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         fewer = fewer_threads(int(run.threads)) if choose else ""
         device = set_up(run.device, run.threads, run.deterministic)
         source = open_source(run.data)
+        checked = None
         if before:
             check_same(folder, run, source)
         elif across.rank() == 0:
-            require_sound(source, run.data.channels, ("labeled", run.evaluate.part))
+            checked = require_sound(source, run.data, used_parts(run))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
-        student = build_student(run, source, blank=state is not None)
-        distributed.synchronize_layers(student, device, run.accumulate)
-        method = build_method(run, student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, method)
-        processes = across.rank(), across.world_size()
-        drawn = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
+        ready = prepare(run, source, device, checked, blank=state is not None)
+    method, optimizer, drawn = ready.method, ready.optimizer, ready.batches
     distributed.require_same("the data set", source.fingerprint())
     distributed.from_main(lambda: enter(folder, run, source, before))
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
@@ -97,16 +93,6 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         return keeper.finish()
 
 
-def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
-    """Return the network to train; if ``blank``, without looking for the weights it starts from."""
-    own = blank or run.load_from is not None
-    model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
-    student = build_segmenter(model, len(source.classes), run.seed)
-    if run.load_from is not None and not blank:
-        start_from(student, Path(run.load_from))
-    return student
-
-
 def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:
     """Stop before the optimizer moves if the loss or the gradient is not finite.
 
@@ -136,11 +122,14 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
 
 def opening(run: Run, source: Source) -> str:
     """Return a sentence on what is about to be trained."""
-    images = f"{len(source.labeled)} labeled and {len(source.unlabeled)} unlabeled images"
-    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
+    images, unused = f"{len(source.labeled)} labeled", len(source.unlabeled)
+    if run.method.views.unlabeled:
+        images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
     lonely = run.method.views.unlabeled and not source.unlabeled
+    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
     return (
-        f"training {run.method.name} for {run.steps} steps on {images} "
-        f"({processes}{run.device}, {run.precision}, {run.threads} threads)"
+        f"training {run.method.name} for {run.steps} step{'' if run.steps == 1 else 's'} on {images} images "
+        f"({processes}{run.device}, {run.precision}, {run.threads} thread{'' if run.threads == 1 else 's'})"
+        + (f"; {unused} unlabeled images are not looked at" if unused else "")
         + ("; none is unlabeled, so it is trained as by method=supervised" if lonely else "")
     )

@@ -20,7 +20,7 @@ from s4former.models import ModelConfig, model_preset
 class Run(Config):
     """A whole training run. Everything counts in steps; a data set's size is no part of it."""
 
-    variants: ClassVar[Variants] = {"method": METHODS.config_class}
+    variants: ClassVar[Variants] = {"method": METHODS}
     """Fields whose class follows their ``name``, for overrides."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
@@ -58,6 +58,9 @@ class Run(Config):
     """``cpu``, ``cuda``, ``cuda:1`` ..."""
     threads: PositiveInt | Literal["auto"] = "auto"
     """Threads of one operation on the CPU; sums depend on it in their last bits."""
+    faster_on_cpu: bool = True
+    """On a CPU, compute linear maps and convolutions in the order that is fastest there: the same numbers to
+    rounding."""
     deterministic: bool = False
     """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
 

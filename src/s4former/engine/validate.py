@@ -174,7 +174,7 @@ def _score(
         set_up(device, "auto", deterministic=False)
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
-        require_sound(source, config.data.channels, [protocol.part])
+        require_sound(source, config.data, [protocol.part])
         watched = watch(source) if watch else None
     tell_differences(protocol_record(protocol, precision), card, progress)
 

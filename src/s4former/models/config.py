@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class ModelConfig(Config):
     """A vision transformer, and the heads that make logits of what its blocks or stages say."""
 
-    variants: ClassVar[Variants] = {"backbone": BACKBONES.config_class, "head": HEADS.config_class}
+    variants: ClassVar[Variants] = {"backbone": BACKBONES, "head": HEADS}
     """Fields whose class follows their ``name``, for overrides."""
 
     backbone: BackboneField = Field(default_factory=lambda: BACKBONES.parse("vit_small_patch14_dinov2"))

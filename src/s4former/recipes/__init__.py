@@ -30,13 +30,13 @@ from s4former.config.override import (
     parse_yaml,
     validated,
 )
+from s4former.recipes.derived import Plan, concerns, follow
 
 if TYPE_CHECKING:
     from s4former.data.config import DataConfig
     from s4former.engine.run import Run
-    from s4former.recipes.folder import Decision
 
-_NO_RECIPES = ("folder",)
+_NO_RECIPES = ("folder", "derived")
 
 __all__ = ["load_data", "load_run", "main_settings", "recipe_card", "recipe_families", "recipe_names"]
 
@@ -73,10 +73,13 @@ def load_run(
 ) -> tuple[Run, list[str]]:
     """Return a run with overrides applied, and notes about what they implied.
 
+    What a recipe or a ``dataset.yaml`` derives follows overrides, unless it is overridden itself; a note says
+    what followed, and what stayed though it was chosen for a value that was overridden.
+
     Args:
-        config: A Python file that defines ``run`` (it is executed: open only your own), a YAML file of the
-            same fields, a ``dataset.yaml`` (see `s4former.recipes.folder`), the name of a recipe, or a run
-            itself.
+        config: A Python file that defines ``run``, and perhaps ``DERIVED`` (it is executed: open only your
+            own), a YAML file of the same fields, a ``dataset.yaml`` (see `s4former.recipes.folder`), the name
+            of a recipe, or a run itself.
         changes: ``a.b=c`` texts, one of them alone, or a mapping of dotted paths to values.
 
     Raises:
@@ -87,15 +90,13 @@ def load_run(
     if isinstance(changes, list):
         for change in changes:
             parse_override(change)  # what cannot be read is refused before anything is imported for the run
-    if isinstance(config, str | Path):
-        run, decisions = _read(str(config), _device(changes))
-    else:
-        run, decisions = config, []
-    changed = [str(change).partition("=")[0] for change in changes]
+    plan = _read(str(config), changes) if isinstance(config, str | Path) else Plan(config)
+    given = [str(change).partition("=")[0].strip() for change in changes]
+    run, implied = override(plan.run, changes)
+    run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
-    decided = [each.text for each in decisions if not _concerns(each.field, changed)]
-    run, implied = override(run, changes)
-    return run, [*decided, *implied]
+    decided = [each.text for each in plan.decisions if not concerns(each.field, [*given, *followed])]
+    return run, [*decided, *implied, *followed.values()]
 
 
 def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
@@ -105,14 +106,8 @@ def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
     return str(changes.get("device", "auto"))
 
 
-def _concerns(field: str | None, changed: Iterable[str]) -> bool:
-    return field is not None and any(
-        f"{path}.".startswith(f"{field}.") or f"{field}.".startswith(f"{path}.") for path in changed
-    )
-
-
-def _read(config: str, device: str) -> tuple[Run, list[Decision]]:
-    """Return a run, and what was decided for it."""
+def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
+    """Return a run, what was decided for it, and what follows from other fields."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
@@ -121,24 +116,33 @@ def _read(config: str, device: str) -> tuple[Run, list[Decision]]:
         from s4former.recipes.folder import dataset_run
 
         if is_dataset_file(data):
-            return dataset_run(path, device)
+            return dataset_run(path, _data_changes(changes), _device(changes))
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
                 "(`s4former config show demo` prints one)"
             )
-        return validated(Run, data, f"{config} does not make a run"), []
-    return _fixed(config, path), []
+        return Plan(validated(Run, data, f"{config} does not make a run"))
+    return _fixed(config, path)
 
 
-def _fixed(config: str, path: Path) -> Run:
+def _data_changes(changes: Iterable[str] | Mapping[str, Any]) -> list[str] | dict[str, Any]:
+    """Return those overrides of a run that are about its data."""
+    if isinstance(changes, Mapping):
+        return {key: changes[key] for key in changes if key.startswith("data.")}
+    return [change for change in changes if change.startswith("data.")]
+
+
+def _fixed(config: str, path: Path) -> Plan:
     """Return a run that is written down as such, or a recipe."""
     if path.suffix == ".py":
         return _from_python(path)
+    file = config.partition(".")[0]
     families = recipe_families()
-    recipe = families.get(config.partition(".")[0], {}).get(config)
+    recipe = families.get(file, {}).get(config)
     if recipe:
-        return recipe()
+        module = importlib.import_module(f"{__name__}.{file}")
+        return Plan(recipe(), derived=getattr(module, "DERIVED", ()))
     if path.exists():
         raise UserError(
             f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
@@ -147,7 +151,7 @@ def _fixed(config: str, path: Path) -> Run:
     raise UserError(f"there is no recipe {config!r}; {hint} (`s4former recipes` lists all)")
 
 
-def _from_python(path: Path) -> Run:
+def _from_python(path: Path) -> Plan:
     if not path.is_file():
         raise UserError(f"there is no config {path}")
     from s4former.engine.run import Run
@@ -158,7 +162,7 @@ def _from_python(path: Path) -> Run:
     if not isinstance(run, Run):
         given = "there is none" if run is None else f"it is a {type(run).__name__}"
         raise UserError(f"{path} should define `run`, an s4former.Run; {given}")
-    return run
+    return Plan(run, derived=names.get("DERIVED", ()))
 
 
 @contextmanager
@@ -208,8 +212,7 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         from s4former.recipes.folder import data_config
 
         if is_dataset_file(content):
-            own = [change.removeprefix("data.") for change in changes if change.startswith("data.")]
-            return override(data_config(path), own)[0]
+            return data_config(path, _data_changes(changes))
     return load_run(config, changes)[0].data
 
 

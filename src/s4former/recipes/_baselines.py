@@ -18,20 +18,17 @@ Recipe: TypeAlias = "Callable[[], Run]"
 Network = Literal["setr", "segformer"]
 MethodName = Literal["supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"]
 
-# What S4Former adds, which mean teacher has as switches.
-_PLAIN = {f"method.{part}": False for part in ("patch_shuffle", "pasa", "ncr")}
-_CHANGES: dict[MethodName, dict[str, Any]] = {
-    "supervised": {"method.name": "supervised"},
-    "mean_teacher": {"method.name": "mean_teacher", **_PLAIN, "method.cutmix_probability": 0.0},
-    # CutMix as often as S4Former has it, so that the gain of S4Former is not CutMix's.
-    "mean_teacher_cutmix": {"method.name": "mean_teacher", **_PLAIN},
-    "s4former": {},
-}
-
 
 def with_method(run: Run, method: MethodName) -> Run:
     """Return an S4Former run with another method, which keeps the settings that both have."""
-    return override(run, _CHANGES[method])[0]
+    if method == "s4former":
+        return run
+    changes: dict[str, Any] = {"method.name": method.removesuffix("_cutmix")}
+    if method == "mean_teacher":
+        changes["method.cutmix_probability"] = 0.0
+    if method == "mean_teacher_cutmix":  # as often as S4Former has it, so that its gain is not CutMix's
+        changes["method.cutmix_probability"] = run.method.model_dump()["cutmix_probability"]
+    return override(run, changes)[0]
 
 
 def baselines(recipe: Recipe, prefix: str = "") -> dict[str, Recipe]:

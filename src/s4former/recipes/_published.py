@@ -14,10 +14,7 @@ from s4former.models import ModelConfig
 from s4former.models.heads.segformer_conv import SegFormerConvConfig
 from s4former.models.presets import segformer, setr
 from s4former.recipes._baselines import MethodName, Network, with_method
-
-_SHUFFLED_PIXELS = 128
-"""Side of a PatchShuffle block: 8 patches of 16 pixels as published, 4 of a SegFormer's last stage."""
-
+from s4former.recipes.derived import shuffle_block
 
 _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
 
@@ -43,14 +40,15 @@ def published_run(
     Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
+    model = _model(network, data.crop[0])
     run = Run(
         steps=steps,
         evaluate_every=evaluate_every,
         save_every=evaluate_every,
         log_every=50,
         data=data.model_copy(update=_BATCHES),
-        model=_model(network, data.crop[0]),
-        method=S4FormerConfig(shuffle_block=_SHUFFLED_PIXELS // (16 if network == "setr" else 32)),
+        model=model,
+        method=S4FormerConfig(shuffle_block=shuffle_block(model)),
         optimizer=_optimizer(network),
         evaluate=EvaluateConfig.model_validate(dict(evaluate)),
     )

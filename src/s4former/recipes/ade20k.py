@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 from s4former.data.config import DataConfig
 from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
+
+DERIVED = PUBLISHED
 
 _SPLITS = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
 

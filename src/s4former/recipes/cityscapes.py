@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from s4former.data.config import DataConfig
 from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED, Derived
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
@@ -23,6 +24,15 @@ _LISTS = {
     "744": ("unimatch/1_4/labeled.txt", "unimatch/1_4/unlabeled.txt"),
     "1488": ("unimatch/1_2/labeled.txt", "unimatch/1_2/unlabeled.txt"),
 }
+
+
+DERIVED = (
+    *PUBLISHED,
+    Derived("evaluate.crop_size", ("data.crop_size",), lambda run: run.data.crop_size),
+    Derived(
+        "evaluate.stride", ("data.crop_size",), lambda run: tuple(side * 2 // 3 for side in run.data.crop)
+    ),
+)
 
 
 def recipes() -> dict[str, Recipe]:

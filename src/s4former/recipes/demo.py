@@ -16,9 +16,12 @@ from s4former.models import ModelConfig
 from s4former.models.backbones.vit import ViTConfig
 from s4former.models.heads.linear import LinearConfig
 from s4former.recipes._baselines import Recipe, baselines
+from s4former.recipes.derived import Derived
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
+
+DERIVED = (Derived("model.backbone.image_size", ("data.crop_size",), None),)
 
 
 def recipe() -> Run:

@@ -8,12 +8,13 @@ Data     a dataset.yaml, see docs/your_own_data.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from s4former.config.base import Config
+from s4former.config.override import override
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml.schema import read_dataset_file
@@ -29,6 +30,8 @@ from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.linear import LinearConfig
+from s4former.ops.confusion import FEW_IMAGES
+from s4former.recipes.derived import Decision, Derived, Plan, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
@@ -39,22 +42,25 @@ _LARGE_MEGABYTES = 64  # an eighth of what is cached
 _SAMPLE = 100  # images whose sizes are looked at
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What was decided and why, in a sentence, and the field that it is about; none: it is a fact."""
+class _OnlyData(Config):
+    """The part of a `Run` that is about its data."""
 
-    text: str
-    field: str | None = None
+    data: DataConfig
 
 
-def data_config(path: Path) -> DataConfig:
+def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> DataConfig:
     """Return the source that a ``dataset.yaml`` describes; no image is looked at.
 
+    Args:
+        path: The file.
+        changes: Overrides of ``data``, as in ``data.labeled_split=FILE``.
+
     Raises:
+        UserError: If an override does not fit.
         DataError: If the file cannot be read or does not make sense.
     """
     file = read_dataset_file(path)
-    return DataConfig(
+    config = DataConfig(
         source="dataset",
         root=str(path.parent),
         dataset=path.name,
@@ -62,10 +68,11 @@ def data_config(path: Path) -> DataConfig:
         value_range=file.value_range,
         **({"display_channels": file.display} if file.display else {}),
     )
+    return override(_OnlyData(data=config), changes)[0].data
 
 
-def dataset_run(path: Path, device: str = "auto") -> tuple[Run, list[Decision]]:
-    """Return the run for a ``dataset.yaml``, and what was decided.
+def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), device: str = "auto") -> Plan:
+    """Return the run for a ``dataset.yaml``, what was decided, and what follows from what.
 
     Crop and protocol follow from the sizes of the images and from the device: those whose longer side has
     more than 4 crops are scored in windows (``evaluate.mode=slide``). Batches and steps follow from how many
@@ -73,44 +80,34 @@ def dataset_run(path: Path, device: str = "auto") -> tuple[Run, list[Decision]]:
 
     Args:
         path: The file.
+        changes: Overrides of ``data``, as they say which images there are.
         device: What the run is asked to compute on.
 
     Raises:
+        UserError: If an override does not fit, or there is no such device.
         DataError: If the data set lacks something.
-        UserError: If there is no such device.
     """
     config = data_config(path)
-    source = FolderSource(config)
+    source = FolderSource(data_config(path, changes))
     file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device(device) == "cpu"
     crop = _crop(sizes, _LARGEST_ON_CPU if on_cpu else _LARGEST)
-    enlarged = crop if _typical_short_side(sizes) < _SMALLEST else None
     labeled, unlabeled, val = len(source.labeled), len(source.unlabeled), len(source.val)
     batch = 4 if on_cpu else 8
-    steps = steps_for(labeled, batch)
-    longest = _longest_side(sizes + _sizes(source, "val"), enlarged)
+    every_size = sizes + _sizes(source, "val")
+    derived = _derived(every_size, _typical_short_side(sizes) < _SMALLEST, labeled, val)
     run = Run(
-        steps=steps,
-        evaluate_every=max(1, steps // 5) if val else 0,
-        save_every=max(1, steps // 10),
-        data=config.model_copy(
-            update={
-                "crop_size": crop,
-                "short_side": enlarged,
-                "labeled_batch_size": batch,
-                "unlabeled_batch_size": batch,
-            }
-        ),
+        data=config.model_copy(update={"crop_size": crop, "short_side": None, "labeled_batch_size": batch}),
         model=_model(file.channels, file.mean, file.std),
-        method=_s4former(steps) if unlabeled else SupervisedConfig(),
+        method=_s4former() if unlabeled else SupervisedConfig(),
         optimizer=OptimizerConfig(
             name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
         ),
-        evaluate=EvaluateConfig(
-            part="val", mode="slide" if longest > _WHOLE_CROPS * crop else "whole", short_side=enlarged
-        ),
+        evaluate=EvaluateConfig(part="val"),
     )
+    run = settle(run, derived)
+    longest = _longest_side(every_size, run.evaluate.short_side)
     counts = f"{labeled} labeled, {unlabeled} unlabeled, {val} val and {len(source.test)} test images"
     device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
     decisions = [
@@ -125,7 +122,7 @@ def dataset_run(path: Path, device: str = "auto") -> tuple[Run, list[Decision]]:
             f"data.labeled_batch_size={batch}: what {device} takes; as many unlabeled ones beside them",
             "data.labeled_batch_size",
         ),
-        Decision(f"steps={steps}: for {labeled} labeled images", "steps"),
+        Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
         *_about_method(run.method, unlabeled),
         Decision(
             f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
@@ -138,7 +135,39 @@ def dataset_run(path: Path, device: str = "auto") -> tuple[Run, list[Decision]]:
         decisions.append(
             Decision(f"no val: nothing will tell how good the model is; add val to {path} to know")
         )
-    return run, decisions
+    elif val < FEW_IMAGES:
+        decisions.append(
+            Decision(
+                f"{val} val image{'' if val == 1 else 's'}: few, so scores say little"
+                + (", and how little cannot be said" if val == 1 else " and come with an interval")
+                + f"; {FEW_IMAGES} or more are better"
+            )
+        )
+    return Plan(run, decisions, derived)
+
+
+def _derived(
+    sizes: Sequence[tuple[int, int]], are_small: bool, labeled: int, val: int
+) -> tuple[Derived, ...]:
+    """Return what follows from other fields, for images of some sizes, and so many labeled and val ones."""
+
+    def mode(run: Run) -> str:
+        longest = _longest_side(sizes, run.evaluate.short_side)
+        return "slide" if longest > _WHOLE_CROPS * max(run.data.crop) else "whole"
+
+    batch = ("data.labeled_batch_size",)
+    return (
+        Derived("data.unlabeled_batch_size", batch, lambda run: run.data.labeled_batch_size),
+        Derived("steps", batch, lambda run: steps_for(labeled, run.data.labeled_batch_size)),
+        Derived("evaluate_every", ("steps",), lambda run: max(1, run.steps // 5) if val else 0),
+        Derived("save_every", ("steps",), lambda run: max(1, run.steps // 10)),
+        # A quarter: the teacher is worth listening to by then, and most steps are left.
+        Derived("method.unlabeled_ramp_steps", ("steps",), lambda run: run.steps // 4),
+        Derived("model.frozen_blocks", ("model.channels",), lambda run: _frozen(run.model.channels)),
+        Derived("data.short_side", ("data.crop_size",), lambda run: min(run.data.crop) * are_small or None),
+        Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
+        Derived("evaluate.mode", ("data.crop_size", "evaluate.short_side"), mode),
+    )
 
 
 def steps_for(labeled: int, batch: int) -> int:
@@ -166,11 +195,10 @@ def _crop(sizes: Sequence[tuple[int, int]], largest: int) -> int:
     return min(largest, max(_SMALLEST, _typical_short_side(sizes) // _SIDE * _SIDE))
 
 
-def _s4former(steps: int) -> S4FormerConfig:
+def _s4former() -> S4FormerConfig:
     return S4FormerConfig(
         ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
         ema_warmup_steps=99,
-        unlabeled_ramp_steps=steps // 4,
         shuffle_block=_SHUFFLE_BLOCK,
     )
 
@@ -181,10 +209,15 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
         backbone=_BACKBONE,
         pretrained="hub",
         head=LinearConfig(out_indices=(10,)),
-        frozen_blocks=6 if channels == 3 else 0,
+        frozen_blocks=_frozen(channels),
         channels=channels,
         **given,
     )
+
+
+def _frozen(channels: int) -> int:
+    """Return how many first blocks stay as pretrained: none if these were made for other images."""
+    return 6 if channels == 3 else 0
 
 
 def _about_method(method: MethodConfig, unlabeled: int) -> list[Decision]:

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 from s4former.data.config import DataConfig
 from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes.derived import PUBLISHED
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
+
+DERIVED = PUBLISHED
 
 _FOLDERS = {"classic": "voc_split_U2PL", "blended": "voc_split_CPS"}
 _SPLITS = (

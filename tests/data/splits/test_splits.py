@@ -25,10 +25,23 @@ def read(tmp_path: Path, text: str) -> tuple[Entry, ...]:
         ("day one\\scan.tif", Entry("day one/scan")),
         ("JPEGImages/a.jpg SegmentationClass/a.png", Entry("JPEGImages/a", "SegmentationClass/a")),
         ("my scan.jpg\tmy mask.png", Entry("my scan", "my mask")),
+        ("/JPEGImages/a.jpg /Masks/a.png", Entry("JPEGImages/a", "Masks/a")),
+        ("./train/a.png ", Entry("train/a")),
+        ("../data/x/../a.png", Entry("data/a")),
+        ('"a b.jpg", "c d.png"', Entry("a b", "c d")),
+        ("'a b.jpg'", Entry("a b")),
+        ("a.jpg,m/a.png", Entry("a", "m/a")),
+        ("it's.png", Entry("it's")),
+        ("cafe\u0301.png", Entry("caf\u00e9")),
     ],
 )
 def test_lines(tmp_path: Path, line: str, entry: Entry) -> None:
     assert read(tmp_path, f"\ufeff{line}\r\n\n") == (entry,)
+
+
+def test_utf_16_as_windows_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_bytes("a.png\r\nb.png\r\n".encode("utf-16"))
+    assert read_split(tmp_path / "l.txt") == (Entry("a"), Entry("b"))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -83,6 +83,33 @@ def test_overlaps(tmp_path: Path) -> None:
     assert "share 1 images: b" in check.all_problems[0]
 
 
+def test_equal_names_in_other_folders_are_other_images(tmp_path: Path) -> None:
+    for seed, name in enumerate(("train/0", "train/1", "val/0", "val/1")):
+        write_image(tmp_path / f"images/{name}.png", seed)
+        write_mask(tmp_path / f"masks/{name}.png", 0)
+    check = write(tmp_path / "lists", train="train/0.png | train/1.png", val="val/0.png | val/1.png")
+    assert not check.all_problems
+    lists = [tmp_path / "lists/train.txt", tmp_path / "lists/val.txt"]
+    assert not check_splits(lists, tmp_path).all_problems
+    shutil.copy(tmp_path / "images/train/1.png", tmp_path / "images/val/0.png")
+    (problem,) = check_splits(lists, tmp_path).all_problems
+    assert "equal files: images/train/1 = images/val/0" in problem
+    (tmp_path / "images/val/0.png").unlink()
+    (tmp_path / "images/val/0.png").symlink_to(tmp_path / "images/train/0.png")
+    assert "images/train/0 = images/val/0" in check_splits(lists, tmp_path).all_problems[0]
+
+
+def test_a_bare_name_of_two_images_is_no_leak_but_said(tmp_path: Path) -> None:
+    for seed, name in enumerate(("train/0", "val/0")):
+        write_image(tmp_path / f"images/{name}.png", seed)
+    write(tmp_path / "lists", train="0", val="0")
+    lists = [tmp_path / "lists/train.txt", tmp_path / "lists/val.txt"]
+    assert "share 1 images: 0" in check_splits(lists).all_problems[0]
+    check = check_splits(lists, tmp_path)
+    assert not check.all_problems
+    assert "both name 0" in check.notes[0]
+
+
 def test_unreadable_lists_do_not_stop_the_others(tmp_path: Path) -> None:
     check = write(tmp_path, labeled=" | ", unlabeled="a")
     assert [one.images for one in check.lists] == [0, 1]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from s4former.config.errors import DataError
-from s4former.data.annotations import coco, cvat, label_studio, labelme, reading, yolo
+from s4former.data.annotations import coco, cvat, label_studio, labelme, mask_files, reading, yolo
 from s4former.data.annotations.shapes import AnnotatedImage, Notes
 
-Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo"]
+Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 """Names of the formats, as ``dataset.yaml`` gives them."""
 
@@ -43,6 +43,7 @@ READERS: dict[Format, Reader] = {
     "cvat": Reader(cvat.files, cvat.class_names, cvat.images),
     "label_studio": Reader(label_studio.files, label_studio.class_names, label_studio.images),
     "yolo": Reader(yolo.files, yolo.class_names, yolo.images, larger_first=True),
+    "mask_files": Reader(mask_files.files, mask_files.class_names, mask_files.images, larger_first=True),
 }
 
 

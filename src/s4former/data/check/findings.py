@@ -33,6 +33,7 @@ Kind = Literal[
     "no_unlabeled",
     "no_val",
     "odd_size",
+    "one_class",
     "one_class_mask",
     "one_labeled_image",
     "only_background_and_ignored",
@@ -54,16 +55,17 @@ class Finding:
     """One thing that a person should know, however many files it concerns.
 
     Attributes:
-        kind: A word that stays the same, as in ``unknown_value``.
-        severity: An ``error`` stops training or makes its scores wrong, a ``warning`` costs quality as a
-            rule, a ``note`` may be as it should be.
+        kind: A word that stays the same, as in ``unknown_value``; ``refused``: not the data, but the run
+            cannot be trained as it is.
+        severity: An ``error`` stops training before its first step, a ``warning`` costs quality as a rule, a
+            ``note`` may be as it should be.
         message: What was found.
         fix: What to type or to change.
         count: How many files it concerns; 0: the data set as a whole.
         examples: Up to five of them, as seen from the data set's folder.
     """
 
-    kind: Kind
+    kind: Kind | Literal["refused"]
     severity: Severity
     message: str
     fix: str
@@ -74,6 +76,11 @@ class Finding:
     def of(cls, kind: Kind, severity: Severity, files: Sequence[str], message: str, fix: str) -> Finding:
         """Return a finding about files."""
         return cls(kind, severity, message, fix, len(files), tuple(files[:_EXAMPLES]))
+
+    def __str__(self) -> str:
+        more = self.count - len(self.examples)
+        files = ", ".join([*self.examples, *([f"and {more} more"] if self.examples and more > 0 else [])])
+        return f"{self.message}{f' ({files})' if files else ''}. To do: {self.fix}"
 
 
 @dataclass(frozen=True)

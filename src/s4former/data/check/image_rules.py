@@ -47,7 +47,8 @@ def _unreadable(samples: Sequence[Sample]) -> Iterator[Finding]:
                 "error",
                 files,
                 f"{len(bad)} of {len(own)} {what} images cannot be read; {first}",
-                "copy or export these files again, or move them out of the folder (and out of the lists)",
+                "what the message says; if it says nothing, copy or export these files again, or move them "
+                "out of the folder (and out of the lists)",
             )
         else:
             yield Finding.of(

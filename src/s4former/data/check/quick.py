@@ -1,4 +1,4 @@
-"""The part of the check that is fast enough to run before each training and each scoring."""
+"""The check as training makes it before its first step: the same rules, for a few seconds."""
 
 from __future__ import annotations
 
@@ -6,103 +6,81 @@ import time
 from collections.abc import Iterator, Sequence
 
 from s4former.config.errors import DataError
-from s4former.data.annotations.sizes import displayed_size
-from s4former.data.check.survey import FileSource
-from s4former.data.palettes import BY_COLOR, Disagreement
-from s4former.data.sources.base import Color, Part, Source, part_ids
-from s4former.data.sources.mask_files import open_mask
+from s4former.data.check.findings import Check, Sample
+from s4former.data.check.survey import FileSource, Place, Survey
+from s4former.data.config import DataConfig
+from s4former.data.sources.base import PARTS, Part, Source, part_ids
 from s4former.data.statistics import spread
-from s4former.types import IGNORE
 
-_PARTS: tuple[Part, ...] = ("labeled", "val")
-_MOST = 500
-_SHOWN = 5
+_FIRST = 16
+_MOST: dict[Part, int] = {"labeled": 500, "val": 500, "test": 500, "unlabeled": 10}
 
 
 def require_sound(
-    source: Source, channels: int = 3, parts: Sequence[Part] = _PARTS, seconds: float = 5.0
-) -> None:
-    """Make sure that masks can be read, hold nothing but known values, and fit their images.
+    source: Source, config: DataConfig, used: Sequence[Part] = PARTS, seconds: float = 5.0
+) -> Check | None:
+    """Refuse a data set in which the check finds an error, as far as it is known or can be seen at once.
 
-    At most 500 masks of a part are opened, evenly spread; of their images the size is looked at. After
-    ``seconds`` no further mask is opened; the files themselves must all exist. What is not looked at here is
-    looked at when it is used. Sources without files are left alone, and so are unlabeled images.
+    Known is what an earlier check saw of files that did not change, and which files are missing. Of others,
+    at most 500 images of a part and 10 unlabeled ones are opened, evenly spread, with their masks; after
+    ``seconds`` no further ones are. What is not looked at here is looked at when it is used.
 
     Args:
-        source: The data set.
-        channels: How many channels its images have.
-        parts: What to look at, labeled and val as a rule.
-        seconds: How long to go on opening masks.
+        source: The data set; if it has no files, there is nothing to look at.
+        config: Channels and range of its images.
+        used: What to look at.
+        seconds: How long to go on opening files.
+
+    Returns:
+        What was found in what was looked at.
 
     Raises:
-        DataError: If any is bad: all of them in one message, the first few in full.
+        DataError: If there is an error: all of them in one message, with what to do.
     """
     if not isinstance(source, FileSource):
-        return
-    end = time.monotonic() + seconds
-    palettes: list[tuple[str, dict[int, Color]]] = []
-    problems = [problem for part in parts for problem in _problems(source, part, channels, end, palettes)]
-    disagreement = Disagreement.among(palettes)
-    if disagreement:
-        problems.append(
-            f"masks are read by palette index, and their palettes differ: {disagreement}; {BY_COLOR}"
-        )
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    if problems:
-        more = len(problems) - _SHOWN
+        return None
+    check = _look(Survey(source, config), used, time.monotonic() + seconds)
+    errors = check.of("error")
+    if errors:
+        lines = [str(errors[0])] if len(errors) == 1 else [f"{len(errors)} mistakes in the data:"]
+        lines += [f"- {error}" for error in errors if len(errors) > 1]
         raise DataError(
-            "\n".join(
-                [
-                    f"{len(problems)} {' or '.join(parts)} images cannot be used as they are:",
-                    *_listed(problems[:_SHOWN]),
-                    *([f"- and {more} more"] if more > 0 else []),
-                    "`s4former check` with the same data set says what to do about all of them",
-                ]
-            )
+            "\n".join([*lines, "`s4former check` with the same data set looks at all of its files"])
         )
+    return check
 
 
-def _listed(problems: Sequence[str]) -> Iterator[str]:
-    """Give each problem a line, and each piece of advice only once."""
-    said = set()
-    for problem in problems:
-        what, _, advice = problem.partition("; ")
-        yield f"- {what if advice in said else problem}"
-        said.add(advice)
+def _look(survey: Survey, used: Sequence[Part], end: float) -> Check:
+    places: dict[Part, list[Place]] = {
+        part: [(id, part) for id in part_ids(survey.source, part)] for part in used
+    }
+    known = survey.known([place for own in places.values() for place in own])
+    samples = survey.look(known, forget=False)
+    for some in _rounds([spread(own, _MOST[part]) for part, own in places.items()]):
+        samples += _unseen(survey, some, samples)
+        if time.monotonic() > end:
+            break
+    for part, own in places.items():  # what is true of a whole part is not concluded from some of it
+        if not any(_usable(one) for one in samples if one.part == part):
+            samples += _unseen(survey, own, samples)
+    return survey.conclude(samples, used)
 
 
-def _problems(
-    source: FileSource, part: Part, channels: int, end: float, palettes: list[tuple[str, dict[int, Color]]]
-) -> Iterator[str]:
-    """Say what is wrong with the files of a part, and add the palettes by whose index masks are read."""
-    ids = part_ids(source, part)
-    opened = set(spread(ids, _MOST))
-    for id in ids:
-        if id in opened and time.monotonic() < end:
-            try:
-                palettes.append((str(source.mask_file(id, part)), _open(source, id, part, channels)))
-            except DataError as error:
-                yield str(error)
-            continue
-        for file in (source.image_file(id, part), source.mask_file(id, part)):
-            if file is not None and not file.is_file():
-                yield f"there is no file {file}"
+def _unseen(survey: Survey, places: Sequence[Place], samples: Sequence[Sample]) -> list[Sample]:
+    seen = {(one.id, one.part) for one in samples}
+    return survey.look([place for place in places if place not in seen], forget=False)
 
 
-def _open(source: FileSource, id: str, part: Part, channels: int) -> dict[int, Color]:
-    """Open a mask and the head of its image, and return the palette by whose index it is read."""
-    file, mask_file = source.image_file(id, part), source.mask_file(id, part)
-    if mask_file is None:
-        raise DataError(f"the {part} image {file} has no mask")
-    label_map = source.label_map(part)
-    mask = open_mask(mask_file, label_map.reading)
-    label_map(mask.pixels, str(mask_file))
-    size, own = displayed_size(file, channels), mask.pixels.shape[:2]
-    if size != own:
-        raise DataError(
-            f"the {part} image {file} has {size[0]} x {size[1]} pixels (height x width) but its mask "
-            f"{mask_file} {own[0]} x {own[1]}; they must be equal once EXIF rotation is applied"
-        )
-    meanings = label_map.classes.meanings
-    return {index: color for index, color in mask.palette.items() if meanings.get(index) != IGNORE}
+def _rounds(chosen: Sequence[Sequence[Place]]) -> Iterator[list[Place]]:
+    """Return pieces of several lists side by side, each piece twice as long as the one before."""
+    start, stop = 0, _FIRST
+    while any(len(own) > start for own in chosen):
+        yield [place for own in chosen for place in own[start:stop]]
+        start, stop = stop, 2 * stop
+
+
+def _usable(sample: Sample) -> bool:
+    """Whether a part with this image is not empty: it can be read, and some pixel of its mask counts."""
+    if sample.image.error is not None:
+        return False
+    return sample.part == "unlabeled" or bool(sample.labels and sample.labels.pixels)

@@ -58,10 +58,25 @@ class FactsStore(Generic[F]):
 
     def __init__(self, path: Path, kind: type[F], settings: object, root: Path) -> None:
         self._path, self._kind, self._root, self._settings = path, kind, root, f"{VERSION} {settings}"
+        self._stored: dict[str, tuple[list[int], F]] | None = None
         self.fresh = 0
 
+    def known(self, files: Iterable[Path]) -> dict[Path, F]:
+        """Return the facts of those files that were seen before and did not change since."""
+        stored, found = self._load(), dict[Path, F]()
+        for file in files:
+            stamp, facts = stored.get(seen_from(file, self._root), (None, None))
+            if facts is not None and stamp == _stamp(file):
+                found[file] = facts
+        return found
+
     def look(
-        self, files: Iterable[Path], look: Callable[[Path], F], what: str, report: Report = silent
+        self,
+        files: Iterable[Path],
+        look: Callable[[Path], F],
+        what: str,
+        report: Report = silent,
+        forget: bool = True,
     ) -> dict[Path, F]:
         """Return the facts of each file; what was seen is stored, even if this is interrupted.
 
@@ -70,17 +85,13 @@ class FactsStore(Generic[F]):
             look: Opens a file; called in threads.
             what: What is being done, for ``report``.
             report: Hears how far it is.
+            forget: Store nothing of other files any more.
         """
         wanted = list(dict.fromkeys(files))
-        stored, found = self._load(), dict[Path, F]()
-        stamps: dict[Path, list[int]] = {}
-        for file in wanted:
-            stamps[file] = _stamp(file)
-            stamp, facts = stored.get(seen_from(file, self._root), (None, None))
-            if facts is not None and stamp == stamps[file]:
-                found[file] = facts
+        stamps = {file: _stamp(file) for file in wanted}
+        found = self.known(wanted)
         unknown = [file for file in wanted if file not in found]
-        self.fresh = len(unknown)
+        self.fresh += len(unknown)
         try:
             with ThreadPoolExecutor(_THREADS) as pool:
                 for start in range(0, len(unknown), _AT_ONCE):
@@ -90,10 +101,15 @@ class FactsStore(Generic[F]):
                         report(what, len(found), len(wanted))
         finally:
             if unknown:
-                self._save(found, stamps)
+                self._save(found, stamps, {} if forget else self._load())
         return {file: found[file] for file in wanted}
 
     def _load(self) -> dict[str, tuple[list[int], F]]:
+        if self._stored is None:
+            self._stored = self._read()
+        return self._stored
+
+    def _read(self) -> dict[str, tuple[list[int], F]]:
         try:
             with self._path.open(encoding="utf-8") as lines:
                 if json.loads(next(lines)) != {"facts": self._settings}:
@@ -103,13 +119,18 @@ class FactsStore(Generic[F]):
         except (OSError, ValueError, TypeError, KeyError, StopIteration):
             return {}
 
-    def _save(self, found: Mapping[Path, F], stamps: Mapping[Path, list[int]]) -> None:
+    def _save(
+        self,
+        found: Mapping[Path, F],
+        stamps: Mapping[Path, list[int]],
+        others: Mapping[str, tuple[list[int], F]],
+    ) -> None:
+        self._stored = dict(others)
+        for file, facts in found.items():
+            if facts.error is None:
+                self._stored[seen_from(file, self._root)] = stamps[file], facts
         lines = [json.dumps({"facts": self._settings})]
-        lines += [
-            json.dumps([seen_from(file, self._root), stamps[file], facts.to_json()])
-            for file, facts in found.items()
-            if facts.error is None
-        ]
+        lines += [json.dumps([name, stamp, facts.to_json()]) for name, (stamp, facts) in self._stored.items()]
         with suppress(OSError):  # a folder that cannot be written to
             write_text(self._path, "\n".join(lines) + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -40,7 +41,12 @@ class FileSource(Source, Protocol):
         """Return what the values in the masks of a part mean."""
 
 
-def check_source(source: Source, config: DataConfig, report: Report = silent) -> Check:
+Place = tuple[str, Part]
+
+
+def check_source(
+    source: Source, config: DataConfig, report: Report = silent, used: Sequence[Part] = PARTS
+) -> Check:
     """Open every file of a data set but the masks of unlabeled images, and return what is to be said of it.
 
     What was seen of each file is kept in ``.s4former`` in the data set's folder, so that a second check opens
@@ -50,50 +56,111 @@ def check_source(source: Source, config: DataConfig, report: Report = silent) ->
         source: The data set.
         config: Channels and range of its images.
         report: Hears how far it is.
+        used: The parts that the run looks at; what is wrong with others is a warning, as nothing stops.
 
     Raises:
         UserError: If the data set is not made of files.
     """
     if not isinstance(source, FileSource):
         raise UserError(f"data.source={config.source} has no files to check")
-    places = [(id, part) for part in PARTS for id in part_ids(source, part)]
-    images = {place: source.image_file(*place) for place in places}
-    masks = {place: file for place in places if (file := source.mask_file(*place)) is not None}
-    folder = source.root / CACHE / "check"
-    seen = FactsStore(folder / "images.jsonl", ImageFacts, [config.channels, config.value_range], source.root)
-    look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
-    image_facts = seen.look(images.values(), look, "opening images", report)
-    masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
-    maps = {part: source.label_map(part) for part in masked}
-    readings = {file: maps[part].reading for (_, part), file in masks.items()}
-    settings = {part: label_map.reading for part, label_map in maps.items()}
-    seen_masks = FactsStore(folder / "masks.jsonl", MaskFacts, settings, source.root)
-    mask_facts = seen_masks.look(
-        masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report
-    )
-    samples = [
-        _sample(
-            id, part, source, image_facts[images[id, part]], mask_facts.get(masks.get((id, part), Path()))
+    survey = Survey(source, config)
+    samples = survey.look([(id, part) for part in PARTS for id in part_ids(source, part)], report)
+    return survey.conclude(samples, used)
+
+
+class Survey:
+    """Looks at files of a data set, as many as it is asked to, and applies the rules to what was seen.
+
+    Args:
+        source: The data set.
+        config: Channels and range of its images.
+    """
+
+    def __init__(self, source: FileSource, config: DataConfig) -> None:
+        self.source, self._config = source, config
+        masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
+        self._maps = {part: source.label_map(part) for part in masked}
+        folder = source.root / CACHE / "check"
+        settings = [config.channels, config.value_range]
+        readings = {part: label_map.reading for part, label_map in self._maps.items()}
+        self._images = FactsStore(folder / "images.jsonl", ImageFacts, settings, source.root)
+        self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, readings, source.root)
+        self._files = 0
+
+    def known(self, places: Sequence[Place]) -> list[Place]:
+        """Return the images that an earlier look saw, with their masks, and those whose files are missing."""
+        files = [(place, self.source.image_file(*place), self.source.mask_file(*place)) for place in places]
+        images = self._images.known(image for _, image, _ in files)
+        masks = self._masks.known(mask for _, _, mask in files if mask is not None)
+        return [
+            place
+            for place, image, mask in files
+            if (image in images and (mask is None or mask in masks))
+            or not (image.is_file() and (mask is None or mask.is_file()))
+        ]
+
+    def look(self, places: Sequence[Place], report: Report = silent, forget: bool = True) -> list[Sample]:
+        """Return what images and their masks hold; files that were seen before are not opened again.
+
+        Args:
+            places: Which images of which parts.
+            report: Hears how far it is.
+            forget: Forget what was seen of all others.
+        """
+        config = self._config
+        images = {place: self.source.image_file(*place) for place in places}
+        masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
+        look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
+        image_facts = self._images.look(images.values(), look, "opening images", report, forget)
+        readings = {file: self._maps[part].reading for (_, part), file in masks.items()}
+        mask_facts = self._masks.look(
+            masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
         )
-        for id, part in places
-    ]
-    findings = [
-        *image_findings(samples, config.channels),
-        *mask_findings(samples, maps),
-        *duplicate_findings(samples),
-        *_set_findings(source),
-    ]
-    return Check(
-        tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
-        {
-            part: PartSummary.of([one for one in samples if one.part == part], len(source.classes))
-            for part in PARTS
-            if part_ids(source, part)
-        },
-        source.classes,
-        len(image_facts) + len(mask_facts),
-        seen.fresh + seen_masks.fresh,
-    )
+        self._files += len(image_facts) + len(mask_facts)
+        return [
+            _sample(*place, self.source, image_facts[images[place]], mask_facts.get(masks.get(place, Path())))
+            for place in places
+        ]
+
+    def conclude(self, samples: Sequence[Sample], used: Sequence[Part] = PARTS) -> Check:
+        """Return what is to be said of what was seen."""
+        findings = list(self._findings([one for one in samples if one.part in used]))
+        findings += _set_findings(self.source)
+        others = [part for part in PARTS if part not in used and part_ids(self.source, part)]
+        if others:
+            findings += [
+                _of_no_concern(finding, others)
+                for finding in (
+                    *self._findings([one for one in samples if one.part in others]),
+                    *(one for one in duplicate_findings(samples) if set(one.message.split()) & set(others)),
+                )
+                if finding not in findings
+            ]
+        return Check(
+            tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
+            {
+                part: PartSummary.of(own, len(self.source.classes))
+                for part in PARTS
+                if (own := [one for one in samples if one.part == part])
+            },
+            self.source.classes,
+            self._files,
+            self._images.fresh + self._masks.fresh,
+        )
+
+    def _findings(self, samples: Sequence[Sample]) -> Iterator[Finding]:
+        parts = {one.part for one in samples}
+        yield from image_findings(samples, self._config.channels)
+        yield from mask_findings(samples, {part: self._maps[part] for part in self._maps if part in parts})
+        yield from duplicate_findings(samples)
+
+
+def _of_no_concern(finding: Finding, parts: Sequence[Part]) -> Finding:
+    """Return a finding about parts that a run does not look at, which nothing stops for."""
+    if finding.severity != "error":
+        return finding
+    message = f"{finding.message} (training goes on, as it does not look at {' and '.join(parts)} images)"
+    return replace(finding, severity="warning", message=message)
 
 
 def _sample(id: str, part: Part, source: FileSource, image: ImageFacts, mask: MaskFacts | None) -> Sample:
@@ -126,6 +193,13 @@ def _meanings(values: Sequence[MaskValue], label_map: LabelMap) -> list[int]:
 
 def _set_findings(source: Source) -> Iterator[Finding]:
     count: Mapping[Part, int] = {part: len(part_ids(source, part)) for part in PARTS}
+    if len(source.classes) == 1:
+        yield Finding(
+            "one_class",
+            "error",
+            f"there is one class, {source.classes.names[0]}: a network has to choose between two at least",
+            "give what is not that class a name too, with its values, as in {name: background, values: [0]}",
+        )
     if count["labeled"] == 1:
         yield Finding(
             "one_labeled_image",

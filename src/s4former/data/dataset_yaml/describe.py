@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 from s4former.config.errors import DataError, UserError
-from s4former.data.annotations import Format, class_names, detect_format
+from s4former.data.annotations import Format, class_names
 from s4former.data.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
+from s4former.data.dataset_yaml.holding_out import choose_val, classes_shown
 from s4former.data.dataset_yaml.mask_survey import survey_masks
+from s4former.data.dataset_yaml.pairs import (
+    annotation_format,
+    find_masks,
+    listed,
+    masks_by_name,
+    relative,
+    val_folder,
+)
 from s4former.data.dataset_yaml.schema import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
 from s4former.data.dataset_yaml.suggestion import suggest_classes
+from s4former.data.labels import LabelMap
 from s4former.data.progress import Report, silent
 from s4former.data.sources.annotated import annotated_masks
-from s4former.data.sources.base import Image
+from s4former.data.sources.base import Classes, Image
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Matcher
-from s4former.data.sources.naming import MASK_WORDS, Naming, Rule, guess_rule
 from s4former.data.sources.raster import ValueRange, count_channels, is_plain
 from s4former.data.sources.tiff import declared_nodata
 from s4former.data.statistics import channel_statistics, measure_value_range, spread
@@ -41,13 +48,14 @@ class Description:
 
     Attributes:
         file: What ``dataset.yaml`` should say.
-        val_ids: Labeled images that were chosen to be held out, for a list beside it; none: no list.
+        val_lists: Labeled images that were chosen to be held out, for the list of each data set that is to
+            be written; none: no list.
         found: What was seen, one sentence each.
         decided: What was decided and how to change it, one sentence each.
     """
 
     file: DatasetFile
-    val_ids: tuple[str, ...]
+    val_lists: tuple[tuple[str, ...], ...]
     found: tuple[str, ...]
     decided: tuple[str, ...]
 
@@ -63,8 +71,11 @@ def describe(
     masks: Path | None,
     val: Path | float | None,
     root: Path,
-    val_list: str,
     report: Report = silent,
+    *,
+    folds: int = 0,
+    format: Format | None = None,
+    affixes: Mapping[str, str] = MappingProxyType({}),
 ) -> Description:
     """Look at the files and return what they seem to be.
 
@@ -74,8 +85,10 @@ def describe(
         val: A folder with ``images`` and ``masks`` to validate on, or the share of the labeled images to hold
             out; none: a fifth if there are at least ten, else nothing.
         root: Folder that the ``dataset.yaml`` will lie in.
-        val_list: Name of the list of held-out images, if there is to be one.
         report: Hears how far it is.
+        folds: Number of choices of images to hold out; 0: there is one.
+        format: Of the annotations; none: found out from the files.
+        affixes: Prefixes and suffixes of names, see `LabeledFiles`; none: found out from the names.
 
     Raises:
         UserError: If a folder is missing or no masks are found.
@@ -87,24 +100,26 @@ def describe(
             raise UserError(f"there is no folder of images {folder}")
     names = [file for folder in images for file in image_files(folder)]
     if not names:
-        raise UserError(f"no image is in {_listed(images)}; expected JPEG, PNG, TIFF, WebP or BMP files")
-    masks = masks or _find_masks(images, names)
+        raise UserError(f"no image is in {listed(images)}; expected JPEG, PNG, TIFF, WebP or BMP files")
+    masks = masks or find_masks(images, names)
     if not masks.exists():
         raise UserError(f"there is no folder or file of masks {masks}")
-    folders = tuple(_relative(folder, root) for folder in images)
-    format = _annotation_format(masks)
+    folders = tuple(relative(folder, root) for folder in images)
+    format = format or annotation_format(masks)
     if format:
-        where = _relative(masks, root)
+        where = relative(masks, root)
         labeled = LabeledFiles(
             images=folders, annotations=where, annotations_format=format, outside="background"
         )
         entries = _annotated_classes(masks, format, notes)
     else:
-        labeled = _by_name(folders, names, masks, root, notes)
+        labeled, rule = masks_by_name(folders, names, masks, relative(masks, root), affixes)
+        if rule:
+            notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
         entries = (ClassEntry(name="unknown"),)
     unlabeled = ImageFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
     draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
-    held_out = _val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
+    held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
     changes = _pixels([Path(file) for file in files.files.values()], notes, report)
@@ -126,48 +141,20 @@ def describe(
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
         more = _masks(matcher, held_out, "val") if held_out else {}
         changes |= _classes_in([Path(file) for file in (*own.values(), *more.values())], notes, report)
-    val_ids: tuple[str, ...] = ()
+    draft = draft.model_copy(update=changes)
+    val_lists: list[tuple[str, ...]] = []
     if held_out:
-        changes["val"] = held_out
+        draft = draft.model_copy(update={"val": held_out})
     elif not isinstance(val, Path):
-        val_ids = _held_out(tuple(own), val, notes)
-        if val_ids:
-            changes["val"] = LabeledFiles(list=val_list)
-    return Description(draft.model_copy(update=changes), val_ids, tuple(notes.found), tuple(notes.decided))
+        classes = Classes(draft.class_names, draft.classes.colors) if format else draft.classes
+        shown = classes_shown(own, LabelMap(classes), report)
+        val_lists = choose_val(tuple(own), shown, val, folds, notes.decided)
+    return Description(draft, tuple(val_lists), tuple(notes.found), tuple(notes.decided))
 
 
 def _masks(matcher: Matcher, part: LabeledFiles, name: str) -> dict[str, str]:
     found = matcher.images(part, name)
     return matcher.masks(part, name, found, found.files, {})[0]
-
-
-def _find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
-    """Return where masks are if nobody said it: in the same folder, named by a rule or as annotations."""
-    among: list[Path] = []
-    if len(images) == 1:
-        rule = guess_rule(names, names, one_folder=True)
-        if rule and any(word in f"{rule.masks.prefix}{rule.masks.suffix}".lower() for word in MASK_WORDS):
-            return images[0]
-        if detect_format(images[0]):
-            return images[0]
-        among = [images[0]] if rule else []
-    beside = [
-        folder
-        for parent in {*images, *(folder.parent for folder in images)}
-        for folder in sorted(parent.iterdir())
-        if not folder.name.startswith(".") and any(word in folder.name.lower() for word in MASK_WORDS)
-    ]
-    likely = next(iter([*beside, *among]), None)
-    hint = f"for example --masks {likely}" if likely else "--masks DIR, or --masks FILE for annotations"
-    raise UserError(
-        f"{_listed(images)} holds {len(names)} images and no masks that are told by their names; say where "
-        f"the masks are, {hint}. Training needs at least one image with a mask"
-    )
-
-
-def _annotation_format(path: Path) -> Format | None:
-    holds_text = path.is_file() or any(any(path.rglob(f"*{end}")) for end in (".json", ".xml", ".txt"))
-    return detect_format(path) if holds_text else None
 
 
 def _classes_in(masks: Sequence[Path], notes: _Notes, report: Report) -> dict[str, object]:
@@ -200,31 +187,6 @@ def _annotated_classes(path: Path, format: Format, notes: _Notes) -> tuple[Class
         "unknown"
     )
     return tuple(ClassEntry(name=name) for name in ("background", *names))
-
-
-def _by_name(
-    folders: tuple[str, ...], names: Sequence[str], masks: Path, root: Path, notes: _Notes
-) -> LabeledFiles:
-    mask_names = list(image_files(masks))
-    if masks.suffix.lower() == ".zip":
-        raise UserError(f"{masks} is an archive; unpack it, and give what is in it: --masks DIR or FILE")
-    if not mask_names:
-        raise UserError(
-            f"{masks} holds neither masks (PNG, TIFF, BMP) nor annotations (COCO, labelme, CVAT, Label "
-            "Studio, YOLO)"
-        )
-    one_folder = _relative(masks, root) in folders
-    rule = guess_rule(names, mask_names, one_folder) or Rule(Naming(), Naming())
-    if str(rule):
-        notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
-    return LabeledFiles(
-        images=folders,
-        masks=(_relative(masks, root),),
-        image_prefix=rule.images.prefix,
-        image_suffix=rule.images.suffix,
-        mask_prefix=rule.masks.prefix,
-        mask_suffix=rule.masks.suffix,
-    )
 
 
 @dataclass
@@ -322,68 +284,6 @@ def _readable(files: Sequence[Path], channels: int, value_range: ValueRange | No
     for file in files:
         with suppress(DataError):
             yield decode_image(file, channels, value_range)
-
-
-def _val_folder(
-    val: Path, images: Sequence[Path], masks: Path, labeled: LabeledFiles, root: Path
-) -> LabeledFiles:
-    """Return the part in a folder of images whose masks lie beside the others, or that holds both."""
-    pairs = [
-        (val / images[0].name, val / masks.name),
-        (val / "images", val / "masks"),
-        (val, masks.parent / val.name),
-        *([(val, val / masks.name)] if labeled.annotations else []),  # which may lie among the images
-    ]
-    for own_images, own_masks in pairs:
-        together = own_images == own_masks
-        if not own_images.is_dir() or not own_masks.exists() or (together and not labeled.annotations):
-            continue
-        if not together or detect_format(own_masks):
-            update: dict[str, object] = {"images": (_relative(own_images, root),)}
-            where = _relative(own_masks, root)
-            update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}
-            return labeled.model_copy(update=update)
-    expected = ", or ".join(f"{one} and {other}" for one, other in dict.fromkeys(pairs) if one != other)
-    raise UserError(
-        f"--val {val} should be a share such as 0.2, or a folder with images and masks of its own: {expected}"
-    )
-
-
-def _held_out(ids: Sequence[str], share: float | None, notes: _Notes) -> tuple[str, ...]:
-    """Return the images to hold out: those whose names have the smallest hashes, so without a draw."""
-    few = 10
-    if share is None:
-        if len(ids) < few:
-            notes.decided.append(
-                f"no validation images, as {len(ids)} labeled ones are few; --val 0.2 holds out a fifth"
-            )
-            return ()
-        share = 0.2
-    if not 0 <= share < 1:
-        raise UserError(f"--val {share:g}: expected a share from 0 to below 1, or a folder")
-    count = min(math.ceil(share * len(ids)), len(ids) - 1)
-    if not count:
-        if share:
-            notes.decided.append("no validation images: the only labeled image is needed to learn from")
-        return ()
-    ranked = sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())
-    notes.decided.append(
-        f"{count} of {len(ids)} labeled images are held out to validate on; they are listed by name, so that "
-        "the choice stays when images are added: edit the list to change it"
-    )
-    return tuple(sorted(ranked[:count]))
-
-
-def _relative(path: Path, root: Path) -> str:
-    """Return a path as seen from a folder; whole where there is no way, as between two drives."""
-    try:
-        return Path(os.path.relpath(path, root)).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(map(str, paths))
 
 
 def _counted(counts: Counter[str] | Counter[int]) -> str:

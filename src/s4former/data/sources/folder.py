@@ -210,9 +210,10 @@ class FolderSource:
             ids = tuple(id for id in ids if id in masks)
         lacking = [id for id in ids if id not in masks]
         if lacking:
+            where = f"images of the list {self.layout.path(part.list)}" if part.list else f"{name} images"
             raise DataError(
-                f"{len(lacking)} of {len(ids)} {name} images have no mask: {first_few(lacking)}; add the "
-                f"masks, or name the images to use in a list ({self.layout.field(name, 'list')})"
+                f"{len(lacking)} of {len(ids)} {where} have no mask: {first_few(lacking)}; add the masks, or "
+                f"name the images to use in a list ({self.layout.field(name, 'list')})"
             )
         return FolderPart(
             {id: found.files[id] for id in ids}, {id: masks[id] for id in ids}, part.annotations is not None

@@ -82,13 +82,15 @@ class Layout:
 
     def setting(self, part: str, name: str, value: str) -> str:
         """Return what to write to give a field a value."""
-        between = {"yaml": ": ", "run": "=", "init": " "}[self.said_in]
-        return f"{self.field(part, name)}{between}{value}"
+        return self.settings(part, {name: value})
 
     def settings(self, part: str, values: Mapping[str, str]) -> str:
-        """Return what to write to give fields their values."""
-        between = ", " if self.said_in == "yaml" else " "
-        return between.join(self.setting(part, name, value) for name, value in values.items())
+        """Return what to write to give fields of a part their values; nothing if there are none."""
+        if self.said_in == "yaml" and values:
+            lines = ", ".join(f"{name}: {value}" for name, value in values.items())
+            return f"{lines} (below {part}:)"
+        between = "=" if self.said_in == "run" else " "
+        return " ".join(f"{self.field(part, name)}{between}{value}" for name, value in values.items())
 
 
 def read_layout(config: DataConfig) -> Layout:

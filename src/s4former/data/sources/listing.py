@@ -53,7 +53,7 @@ def _below(folder: str, prefix: str, parents: set[str]) -> Iterator[str]:
     for name in here.folders:
         path = os.path.join(folder, name)
         real = os.path.realpath(path)
-        if real not in parents:
+        if not any(f"{parent}/".startswith(f"{real}/") for parent in parents):
             yield from _below(path, f"{prefix}{name}/", parents | {real})
 
 

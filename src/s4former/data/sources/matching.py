@@ -95,7 +95,7 @@ class Matcher:
         for id in ids:
             if id not in masks and id in candidates:
                 masks[id] = self._only(candidates[id], found.files[id], part, name)
-        if not masks:
+        if not masks and not candidates:
             raise DataError(no_masks(self.layout, part, name, [*found.files.values()]))
         if len(part.images) > len(part.masks):
             self._require_one_owner(masks, found, name)

@@ -241,7 +241,7 @@ def _pairs(named: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     known = set(named)
     for path in filter(_is_labeled, named):
         partner = re.sub(r"(supervised|labeled)$", r"un\1", path.stem)
-        if path.with_stem(partner) in known:
+        if partner != path.stem and path.with_stem(partner) in known:
             yield path, path.with_stem(partner)
 
 

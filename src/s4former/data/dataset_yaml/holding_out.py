@@ -1,0 +1,161 @@
+"""Chooses the labeled images to validate on, so that no class is lost to training."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from s4former.config.errors import DataError, UserError
+from s4former.data.labels import LabelMap
+from s4former.data.progress import Report
+from s4former.types import IGNORE
+
+Shown = Mapping[str, frozenset[int]]
+"""Which classes an image shows, by its id."""
+FEW = 10  # images, labeled or scored
+MOST_READ = 500
+"""Images whose masks are read to choose; among more, each class has an image in a share of them anyway."""
+
+
+def classes_shown(masks: Mapping[str, str], label_map: LabelMap, report: Report) -> Shown:
+    """Return the classes that images show; nothing of a mask that cannot be read, nor of many masks."""
+    if len(masks) > MOST_READ:
+        return {}
+    shown: dict[str, frozenset[int]] = {}
+    for number, (id, file) in enumerate(masks.items(), 1):
+        report("looking for classes", number, len(masks))
+        try:
+            found = set(label_map.read(Path(file)).flat)
+        except DataError:  # `check` and training name it
+            continue
+        shown[id] = frozenset(int(index) for index in found if index != IGNORE)
+    return shown
+
+
+def choose_val(
+    ids: Sequence[str], shown: Shown, share: float | None, folds: int, said: list[str]
+) -> list[tuple[str, ...]]:
+    """Return the images to hold out, for each data set that is to be written; none if there are none.
+
+    Args:
+        ids: The labeled images.
+        shown: Their classes.
+        share: Which share of them; none: a fifth if there are at least ten, else nothing.
+        folds: How many data sets that hold out other images each; 0: one.
+        said: Gets what was decided, one sentence each.
+
+    Raises:
+        UserError: If the share is none, or there are too few images.
+    """
+    if folds:
+        return _folds(ids, shown, folds, said)
+    chosen = _one(ids, shown, share, said)
+    return [chosen] if chosen else []
+
+
+def _one(ids: Sequence[str], shown: Shown, share: float | None, said: list[str]) -> tuple[str, ...]:
+    if share is None and len(ids) < FEW:
+        said.append(
+            f"no validation images, as {len(ids)} labeled ones are few; --val 0.2 holds out a fifth, and "
+            "--folds 3 writes three data sets that hold out others each, to be trained one by one"
+        )
+        return ()
+    if not 0 <= (share or 0) < 1:
+        raise UserError(f"--val {share:g}: expected a share from 0 to below 1, or a folder")
+    count = min(math.ceil((0.2 if share is None else share) * len(ids)), len(ids) - 1)
+    chosen = hold_out(ids, shown, count, max(count, len(ids) // 3) if count else 0)
+    if chosen:
+        said.append(
+            f"{len(chosen)} of {len(ids)} labeled images are held out to validate on; they are listed by "
+            "name, so that the choice stays when images are added: edit the list to change it"
+        )
+    elif share != 0:
+        said.append(
+            "no validation images: each labeled image is the only one of a class, and needed to learn from"
+            if len(ids) > 1
+            else "no validation images: the only labeled image is needed to learn from"
+        )
+    if chosen and len(chosen) < FEW:
+        said.append(
+            f"a score of {len(chosen)} images says little; --folds 5 writes five data sets that hold out "
+            "others each: train them one by one, and take the mean of their scores"
+        )
+    return chosen
+
+
+def _folds(ids: Sequence[str], shown: Shown, count: int, said: list[str]) -> list[tuple[str, ...]]:
+    found = fold(ids, shown, count)
+    if count < 2 or len(found) < count:
+        raise UserError(
+            f"--folds {count}: expected 2 to {max(2, len(found))} for {len(ids)} labeled images"
+            if len(found) > 1
+            else f"--folds {count}: these {len(ids)} labeled images are too few to hold any out"
+        )
+    said.append(
+        f"{count} data sets, each of which holds out other labeled images to validate on: train them one by "
+        "one, and take the mean of their scores"
+    )
+    left = len(ids) - sum(map(len, found))
+    if left:
+        said.append(
+            f"{left} labeled images are held out by none of them, as a class would be lost to training"
+        )
+    return found
+
+
+def hold_out(ids: Sequence[str], shown: Shown, count: int, most: int) -> tuple[str, ...]:
+    """Return the images to validate on, without a draw: those whose names have the smallest hashes.
+
+    Each class with a second image has one among them if that takes no more than ``most``; the last image of a
+    class is never taken.
+
+    Args:
+        ids: The labeled images.
+        shown: Their classes.
+        count: How many to take.
+        most: How many to take at most to have each class.
+    """
+    left = Counter(index for id in ids for index in shown.get(id, ()))
+    wanted = {index for index, images in left.items() if images > 1}
+    ranked, chosen = _ranked(ids), list[str]()
+    while len(chosen) < most:
+        spare = [id for id in ranked if all(left[index] > 1 for index in shown.get(id, ()))]
+        if not spare or (len(chosen) >= count and not wanted):
+            break
+        best = max(spare, key=lambda id: len(wanted & shown.get(id, frozenset())))  # the first of equals
+        new = wanted & shown.get(best, frozenset())
+        if len(chosen) >= count and not new:
+            break
+        chosen.append(best)
+        ranked.remove(best)
+        wanted -= new
+        left.subtract(shown.get(best, ()))
+    return tuple(sorted(chosen))
+
+
+def fold(ids: Sequence[str], shown: Shown, count: int) -> list[tuple[str, ...]]:
+    """Return ``count`` choices of images to validate on, in which each image is once.
+
+    An image that alone shows a class is in none of them, as that fold could not learn the class. The images
+    of a class go to different folds as far as possible, those of rare classes first.
+    """
+    images = Counter(index for id in ids for index in shown.get(id, ()))
+    free = [id for id in _ranked(ids) if all(images[index] > 1 for index in shown.get(id, ()))]
+    free.sort(key=lambda id: min((images[index] for index in shown.get(id, ())), default=0))
+    folds: list[list[str]] = [[] for _ in range(count)]
+    seen = [Counter[int]() for _ in range(count)]
+    for id in free:
+        own = sorted(shown.get(id, ()), key=lambda index: images[index])
+        place = min(range(count), key=lambda number: ([seen[number][i] for i in own[:1]], len(folds[number])))
+        if all(seen[place][index] + 1 < images[index] for index in own):
+            folds[place].append(id)
+            seen[place].update(own)
+    return [tuple(sorted(each)) for each in folds if each]
+
+
+def _ranked(ids: Sequence[str]) -> list[str]:
+    """Return ids in an order that stays when some are added."""
+    return sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())

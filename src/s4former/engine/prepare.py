@@ -1,0 +1,148 @@
+"""All that a run needs before its first step, and every reason to refuse it: for `train`, and for `check`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from s4former.config.errors import DataError, S4FormerError, UserError
+from s4former.data.check import Check, Finding
+from s4former.data.loader import TrainBatches
+from s4former.data.sources import Part, Source, open_source, part_ids
+from s4former.engine import distributed
+from s4former.engine.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
+from s4former.engine.optim import build_optimizer
+from s4former.engine.run import Run
+from s4former.engine.step import build_method
+from s4former.engine.trained import start_from
+from s4former.methods import Method
+from s4former.models import build_segmenter, faster_on_cpu
+from s4former.ops import across
+from s4former.types import Segmenter
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the steps of a run work with."""
+
+    method: Method
+    optimizer: torch.optim.Optimizer
+    batches: TrainBatches
+
+
+def prepare(
+    run: Run, source: Source, device: torch.device, checked: Check | None = None, blank: bool = False
+) -> Prepared:
+    """Build a run, and refuse it if a step or a score could not be made.
+
+    Args:
+        run: The run, resolved.
+        source: Its data.
+        device: Where it trains.
+        checked: What was seen of the data.
+        blank: Whether to leave the weights that it starts from alone, as others take their place.
+
+    Raises:
+        UserError: If the run cannot be built or its crops or images do not fit.
+        DataError: If there is nothing to score though that is asked for.
+    """
+    part = run.evaluate.part
+    if part != "val" and not part_ids(source, part):
+        raise DataError(
+            f"evaluate.part={part} is to be scored, but there are no {part} images; set evaluate.part=val, "
+            "or give the data set some"
+        )
+    student = build_student(run, source, blank)
+    require_scorable(student.patch_size, run.evaluate, checked)
+    distributed.synchronize_layers(student, device, run.accumulate)
+    method = build_method(run, student).to(device).train()
+    require_batches(run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0)
+    processes = across.rank(), across.world_size()
+    batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
+    return Prepared(method, build_optimizer(run.optimizer, method), batches)
+
+
+def refusal(run: Run, checked: Check) -> S4FormerError | None:
+    """Return why `train` would refuse a run whose data are sound, None if it would not.
+
+    Weights of the hub are not asked for, as that takes a network.
+    """
+    try:
+        run = run.resolved()
+        if run.model.pretrained == "hub":
+            model = run.model.model_copy(update={"pretrained": "none"})
+            run = run.model_copy(update={"model": model})
+        prepare(run, open_source(run.data), torch.device("cpu"), checked)
+    except S4FormerError as error:
+        return error
+    return None
+
+
+def refused(error: S4FormerError) -> Finding:
+    """Return an error of `prepare`, or one on the way to it, as a finding."""
+    return Finding("refused", "error", str(error), "change what is named, as training stops for it too")
+
+
+def used_parts(run: Run) -> list[Part]:
+    """Return the parts of the data that a run looks at."""
+    unlabeled: list[Part] = ["unlabeled"] if run.method.views.unlabeled else []
+    return ["labeled", *unlabeled, run.evaluate.part]
+
+
+def build_student(run: Run, source: Source, blank: bool) -> Segmenter:
+    """Return the network to train; if ``blank``, without looking for the weights it starts from."""
+    own = blank or run.load_from is not None
+    model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
+    student = build_segmenter(model, len(source.classes), run.seed)
+    if run.load_from is not None and not blank:
+        start_from(student, run.model, Path(run.load_from))
+    if run.faster_on_cpu:
+        faster_on_cpu(student)
+    return student
+
+
+def require_scorable(patch_size: int, evaluate: EvaluateConfig, checked: Check | None) -> None:
+    """Refuse images that are too large to be scored in one piece.
+
+    Raises:
+        UserError: If there is one among those that were looked at.
+    """
+    summary = checked.parts.get(evaluate.part) if checked else None
+    for height, width in summary.sizes if summary else ():
+        patches = patches_in_one_piece((height, width), patch_size, evaluate)
+        if patches > MOST_PATCHES:
+            raise too_many_patches(f"an image of {evaluate.part}", (height, width), patches)
+
+
+def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
+    """Refuse crops that are no whole patches, and batches of which a batch norm gets one value only.
+
+    The network's layers are tried on tensors without memory, so this takes no time.
+
+    Raises:
+        UserError: If a batch of the run could not be trained on.
+    """
+    with torch.device("meta"):
+        model = run.model.model_copy(update={"pretrained": "none"})
+        twin = build_segmenter(model, num_classes, run.seed).train()
+    fields = ["data.labeled_batch_size", *(["data.unlabeled_batch_size"] if with_unlabeled else [])]
+    for field in fields:
+        count = getattr(run.data, field.removeprefix("data."))
+        images = torch.empty(
+            max(1, count // run.accumulate), run.data.channels, *run.data.crop, device="meta"
+        )
+        try:
+            features = twin.encode(images)
+            twin.decode(features, run.data.crop)
+            twin.decode_auxiliary(features, run.data.crop)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise UserError(str(error)) from None
+            larger = [2 * side for side in run.data.crop]
+            raise UserError(
+                f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
+                f"model.head={run.model.head.name} a single value at once, which has no spread; set {field}=2 or "
+                f"more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
+            ) from None

@@ -1,0 +1,140 @@
+"""What `init` types for layouts that it does not guess, and data sets that hold out other images each."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from command_line import CommandLine
+from s4former.data import DataConfig, open_source
+
+SIZE = (64, 80)
+
+
+def picture(path: str, seed: int = 0) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def mask(path: str, value: int = 255) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    labels = np.zeros(SIZE, np.uint8)
+    labels[8:40, 8:40] = value
+    Image.fromarray(labels).save(path)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(monkeypatch, capsys, columns=1000)
+
+
+def opened(file: str = "dataset.yaml"):
+    return open_source(DataConfig(source="dataset", root=".", dataset=file))
+
+
+def typed(message: str) -> list[str]:
+    """Return the arguments of the last ``s4former`` command that a message says to type."""
+    return shlex.split(message.rpartition("s4former ")[2])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "only"),
+    [
+        ("masks/{image}_{label}.png", "--mask-suffix _hair"),
+        ("masks/{label}_{image}.png", "--mask-prefix hair_"),
+        ("masks/{label}/{image}.png", "--masks masks/hair"),
+    ],
+)
+def test_several_masks_of_an_image_are_named(run: CommandLine, pattern: str, only: str) -> None:
+    for image in ("0", "1"):
+        picture(f"photos/{image}.jpg")
+        for label in ("hair", "skin"):
+            mask(pattern.format(image=image, label=label))
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "2 of 2 images have several masks" in run.err
+    assert pattern.format(image="0", label="hair").removeprefix("masks/") in run.err
+    assert pattern.format(image="0", label="skin").removeprefix("masks/") in run.err
+    assert only in run.err
+    assert run("init", "photos", "--masks", "masks", *only.split(), "--out", "one.yaml") == 0
+    assert opened("one.yaml").labeled == ("photos/0", "photos/1")
+    if not pattern.startswith("masks/{label}_"):
+        assert run("init", "photos", "--masks", "masks", "--annotations-format", "mask_files") == 0
+        assert opened().classes.names == ("background", "hair", "skin")
+
+
+def test_masks_called_after_the_whole_name_of_their_image(run: CommandLine) -> None:
+    picture("photos/0.jpg")
+    mask("masks/0.jpg.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert opened().mask_file("photos/0", "labeled") == Path("masks/0.jpg.png")
+
+
+def test_two_masks_that_fit_one_image_are_no_choice(run: CommandLine) -> None:
+    picture("photos/0.jpg")
+    for name in ("0.png", "0.jpg.png"):
+        mask(f"masks/{name}", 1)
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "0.png" in run.err
+    assert "0.jpg.png" in run.err
+
+
+def test_what_is_advised_can_be_typed(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"all/{number}.jpg")
+        mask(f"all/{number}.png", 1)
+    assert run("init", "all", "--masks", "all", "--image-suffix", ".jpg", "--mask-suffix", ".png") == 0
+    assert opened().labeled == ("all/0", "all/1", "all/2")
+
+
+def test_roboflow(run: CommandLine) -> None:
+    outline = [[8, 8, 40, 8, 40, 40, 8, 40]]
+    for part in ("train", "valid"):
+        picture(f"export/{part}/0.jpg")
+        image = {"id": 0, "file_name": "0.jpg", "height": SIZE[0], "width": SIZE[1]}
+        thing = {
+            "id": 1,
+            "image_id": 0,
+            "category_id": 1,
+            "segmentation": outline,
+            "iscrowd": 0,
+            "area": 1024,
+        }
+        content = {"images": [image], "annotations": [thing], "categories": [{"id": 1, "name": "square"}]}
+        Path(f"export/{part}/_annotations.coco.json").write_text(json.dumps(content))
+    assert run("init", "export") == 1
+    assert run(*typed(run.err)) == 0
+    assert (opened().labeled, opened().val) == (("export/train/0",), ("export/valid/0",))
+
+
+def test_a_folder_for_each_image(run: CommandLine) -> None:
+    for image in ("ab", "cd"):
+        picture(f"stage/{image}/images/{image}.png")
+        for number in range(2):
+            mask(f"stage/{image}/masks/{image}x{number}.png")
+    assert run("init", "stage") == 1
+    for image in ("ab", "cd"):  # what `mkdir images && cp stage/*/images/* images/` does
+        picture(f"images/{image}.png")
+    assert run(*typed(run.err)) == 0
+    assert opened().labeled == ("images/ab", "images/cd")
+    assert opened().read_mask("images/ab", "labeled").sum() == 32 * 32
+
+
+def test_folds_hold_out_other_images_each(run: CommandLine) -> None:
+    for number in range(7):
+        picture(f"photos/{number}.png", number)
+        mask(f"masks/{number}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "--folds 3" in run.out
+    assert run("init", "photos", "--masks", "masks", "--folds", "3") == 0
+    parts = [opened(f"dataset_fold{number}.yaml") for number in (1, 2, 3)]
+    assert sorted(id for each in parts for id in each.val) == [f"photos/{number}" for number in range(7)]
+    assert all(len(each.labeled) + len(each.val) == 7 for each in parts)
+    assert run("init", "photos", "--masks", "masks", "--folds", "8", "--out", "more.yaml") == 1
+    assert "--folds 8: expected 2 to 7" in run.err
