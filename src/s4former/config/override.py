@@ -200,7 +200,7 @@ def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT,
     own = _own_settings(getattr(owner, path[-1]))
     kept = {key: _fitting(value, known[key]) for key, value in old.items() if key in known and key in own}
     inner[path[-1]] = kept | {"name": name}
-    left_out = [key for key in old if key not in known]
+    left_out = [key for key in old if key in own and key not in known]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
     notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []

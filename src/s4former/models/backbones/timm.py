@@ -189,7 +189,8 @@ def _outline(name: str) -> Any:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=4, cutoff=0.4)
         hint = f"; the nearest names are {', '.join(near)}" if near else ""
-        raise UserError(f"timm has no model named {name!r} (model.backbone){hint}")
+        own = "; a file of your own is named by its import path, and its folder is on PYTHONPATH"
+        raise UserError(f"timm has no model named {name!r} (model.backbone){hint or own}")
     with torch.device("meta"):
         model = timm.create_model(name, pretrained=False)
     passes: Any = getattr(model, "forward_intermediates", None)

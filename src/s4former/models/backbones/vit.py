@@ -15,7 +15,7 @@ class ViTConfig(ViTOptions):
 
     name: Literal["vit"] = "vit"
     """The name of this file."""
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] = (224, 224)
     """Height and width in pixels that the position embedding is made for; other sizes work too."""
     patch_size: int = Field(16, ge=1)
     """Pixels per side of a token."""
