@@ -21,7 +21,9 @@ Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmen
 Labels = Int[Tensor, "b h w"]  # class index or IGNORE
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
-Features = tuple[Tensor, ...]  # one "b d gh gw" grid per block or stage that a head sees; they may differ in stride
+Features = tuple[
+    Tensor, ...
+]  # one "b d gh gw" grid per block or stage that a head sees; they may differ in stride
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,28 +17,36 @@ from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.loop import train
 from s4former.engine.predict import Model
 from s4former.engine.trained import load_networks, start_from
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from tiny_run import make_data, tiny_run
 
 NUM_CLASSES = 3
 SEGFORMER = ModelConfig.model_validate(
     {
-        "backbone": "mit",
-        "custom_mit": {"embed_dims": [4, 4, 8, 8], "depths": [1] * 4, "num_heads": [1, 1, 2, 2]},
-        "head": "segformer",
-        "head_channels": 8,
-        "taps": [0, 1, 2, 3],
+        "backbone": {
+            "name": "mit",
+            "embed_dims": [4, 4, 8, 8],
+            "depths": [1] * 4,
+            "num_heads": [1, 1, 2, 2],
+        },
+        "head": {"name": "segformer", "channels": 8},
     }
 )
 SETR = ModelConfig.model_validate(
     {
-        "backbone": "vit",
-        "custom": {"image_size": [16, 16], "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2},
-        "head": "setr_pup",
-        "head_channels": 8,
-        "head_convs": 2,
-        "auxiliary_taps": [0],
+        "backbone": {
+            "name": "vit",
+            "image_size": [16, 16],
+            "patch_size": 8,
+            "embed_dim": 16,
+            "depth": 2,
+            "num_heads": 2,
+        },
+        "head": {"name": "setr_pup", "channels": 8, "num_convs": 2},
+        "auxiliary_heads": [
+            {"name": "setr_pup", "channels": 8, "num_convs": 2, "scale": 4, "out_indices": [0]}
+        ],
     }
 )
 
@@ -95,8 +102,8 @@ def test_a_segformer_of_its_authors_is_scored_and_gone_on_with(tmp_path: Path) -
 def test_a_setr_made_for_another_crop_is_scored_at_ours_and_without_auxiliary_heads(tmp_path: Path) -> None:
     trained = build_segmenter(SETR, NUM_CLASSES, seed=1)
     path = save(tmp_path / "iter.pth", authors_setr(trained))
-    sizes: Any = SETR.custom
-    wide = SETR.model_copy(update={"custom": sizes.model_copy(update={"image_size": (32, 32)})})
+    backbone = SETR.backbone.model_copy(update={"image_size": (32, 32)})
+    wide = SETR.model_copy(update={"backbone": backbone})
     (network,) = load_networks(path, wide, NUM_CLASSES).values()
     assert network.backbone.grid == (4, 4)
     assert len(network.auxiliary_heads) == 0

@@ -180,7 +180,9 @@ def test_an_unknown_name_names_the_nearest() -> None:
         BACKBONES.parse("vit_smal_patch14_dinov2").build(3)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_small_r26_s32_224", "swin_tiny_patch4_window7_224", "samvit_base_patch16"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vit_small_r26_s32_224", "swin_tiny_patch4_window7_224", "samvit_base_patch16"]
+)
 def test_a_network_that_is_no_plain_vit(name: str) -> None:
     with pytest.raises(UserError, match=f"'{name}' .* is not a plain vision transformer"):
         BACKBONES.parse(name).build(3)

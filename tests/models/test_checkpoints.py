@@ -13,9 +13,9 @@ from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
 from s4former.models import ModelConfig
 from s4former.models.backbones.mit import MiTConfig
+from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 
 AUXILIARY: Any = {"auxiliary": (0, 2)}
@@ -133,9 +133,13 @@ def test_positions_of_another_grid(released: Path) -> None:
     [
         ({}, NUM_CLASSES + 1, r"2 of another shape: head.classifier.weight is \(3, 8, 1, 1\), the network's"),
         ({"head_num_convs": 1}, NUM_CLASSES, r"unexpected: head.stages.1.conv.weight"),
-        ({"backbone": SIZES.model_copy(update={"depth": 4}), "out_indices": (3,)}, NUM_CLASSES, r"12 missing: backb"),
         (
-            {"custom": SIZES.model_copy(update={"embed_dim": 32})},
+            {"backbone": SIZES.model_copy(update={"depth": 4}), "out_indices": (3,)},
+            NUM_CLASSES,
+            r"12 missing: backb",
+        ),
+        (
+            {"backbone": SIZES.model_copy(update={"embed_dim": 32})},
             NUM_CLASSES,
             r"of another shape: backbone.cls",
         ),

@@ -31,7 +31,11 @@ def classified_last(head: SETRPUPHead, grid: Tensor, scale: int) -> Tensor:
 
 @pytest.mark.parametrize(("num_convs", "scale"), [(4, 2), (2, 4), (1, 2)])
 def test_classifying_before_the_last_upsampling_changes_nothing(num_convs: int, scale: int) -> None:
-    head = SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=num_convs, scale=scale), num_classes=5).double().eval()
+    head = (
+        SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=num_convs, scale=scale), num_classes=5)
+        .double()
+        .eval()
+    )
     nn.init.normal_(head.classifier.weight)
     nn.init.normal_(head.classifier.bias)
     grid = numbers(2, 8, 3, 4, dtype=torch.float64)
@@ -95,7 +99,12 @@ def test_small_maps_take_the_plain_order_to_the_bit() -> None:
 
 def test_any_size_of_logits() -> None:
     grid = numbers(1, 8, 3, 4)
-    assert SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=2), 5).eval()((grid,), (50, 61)).shape == (1, 5, 50, 61)
+    assert SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=2), 5).eval()((grid,), (50, 61)).shape == (
+        1,
+        5,
+        50,
+        61,
+    )
     assert LinearHead((8,), 5)((grid,), (50, 61)).shape == (1, 5, 50, 61)
 
 

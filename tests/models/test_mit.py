@@ -146,7 +146,9 @@ def test_a_bias_of_another_size() -> None:
 
 def test_a_bias_that_no_stage_takes() -> None:
     network = tiny_segformer(head="linear", out_indices=(1,))
-    with pytest.raises(ValueError, match=r"biased_stages=\[3\] come after .* set model.backbone.biased_stages=\[1\]"):
+    with pytest.raises(
+        ValueError, match=r"biased_stages=\[3\] come after .* set model.backbone.biased_stages=\[1\]"
+    ):
         network.encode(numbers(1, 3, 32, 32), torch.zeros(1, 1, 1))
     biased = tiny_segformer(head="linear", out_indices=(1,), biased_stages=(1,))
     assert len(biased.encode(numbers(1, 3, 32, 32), torch.zeros(1, 1, 1))) == 1

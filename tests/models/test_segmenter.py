@@ -87,7 +87,9 @@ def test_negative_taps_count_from_the_end() -> None:
 @pytest.mark.parametrize("field", ["out_indices", "auxiliary"])
 @pytest.mark.parametrize("tap", [3, -4])
 def test_taps_that_the_backbone_lacks(field: str, tap: int) -> None:
-    with pytest.raises(UserError, match=r"model.(head|auxiliary_heads.0).out_indices=.* has 3 blocks or stages, 0 to 2"):
+    with pytest.raises(
+        UserError, match=r"model.(head|auxiliary_heads.0).out_indices=.* has 3 blocks or stages, 0 to 2"
+    ):
         tiny(**{field: (tap,)})
 
 

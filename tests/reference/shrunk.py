@@ -34,7 +34,9 @@ def subjects(data: Path) -> dict[str, tuple[Run, list[str]]]:
 def shrunk(run: Run, data: Path) -> Run:
     """Return a run with the method, optimizer, schedules and views of another one, on tiny pictures."""
     mit = run.model.backbone.name.startswith("mit")
-    backbone = (MIT if mit else VIT).model_copy(update={"drop_path": run.model.backbone.model_dump()["drop_path"]})
+    backbone = (MIT if mit else VIT).model_copy(
+        update={"drop_path": run.model.backbone.model_dump()["drop_path"]}
+    )
     head = {**run.model.head.model_dump(), "out_indices": None if mit else (1,)}
     head |= {"channels": 8} if "channels" in head else {}
     auxiliary = {"name": "setr_pup", "channels": 8, "num_convs": 2, "scale": 4, "out_indices": (0,)}

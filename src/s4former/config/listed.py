@@ -22,7 +22,7 @@ class Listed(Generic[ConfigT]):
     A file outside of the package is named by its import path, as in ``my_project.my_method``.
 
     Attributes:
-        package: The package whose files are listed, without its sub-packages, ``base`` and ``_private`` files.
+        package: The package whose files are listed, without sub-packages, ``base`` and ``_private`` files.
         base: What the configs derive from.
         kind: What one of them is called in messages.
     """

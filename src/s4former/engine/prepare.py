@@ -58,7 +58,9 @@ def prepare(
     require_scorable(student.patch_size, run.evaluate, checked)
     distributed.synchronize_layers(student, device, run.accumulate)
     method = build_method(run, student).to(device).train()
-    require_batches(run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0)
+    require_batches(
+        run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
+    )
     processes = across.rank(), across.world_size()
     batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     return Prepared(method, build_optimizer(run.optimizer, method), batches)
@@ -143,6 +145,6 @@ def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
             larger = [2 * side for side in run.data.crop]
             raise UserError(
                 f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
-                f"model.head={run.model.head.name} a single value at once, which has no spread; set {field}=2 or "
-                f"more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
+                f"model.head={run.model.head.name} a single value at once, which has no spread; set "
+                f"{field}=2 or more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
             ) from None

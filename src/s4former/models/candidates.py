@@ -178,7 +178,7 @@ def _require_positions(one: NamedWeights, state: Mapping[str, Tensor], origin: s
         raise UserError(
             f"{origin} holds a vision transformer without learned positions ({one}), as DINOv3, whose "
             "positions are rotary, and model.backbone has learned ones. Name the one that the file is of, by "
-            "timm's names: model.backbone=vit_small_patch16_dinov3 (model.pretrained=hub gets timm's own file)"
+            "timm's names: model.backbone=vit_small_patch16_dinov3 (model.pretrained=hub gets timm's file)"
         )
 
 

@@ -187,7 +187,8 @@ def _oblong(patches: int, side: int) -> str:
         return ""
     sizes = " or ".join(f"[{rows * side},{cols * side}]" for rows, cols in reversed(grids[-3:]))
     return (
-        f", or, if it was trained on oblong images, type their height and width as model.backbone.image_size={sizes}"
+        f", or, if it was trained on oblong images, type their height and width as "
+        f"model.backbone.image_size={sizes}"
     )
 
 

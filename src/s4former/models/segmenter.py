@@ -150,7 +150,12 @@ class ViTSegmenter(Segmenter):
 
     def for_inference(self) -> tuple[ModelConfig, dict[str, Tensor]]:
         """Return the config and the tensors of the network without what only training uses."""
-        only_training = {"pretrained": "none", "pretrained_part": None, "auxiliary_heads": (), "frozen_blocks": 0}
+        only_training = {
+            "pretrained": "none",
+            "pretrained_part": None,
+            "auxiliary_heads": (),
+            "frozen_blocks": 0,
+        }
         config = self.config.model_copy(update=only_training)
         with torch.device("meta"):
             needed = ViTSegmenter(config, self.num_classes).state_dict().keys()

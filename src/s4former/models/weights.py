@@ -132,9 +132,7 @@ def load_hub_weights(backbone: Backbone, config: ModelConfig) -> WeightReport:
     name = config.backbone.hub_name()
     record: Any = timm.get_pretrained_cfg(name)
     if record is None or not record.hf_hub_id:
-        raise UserError(
-            f"timm publishes no weights of {name!r}; give model.pretrained a file, or `none`"
-        )
+        raise UserError(f"timm publishes no weights of {name!r}; give model.pretrained a file, or `none`")
     colors = Colors(tuple(record.mean), tuple(record.std), "timm")
     require_colors(config, colors, f"the weights of {name!r}")
     state = read_state(hub_file(record.hf_hub_id, name, record.hf_hub_filename))
@@ -150,9 +148,7 @@ def load_hub_weights(backbone: Backbone, config: ModelConfig) -> WeightReport:
     return _load(backbone, vit.state_dict(), config, f"the hub's file for {name!r}")
 
 
-def _load(
-    backbone: Backbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str
-) -> WeightReport:
+def _load(backbone: Backbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> WeightReport:
     return load_backbone_weights(
         backbone,
         state,
@@ -170,13 +166,11 @@ def _by_own_names(state: Mapping[str, Tensor], backbone: Backbone, origin: str) 
     }
     if not places:
         raise UserError(
-            f"{origin} holds no tensor by the names of model.backbone, as {next(iter(names))}; it starts with "
-            f"{', '.join(list(state)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
+            f"{origin} holds no tensor by the names of model.backbone, as {next(iter(names))}; it starts "
+            f"with {', '.join(list(state)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
         )
     around = max(places, key=lambda place: sum(f"{place}{name}" in state for name in names))
-    inside = {
-        key.removeprefix(around): value for key, value in state.items() if key.startswith(around)
-    }
+    inside = {key.removeprefix(around): value for key, value in state.items() if key.startswith(around)}
     return NamedWeights("its own", False, around, inside, len(state) - len(inside))
 
 

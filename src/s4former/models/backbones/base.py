@@ -68,7 +68,7 @@ class Backbone(nn.Module, ABC):
         """Compute trained blocks again in the backward pass instead of keeping what is inside them."""
         for block in self.trunk:
             # A partial is copied along with its block, as a teacher is made from a student.
-            block.forward = partial(_recomputed, block)  # type: ignore[method-assign]
+            block.forward = partial(_recomputed, block)
 
 
 def _recomputed(block: nn.Module, *inputs: Any, **named: Any) -> Any:
@@ -103,7 +103,8 @@ class BackboneConfig(Config, ABC):
             UserError: If it does not.
         """
         raise UserError(
-            f"the hub has no weights of {self.name!r} (model.backbone); give model.pretrained a file, or `none`"
+            f"the hub has no weights of {self.name!r} (model.backbone); give model.pretrained a file, "
+            "or `none`"
         )
 
 
@@ -132,8 +133,7 @@ BACKBONES: Listed[BackboneConfig] = _Backbones("s4former.models.backbones", Back
 BackboneField = Annotated[SerializeAsAny[BackboneConfig], BeforeValidator(BACKBONES.parse)]
 
 DropPath = Annotated[float, Field(ge=0, lt=1)]
-"""Probability that an image skips a block's branch in training: 0 in the first block, this in the last, evenly
-rising between."""
+"""A rate of stochastic depth."""
 
 
 def require_bias(bias: Tensor, count: int, length: int) -> None:

@@ -80,6 +80,8 @@ class TimmBackbone(Backbone):
         rotary: Whether positions are (also) rotary.
     """
 
+    vit: Any
+
     def __init__(self, vit: Any, options: ViTOptions) -> None:
         """Take over a model of timm.
 

@@ -18,7 +18,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, grids: Features, size: tuple[int, int]) -> Logits:
-        """Return logits of ``size`` (height, width) from "b d gh gw" grids, from early blocks to late."""
+        """Return logits of ``size`` (height, width) from "b d gh gw" grids, ordered as ``out_indices``."""
 
 
 class HeadConfig(Config, ABC):
@@ -43,8 +43,8 @@ class HeadConfig(Config, ABC):
         chosen = self.out_indices or self.looks_at(depth)
         if any(not -depth <= index < depth for index in chosen):
             raise ValueError(
-                f"out_indices={list(chosen)}: the backbone has {depth} blocks or stages, 0 to {depth - 1}, or "
-                f"-{depth} to -1 from the end"
+                f"out_indices={list(chosen)}: the backbone has {depth} blocks or stages, 0 to {depth - 1}, "
+                f"or -{depth} to -1 from the end"
             )
         return tuple(index % depth for index in chosen)
 
@@ -65,4 +65,5 @@ HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(HEADS.parse)]
 
 def evenly(depth: int, count: int) -> tuple[int, ...]:
     """Return ``count`` of ``depth`` blocks at even distances, the last one among them."""
-    return tuple((number + 1) * depth // count - 1 for number in range(min(count, depth)))
+    count = min(count, depth)
+    return tuple((number + 1) * depth // count - 1 for number in range(count))

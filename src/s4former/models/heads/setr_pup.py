@@ -38,7 +38,8 @@ class SETRPUPConfig(HeadConfig):
 
     def build(self, widths: tuple[int, ...], num_classes: int) -> SETRPUPHead:
         """Return the head with random weights."""
-        return SETRPUPHead(*widths, self, num_classes)
+        (width,) = widths
+        return SETRPUPHead(width, self, num_classes)
 
 
 class ConvStage(nn.Module):
