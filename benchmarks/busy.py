@@ -43,7 +43,7 @@ def run_named(name: str) -> Any:
 
 def worker(name: str) -> None:
     """Print the seconds of a step."""
-    from s4former.data import open_source
+    from s4former.curation.sources import open_source
     from s4former.engine.pace import measure_pace
 
     run = run_named(name)

@@ -28,10 +28,10 @@ from rich.table import Table
 
 from ablation import ABLATION
 from s4former.config.record import read_json, write_json
-from s4former.data.sources import open_source
-from s4former.engine import wording
+from s4former.curation.sources import open_source
 from s4former.engine.loop import train
 from s4former.engine.run import Run
+from s4former.inference import wording
 from s4former.recipes import load_run
 from s4former.report.figures import learning_curves
 

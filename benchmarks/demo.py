@@ -23,11 +23,11 @@ from typing import Any
 import torch
 
 from s4former.config.record import hardware, versions
-from s4former.data import open_source
-from s4former.engine import wording
+from s4former.curation.sources import open_source
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.run import Run
+from s4former.inference import wording
 from s4former.methods.supervised import SupervisedConfig
 from s4former.recipes._demo import run_demo
 from s4former.recipes.demo import recipe

@@ -10,4 +10,4 @@ tools=$(dirname "$0")
 . "$tools/python.sh"
 config=$1 checkpoint=$2 gpus=$3
 shift 3
-exec "$python" -m s4former.cli.launch "$gpus" "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+exec "$python" -m s4former.compat.launch "$gpus" "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -10,4 +10,4 @@ tools=$(dirname "$0")
 . "$tools/python.sh"
 config=$1 gpus=$2
 shift 2
-exec "$python" -m s4former.cli.launch "$gpus" "$tools/train.py" "$config" --launcher pytorch "$@"
+exec "$python" -m s4former.compat.launch "$gpus" "$tools/train.py" "$config" --launcher pytorch "$@"

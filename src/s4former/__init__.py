@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s4former.engine.keeper import Outcome
-    from s4former.engine.predict import Model, Prediction
     from s4former.engine.run import Run
+    from s4former.inference.predict import Model, Prediction
 
 __version__ = "0.1.0"
 __all__ = ["Model", "Outcome", "Prediction", "Run", "__version__", "load", "train"]
 
 # What needs torch is imported when it is asked for, so that `import s4former` takes no time.
 _HOMES = {
-    "Model": "s4former.engine.predict",
+    "Model": "s4former.inference.predict",
     "Outcome": "s4former.engine.keeper",
-    "Prediction": "s4former.engine.predict",
+    "Prediction": "s4former.inference.predict",
     "Run": "s4former.engine.run",
 }
 
@@ -63,7 +63,7 @@ def train(
     """
     from rich.console import Console
 
-    from s4former.data import open_source
+    from s4former.curation.sources import open_source
     from s4former.engine.progress import Progress, progress_for
     from s4former.recipes import load_run
 
@@ -91,6 +91,6 @@ def load(path: str | Path, device: str = "auto", precision: str | None = None) -
     Raises:
         s4former.config.errors.UserError: If there is no model there.
     """
-    from s4former.engine.predict import Model
+    from s4former.inference.predict import Model
 
     return Model.load(path, device, precision)

@@ -12,8 +12,8 @@ from PIL import Image
 import miniatures
 from command_line import CommandLine
 from loopback import serve
-from s4former.data.splits import published as published_splits
-from s4former.data.splits.published import PublishedList, Publisher
+from s4former.data import published_lists as published_splits
+from s4former.data.published_lists import PublishedList, Publisher
 from tiny_run import make_data
 
 

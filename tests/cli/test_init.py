@@ -13,8 +13,8 @@ from PIL import Image
 
 import s4former
 from s4former.cli.main import main
-from s4former.data.dataset_yaml.schema import read_dataset_file
-from s4former.engine.predict import Model
+from s4former.data.dataset_yaml import read_dataset_file
+from s4former.inference.predict import Model
 from s4former.recipes import load_run
 
 SIZE = (40, 48)
@@ -396,7 +396,7 @@ def test_broken_images_do_not_stop_it(init, tmp_path: Path) -> None:
 def test_values_are_those_of_the_sample_if_there_are_many(
     init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s4former.data.dataset_yaml.mask_survey._SAMPLE", 2)
+    monkeypatch.setattr("s4former.curation.init.mask_survey._SAMPLE", 2)
     make(tmp_path, 4, 4, index)
     _, said = init("images", "--masks", "masks")
     assert "looked at 2 of 4 masks; others may hold more values" in said

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.cli import launch as launcher
+from s4former.compat import launch as launcher
 from s4former.config.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -165,7 +165,9 @@ def test_scripts_find_the_repositorys_environment_without_a_python_in_path(tmp_p
             text=True,
             check=True,
         )
-        assert done.stdout.startswith(f"{own} -m s4former.cli.launch 2 tools/train.py a config.py --launcher")
+        assert done.stdout.startswith(
+            f"{own} -m s4former.compat.launch 2 tools/train.py a config.py --launcher"
+        )
 
 
 def test_without_the_package_the_scripts_say_how_to_get_it(tmp_path: Path) -> None:

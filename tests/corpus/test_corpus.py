@@ -15,10 +15,10 @@ from odd_sets import Accepted, Case, Flawed, OddSet, Refused
 
 from s4former.augment import Views
 from s4former.config.errors import DataError
-from s4former.data.check import Check, check_source, require_sound
-from s4former.data.check.findings import Kind
+from s4former.curation.check import Check, check_source, require_sound
+from s4former.curation.check.findings import Kind
+from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches
-from s4former.data.sources import open_source
 from s4former.recipes import load_data
 from s4former.types import IGNORE
 

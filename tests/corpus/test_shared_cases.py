@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
-from s4former.data.check import check_source, require_sound
-from s4former.data.dataset_yaml.describe import describe
-from s4former.data.dataset_yaml.text import dataset_text
-from s4former.data.sources import open_source
+from s4former.curation.check import check_source, require_sound
+from s4former.curation.init.describe import describe
+from s4former.curation.init.text import dataset_text
+from s4former.curation.sources import open_source
 from s4former.recipes import load_data
 from s4former.types import IGNORE
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from folders import write_image
 from PIL import Image
 
+from folders import write_image
 from s4former.config.errors import DataError
+from s4former.curation.sources import open_source
 from s4former.data import DataConfig, evaluation_pairs
-from s4former.data.sources import open_source
 from s4former.data.sources.folder import FolderSource
 from s4former.types import IGNORE
 

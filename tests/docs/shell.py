@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import typer
 
-from s4former.cli import mmseg_test, mmseg_train
 from s4former.cli.main import app, guarded, main
+from s4former.compat import mmseg_test, mmseg_train
 from s4former.engine import loop, validate
 from s4former.engine.run import Run
 from s4former.engine.validate import Validation

@@ -7,7 +7,7 @@ import argparse
 import pytest
 from pages import ROOT, code, tables
 
-from s4former.cli import mmseg_options, mmseg_test, mmseg_train
+from s4former.compat import mmseg_options, mmseg_test, mmseg_train
 from s4former.config.errors import UserError
 from s4former.config.override import field_paths
 from s4former.engine.run import Run

@@ -14,11 +14,12 @@ from rich.console import Console
 
 from s4former.config.errors import UserError
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.device import describe, resolve_device, resolve_precision
+from s4former.engine.device import describe
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.panels import Panel
 from s4former.engine.progress import PlainProgress, Progress, RichProgress, progress_for
 from s4former.engine.run import Run
+from s4former.inference.device import resolve_device, resolve_precision
 from tiny_run import tiny_run
 
 

@@ -12,8 +12,8 @@ from test_methods import METHODS
 from torch import Tensor
 
 from s4former.engine.loop import train
-from s4former.engine.predict import Model
 from s4former.engine.progress import Progress
+from s4former.inference.predict import Model
 from s4former.methods import MethodConfig, config_class
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.mit import MiTConfig

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from processes import run_processes
+from s4former import collectives
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
 from s4former.methods import config_class, method_names
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.mit import MiTConfig
-from s4former.ops import across
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
 
@@ -79,7 +79,7 @@ def train(name: str, variant: str) -> dict[str, Tensor]:
         batch = uneven(random_batch(step, COUNT, size=64 if variant == "segformer" else SIZE))
         if variant == "supervised_batch":
             batch = Batch(batch.labeled, None, batch.key)
-        batch = batch.part(across.rank(), across.world_size())
+        batch = batch.part(collectives.rank(), collectives.world_size())
         targets = method.prepare(batch)
         out = step_of(batch, targets)
         optimizer.zero_grad()
@@ -97,13 +97,13 @@ _SCRIPT = """
 import torch
 from test_processes import cases, train
 from s4former.engine import distributed
-from s4former.ops import across
+from s4former import collectives
 torch.set_num_threads(1)
 distributed.join()
 records = {case: train(*case) for case in cases()}
-order = across.next_images(torch.tensor([10 * RANK, 10 * RANK + 1]))
+order = collectives.next_images(torch.tensor([10 * RANK, 10 * RANK + 1]))
 try:
-    across.next_images(torch.ones(1, requires_grad=True))
+    collectives.next_images(torch.ones(1, requires_grad=True))
     refused = False
 except ValueError:
     refused = True

@@ -13,7 +13,7 @@ import torch
 
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.engine.predict import Model
+from s4former.inference.predict import Model
 from s4former.models import BACKBONES, HEADS
 from tiny_run import make_data, tiny_run
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from s4former.data import open_source
+from s4former.curation.sources import open_source
 from s4former.engine.run import Run
 from s4former.recipes import folder, load_run
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from s4former.config.errors import UserError
-from s4former.data.prepare import DATASETS
-from s4former.data.splits.published import PUBLISHERS
+from s4former.curation.prepare import DATASETS
+from s4former.data.published_lists import PUBLISHERS
 from s4former.models.backbones.mit import MiTConfig
 from s4former.models.heads.segformer_conv import SegFormerConvConfig
 from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names

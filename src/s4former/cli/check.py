@@ -15,7 +15,7 @@ from s4former.cli.screen import say
 from s4former.config.errors import DataError, S4FormerError
 
 if TYPE_CHECKING:
-    from s4former.data.check import Check, Finding
+    from s4former.curation.check import Check, Finding
     from s4former.data.config import DataConfig
     from s4former.data.sources.base import Source
     from s4former.engine.run import Run
@@ -45,7 +45,9 @@ def check(
         page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
-    from s4former.data.sources import open_source  # late: a mistake in what was typed is told without torch
+    from s4former.curation.sources import (
+        open_source,  # late: a mistake in what was typed is told without torch
+    )
 
     source = open_source(data)
     run, settings = None, list[str]()
@@ -85,7 +87,7 @@ def _looked_at(
         run: The run; none if it could not be made.
         problem: Why not.
     """
-    from s4former.data.check import check_source
+    from s4former.curation.check import check_source
     from s4former.data.sources.base import PARTS
     from s4former.engine.prepare import refusal, refused, used_parts
 
@@ -101,7 +103,7 @@ def _looked_at(
 
 def _time_needed(run: Run, source: Source, root: Path) -> str:
     """Return how long the run takes on this machine, as a few of its steps do; they are timed only once."""
-    from s4former.data.sources.annotated import CACHE
+    from s4former.curation.annotations.masks import CACHE
     from s4former.engine.pace import in_words, remembered_pace
 
     try:

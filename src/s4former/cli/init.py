@@ -13,7 +13,7 @@ from s4former.cli.bars import bars
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
-    from s4former.data.dataset_yaml.describe import Description
+    from s4former.curation.init.describe import Description
 
 Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
 _WHAT = ("the data set", "the list of val images")
@@ -58,9 +58,9 @@ def init(
     """
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
-    from s4former.data.dataset_yaml.describe import describe
-    from s4former.data.dataset_yaml.schema import LabeledFiles
-    from s4former.data.dataset_yaml.text import dataset_text
+    from s4former.curation.init.describe import describe
+    from s4former.curation.init.text import dataset_text
+    from s4former.data.dataset_yaml import LabeledFiles
 
     files = [_with_list(out, f"_fold{number}" if folds else "") for number in range(1, (folds or 1) + 1)]
     outputs = claim(

@@ -11,7 +11,7 @@ from s4former.cli.bars import bars
 
 if TYPE_CHECKING:
     from s4former.config.outputs import Outputs
-    from s4former.data.prepare import DataSet, Planned, Verification
+    from s4former.curation.prepare import DataSet, Planned, Verification
 
 _LEGEND_FITS = 11
 _ACTIONS = {
@@ -38,7 +38,7 @@ def prepare(
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
     from s4former.config.override import nearest
-    from s4former.data.prepare import DATASETS, carry_out, plan, verify
+    from s4former.curation.prepare import DATASETS, carry_out, plan, verify
 
     if dataset not in DATASETS:
         raise UserError(f"cannot prepare {dataset!r}; {nearest(dataset, DATASETS)}")
@@ -65,7 +65,7 @@ def prepare(
 
 def _print_plan(dataset: DataSet, root: Path, steps: list[Planned]) -> None:
     """Print a line a step; no table, as it would break addresses apart."""
-    from s4former.data.prepare import size
+    from s4former.curation.prepare import size
 
     typer.echo(f"{dataset.title}, in {root / dataset.folder}\nterms: {dataset.terms}")
     for planned in steps:

@@ -13,8 +13,8 @@ from rich.table import Table
 from s4former.cli.bars import bars
 
 if TYPE_CHECKING:
+    from s4former.curation.splits.check import SplitCheck
     from s4former.data.config import DataConfig
-    from s4former.data.splits.check import SplitCheck
 
 app = typer.Typer(
     help="Say which images are labeled: fetch, make or check split lists.", no_args_is_help=True
@@ -35,8 +35,8 @@ def fetch(
     """
     from s4former.config.errors import DataError, UserError
     from s4former.config.override import nearest
-    from s4former.data.splits.fetch import fetch_splits, unverified
-    from s4former.data.splits.published import PUBLISHERS
+    from s4former.curation.splits.fetch import fetch_splits, unverified
+    from s4former.data.published_lists import PUBLISHERS
     from s4former.engine.tables import print_table
 
     if publisher not in PUBLISHERS:
@@ -81,8 +81,8 @@ def make(
 ) -> None:
     """Choose labeled images: seeded, nested (1/16 within 1/8), every class among them where possible."""
     from s4former.config.override import override
-    from s4former.data.sources import open_source
-    from s4former.data.splits.make import split_source
+    from s4former.curation.sources import open_source
+    from s4former.curation.splits.make import split_source
 
     config, home = _data_config(data, root)
     config, _ = override(config, overrides or [])
@@ -108,7 +108,7 @@ def check(
 ) -> None:
     """Count what lists name, and find what is named twice, shared or missing."""
     from s4former.config.errors import DataError
-    from s4former.data.splits.check import check_splits, find_lists
+    from s4former.curation.splits.check import check_splits, find_lists
     from s4former.engine.tables import print_table
 
     result = check_splits(find_lists(lists), root)
@@ -140,8 +140,8 @@ def _check_table(result: SplitCheck) -> Table:
 def _data_config(data: str, root: Path) -> tuple[DataConfig, Path]:
     """Return the config of what was named, and the folder that its paths start from."""
     from s4former.config.errors import UserError
+    from s4former.curation.prepare import DATASETS
     from s4former.data.config import DataConfig
-    from s4former.data.prepare import DATASETS
 
     path = Path(data)
     if path.suffix in (".yaml", ".yml"):

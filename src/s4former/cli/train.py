@@ -63,9 +63,9 @@ def _run_name(config: str, method: str) -> str:
 def report(outcome: Outcome, console: Console) -> None:
     """Print what came of a run and what to type next."""
     from s4former.config.invocation import program, typed
-    from s4former.engine import wording
     from s4former.engine.progress import is_main_process
     from s4former.engine.tables import print_table
+    from s4former.inference import wording
 
     if not is_main_process():
         return
@@ -96,7 +96,7 @@ def report(outcome: Outcome, console: Console) -> None:
 
 
 def _table(outcome: Outcome) -> Table:
-    from s4former.engine import wording
+    from s4former.inference import wording
 
     lines = outcome.last
     first = next(iter(lines.values()))

@@ -56,8 +56,8 @@ def print_scores(record: Mapping[str, Any], console: Console, name: str = "") ->
         console: Where to.
         name: Of which network, if there are several.
     """
-    from s4former.engine import wording
     from s4former.engine.tables import print_table
+    from s4former.inference import wording
 
     few = record["interval"] is not None
     title = f"{record['part']}: {record['images']} image{'' if record['images'] == 1 else 's'}"

@@ -131,8 +131,8 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
 
     A change of the name of a variant (see `Variants`) comes first, whatever the order: settings (values other
     than the old class's defaults) that the new class has too are kept, the others are left out and noted.
-    ``method=supervised`` is short for ``method.name=supervised``. Before that comes a preset (see `Presets`), as
-    in ``model=segformer_b0``: it replaces the whole field.
+    ``method=supervised`` is short for ``method.name=supervised``. Before that comes a preset (see `Presets`),
+    as in ``model=segformer_b0``: it replaces the whole field.
 
     Args:
         config: The config to start from.
@@ -339,7 +339,7 @@ def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]
 
 
 def _config_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the config class in a field's type, as in ``CustomViT | None`` or ``tuple[ClassEntry, ...]``."""
+    """Return the config class in a field's type, as in ``Cage | None`` or ``tuple[ClassEntry, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for kind in get_args(annotation) if (found := _config_in(kind))), None)

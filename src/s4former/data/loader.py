@@ -15,7 +15,7 @@ from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
 from s4former.data.order import Order
 from s4former.data.sources.base import Image, Part, Source, require_same_size
-from s4former.data.splits.lists import first_few
+from s4former.data.split_lists import first_few
 from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
 from s4former.ops.randomness import keyed_generator
 from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch

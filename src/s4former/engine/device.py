@@ -1,66 +1,18 @@
-"""Where a run computes and in which precision."""
+"""How a run computes: threads, switches of torch, seeds of layers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 
-from s4former.config.errors import UserError
+from s4former import collectives
 from s4former.engine.cores import free_cores
 from s4former.engine.distributed import own_device
-from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
-
-Precision = Literal["auto", "float32", "bfloat16"]
-_FORMATS: dict[str, Literal["float32", "bfloat16"]] = {"float32": "float32", "bfloat16": "bfloat16"}
-
-
-def resolve_device(name: str) -> str:
-    """Return a device that exists: ``auto`` is the first CUDA device, else the CPU.
-
-    Raises:
-        UserError: If the device is not there, or is no device at all.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    given = f"device={name}"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"{given} is not a device; type device=auto, cpu, cuda or cuda:1") from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UserError(f"{given}: networks run on none of those; type device=auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"{given} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; type "
-            f"device=cpu, or install a torch build that fits the driver"
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"{given} was asked for, but there is none; type device=cpu")
-    return name
-
-
-def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
-    """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
-
-    Raises:
-        UserError: If it is no format that networks run in.
-    """
-    if precision in _FORMATS:
-        return _FORMATS[precision]
-    if precision != "auto":
-        raise UserError(f"precision={precision} is unknown; type precision=auto, float32 or bfloat16")
-    has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if has_it else "float32"
-
-
-def autocast(device: str, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which networks run: bfloat16 products of float32 weights, or nothing special."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def resolve_threads() -> int:
@@ -70,7 +22,7 @@ def resolve_threads() -> int:
     number that the user gave in OMP_NUM_THREADS is kept, and so is that of processes that train together.
     """
     most = torch.get_num_threads()
-    if most == 1 or "OMP_NUM_THREADS" in os.environ or across.world_size() > 1:
+    if most == 1 or "OMP_NUM_THREADS" in os.environ or collectives.world_size() > 1:
         return most
     return max(1, min(most, round(free_cores())))
 
@@ -132,8 +84,8 @@ def seed_layers(seed: int, step: int) -> None:
 def describe(device: str) -> dict[str, Any]:
     """Return what a run records of its device."""
     record: dict[str, Any] = {"device": device, "threads": torch.get_num_threads()}
-    if across.world_size() > 1:
-        record["processes"] = across.world_size()
+    if collectives.world_size() > 1:
+        record["processes"] = collectives.world_size()
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(device)
         record |= {

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -22,9 +21,9 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from s4former import collectives
 from s4former.config.errors import OutOfMemory, S4FormerError, UserError
 from s4former.methods import Method
-from s4former.ops import across
 
 T = TypeVar("T")
 _PATIENCE = timedelta(minutes=30)
@@ -83,9 +82,9 @@ def own_device(device: torch.device) -> torch.device:
     Raises:
         UserError: If there are more processes on this machine than GPUs, or one device is asked for by all.
     """
-    if across.world_size() == 1 or device.type == "cpu":
+    if collectives.world_size() == 1 or device.type == "cpu":
         return device
-    index = int(os.environ.get("LOCAL_RANK", across.rank()))
+    index = int(os.environ.get("LOCAL_RANK", collectives.rank()))
     if device.type != "cuda" or device.index is not None:
         raise UserError(f"device={device} is one device for all processes; type device=cuda or device=cpu")
     if index >= torch.cuda.device_count():
@@ -104,7 +103,7 @@ def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int
     These are batch norms, and layers that leave out what torch's generator draws. Alone, and with the batch
     learned in one piece, they know it anyway. A batch norm never knows the other parts of a batch.
     """
-    if across.world_size() * accumulate == 1:
+    if collectives.world_size() * accumulate == 1:
         return
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
@@ -116,7 +115,7 @@ def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int
 def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
     from timm.layers.drop import DropPath  # late: a config is read without timm
 
-    if isinstance(layer, nn.BatchNorm2d) and across.world_size() == 1:
+    if isinstance(layer, nn.BatchNorm2d) and collectives.world_size() == 1:
         return layer
     if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call,no-any-return]
@@ -134,7 +133,7 @@ class GlobalDropout2d(nn.Dropout2d):
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Leave out whole channels, in training."""
-        return across.drop(x, self.p, (x.shape[1], 1, 1)) if self.training and self.p else x
+        return collectives.drop(x, self.p, (x.shape[1], 1, 1)) if self.training and self.p else x
 
 
 class GlobalDropPath(nn.Module):
@@ -148,7 +147,7 @@ class GlobalDropPath(nn.Module):
         """Skip a branch of some images, in training."""
         if not self.training or not self.drop_prob:
             return x
-        return across.drop(x, self.drop_prob, (1,) * (x.ndim - 1), self.scale_by_keep)
+        return collectives.drop(x, self.drop_prob, (1,) * (x.ndim - 1), self.scale_by_keep)
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -169,12 +168,14 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         cast(Tensor, self.num_batches_tracked).add_(1)
         running = cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
-        return across.batch_norm(x, self.weight, self.bias, *running, cast(float, self.momentum), self.eps)
+        return collectives.batch_norm(
+            x, self.weight, self.bias, *running, cast(float, self.momentum), self.eps
+        )
 
 
 def wrap(method: Method) -> nn.Module:
     """Return what to call for a step: the method, whose gradients become the mean over processes."""
-    if across.world_size() == 1:
+    if collectives.world_size() == 1:
         return method
     # A method's own parameters may rest in steps without unlabeled images; the student's never do.
     own = "method" in method.parameter_groups()
@@ -195,79 +196,7 @@ def syncing(step_of: nn.Module, last: bool) -> AbstractContextManager[None]:
 
 def averaged(scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the mean over processes of each scalar, without gradients: its value for the global batch."""
-    if across.world_size() == 1:
+    if collectives.world_size() == 1:
         return dict(scalars)
     mine = torch.stack([value.detach().float() for value in scalars.values()])
-    return dict(zip(scalars, across.total(mine) / across.world_size(), strict=True))
-
-
-def any_process(mine: bool) -> bool:
-    """Return whether it is so in any process."""
-    if across.world_size() == 1:
-        return mine
-    return bool(across.total(torch.tensor(int(mine))))
-
-
-def gathered(mine: T) -> list[T]:
-    """Return what each process gave, in their order."""
-    if across.world_size() == 1:
-        return [mine]
-    given: list[Any] = [None] * across.world_size()
-    dist.all_gather_object(given, mine)
-    return given
-
-
-def require_same(what: str, mine: str) -> None:
-    """Make sure that all processes have the same ``mine``.
-
-    Raises:
-        UserError: If not.
-    """
-    if len(set(gathered(mine))) > 1:
-        raise UserError(f"{what} differs between the processes; give every machine the same files")
-
-
-@contextmanager
-def agreed() -> Iterator[None]:
-    """Raise at the end of the block, in every process, what was raised inside it in any.
-
-    Nothing in the block may wait for other processes.
-    """
-    if across.world_size() == 1:
-        yield
-        return
-    own: Exception | None = None
-    try:
-        yield
-    except Exception as error:
-        own = error
-    if any_process(own is not None):
-        errors = gathered(_portable(own))
-        raise own or next(error for error in errors if error is not None)
-
-
-def _portable(error: Exception | None) -> Exception | None:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # an exception may hold anything
-        return RuntimeError(f"in process {across.rank()}: {type(error).__name__}: {error}")
-    return error
-
-
-def from_main(function: Callable[[], T]) -> T:
-    """Return what ``function`` returns in process 0, which alone calls it, or raise what it raises."""
-    result: T | None = None
-    with agreed():
-        if across.rank() == 0:
-            result = function()
-    return cast(T, gathered(result)[0])
-
-
-def together(items: Iterator[T]) -> Iterator[T]:
-    """Yield the items that each process has, as many in each; failing to get one fails in all."""
-    while True:
-        with agreed():
-            item = next(items, None)
-        if item is None:
-            return
-        yield item
+    return dict(zip(scalars, collectives.total(mine) / collectives.world_size(), strict=True))

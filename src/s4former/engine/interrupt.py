@@ -14,9 +14,9 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from s4former import collectives
 from s4former.config.errors import Interrupted
 from s4former.config.invocation import invocation
-from s4former.ops import across
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_SECONDS = 5.0
@@ -49,7 +49,7 @@ class StopRequest:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # a data worker inherits this handler; the run ends it when it is done
-        if self.requested and across.world_size() > 1 and time.monotonic() < self._first + _ECHO_SECONDS:
+        if self.requested and collectives.world_size() > 1 and time.monotonic() < self._first + _ECHO_SECONDS:
             return
         if self.requested:
             raise Interrupted(f"stopped at once; {invocation().resume} to go on from the last saved step")

@@ -13,22 +13,21 @@ import torch
 from jaxtyping import Integer
 from torch import Tensor
 
+from s4former import collectives
 from s4former.config.errors import Interrupted
 from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_json, write_text
 from s4former.data.sources import Source, part_ids
-from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.evaluate import Answers, Pixels, evaluate, own_images
 from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import Journal, append_line, forget_after, read_lines
 from s4former.engine.pace import Forecast
 from s4former.engine.panels import Panel
-from s4former.engine.predict import CARD, ImageInput, Model, ModelCard, architecture_of, save_model
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.inference.evaluate import Answers, Pixels, evaluate, own_images
+from s4former.inference.predict import CARD, ImageInput, Model, ModelCard, architecture_of, save_model
 from s4former.methods import Method
-from s4former.ops import across
 from s4former.types import Segmenter
 
 
@@ -82,7 +81,7 @@ class Keeper:
         self.run, self.folder, self.source = run, folder, source
         self.method, self.optimizer, self.progress = method, optimizer, progress
         self._unreadable = unreadable  # grows as batches are drawn
-        self._writes = across.rank() == 0
+        self._writes = collectives.rank() == 0
         self.stop = StopRequest()
         self.step = 0
         self._scored_step = 0
@@ -135,7 +134,7 @@ class Keeper:
             raise self._interrupted()
 
     def _stop_asked(self) -> bool:
-        return distributed.any_process(self.stop.requested)
+        return collectives.any_rank(self.stop.requested)
 
     def _interrupted(self) -> Interrupted:
         return Interrupted(
@@ -237,14 +236,14 @@ class Keeper:
         }
         self._forecast.interrupted()
         with self._journal.paused():
-            distributed.from_main(lambda: self._checkpoints.save(self.step, state))
+            collectives.on_rank0(lambda: self._checkpoints.save(self.step, state))
         self._list_unreadable()
 
     def _list_unreadable(self) -> int:
         """Write which unlabeled images could not be read and were replaced so far, and return how many."""
         path = self.folder / "unreadable.jsonl"
         found = {line["id"]: line["message"] for line in read_lines(path)}  # before the run was resumed
-        for messages in distributed.gathered(dict(self._unreadable)):
+        for messages in collectives.gathered(dict(self._unreadable)):
             found |= messages
         if self._writes and found:
             lines = ({"id": id, "message": message} for id, message in sorted(found.items()))

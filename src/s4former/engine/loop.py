@@ -9,11 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from s4former import collectives
 from s4former.config.errors import NumericError
 from s4former.config.invocation import invocation
-from s4former.data.check import require_sound
+from s4former.curation.check import require_sound
+from s4former.curation.sources import open_source
 from s4former.data.loader import batch_iterator
-from s4former.data.sources import Source, open_source
+from s4former.data.sources import Source
 from s4former.engine import distributed
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import fewer_threads, own_threads, set_up
@@ -25,7 +27,6 @@ from s4former.engine.prepare import prepare, used_parts
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate
-from s4former.ops import across
 
 
 @own_threads()
@@ -46,9 +47,9 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         OutOfMemory: If memory runs out; states that were saved before are kept.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
-    progress = progress if progress and across.rank() == 0 else Progress()
-    before = distributed.from_main(lambda: earlier_run(folder, resume))
-    with distributed.agreed():
+    progress = progress if progress and collectives.rank() == 0 else Progress()
+    before = collectives.on_rank0(lambda: earlier_run(folder, resume))
+    with collectives.raise_on_all_ranks():
         choose = run.threads == "auto" and not before
         run = run.resolved(before)
         fewer = fewer_threads(int(run.threads)) if choose else ""
@@ -57,13 +58,13 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         checked = None
         if before:
             check_same(folder, run, source)
-        elif across.rank() == 0:
+        elif collectives.rank() == 0:
             checked = require_sound(source, run.data, used_parts(run))
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
     method, optimizer, drawn = ready.method, ready.optimizer, ready.batches
-    distributed.require_same("the data set", source.fingerprint())
-    distributed.from_main(lambda: enter(folder, run, source, before))
+    collectives.require_same("the data set", source.fingerprint())
+    collectives.on_rank0(lambda: enter(folder, run, source, before))
     keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
     step_of = distributed.wrap(method)
 
@@ -77,7 +78,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         progress.training(keeper.step, run.steps)
         pinned = device.type == "cuda"
         batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
-        for batch in distributed.together(batches):
+        for batch in collectives.in_lockstep(batches):
             step = keeper.step
             rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
 
@@ -126,7 +127,7 @@ def opening(run: Run, source: Source) -> str:
     if run.method.views.unlabeled:
         images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
     lonely = run.method.views.unlabeled and not source.unlabeled
-    processes = f"{across.world_size()} processes, " if across.world_size() > 1 else ""
+    processes = f"{collectives.world_size()} processes, " if collectives.world_size() > 1 else ""
     return (
         f"training {run.method.name} for {run.steps} step{'' if run.steps == 1 else 's'} on {images} images "
         f"({processes}{run.device}, {run.precision}, {run.threads} thread{'' if run.threads == 1 else 's'})"

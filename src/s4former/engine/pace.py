@@ -18,12 +18,12 @@ from s4former.config.record import hardware, read_json, write_json
 from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
 from s4former.data.sources import Source, evaluation_pairs, part_ids
-from s4former.engine.bands import placed
 from s4former.engine.device import own_threads, set_up
-from s4former.engine.evaluate import Pixels, in_eval, logit_bands
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
+from s4former.inference.bands import placed
+from s4former.inference.evaluate import Pixels, in_eval, logit_bands
 from s4former.models import build_segmenter
 
 _TIMED = 3

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import torch
 
+from s4former import collectives
 from s4former.config.errors import DataError, S4FormerError, UserError
-from s4former.data.check import Check, Finding
+from s4former.curation.check import Check, Finding
+from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches
-from s4former.data.sources import Part, Source, open_source, part_ids
+from s4former.data.sources import Part, Source, part_ids
 from s4former.engine import distributed
-from s4former.engine.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
 from s4former.engine.step import build_method
-from s4former.engine.trained import start_from
+from s4former.inference.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
+from s4former.inference.trained import start_from
 from s4former.methods import Method
 from s4former.models import build_segmenter, faster_on_cpu
-from s4former.ops import across
 from s4former.types import Segmenter
 
 
@@ -61,7 +62,7 @@ def prepare(
     require_batches(
         run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
     )
-    processes = across.rank(), across.world_size()
+    processes = collectives.rank(), collectives.world_size()
     batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     return Prepared(method, build_optimizer(run.optimizer, method), batches)
 

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
-from s4former.engine import wording
+from s4former.inference import wording
 
 
 class Progress:

@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_
 from s4former.config.base import Config
 from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
-from s4former.engine.device import Precision, resolve_device, resolve_precision, resolve_threads
-from s4former.engine.evaluate import EvaluateConfig
+from s4former.engine.device import resolve_threads
 from s4former.engine.optim import OptimizerConfig
+from s4former.inference.device import Precision, resolve_device, resolve_precision
+from s4former.inference.evaluate import EvaluateConfig
 from s4former.methods import METHODS, MethodConfig
 from s4former.models import ModelConfig, model_preset
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from s4former import collectives
 from s4former.config.errors import UserError
 from s4former.engine import distributed
-from s4former.engine.device import autocast, seed_layers
+from s4former.engine.device import seed_layers
 from s4former.engine.run import Run
+from s4former.inference.device import autocast
 from s4former.methods import Method
-from s4former.ops import across
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -43,7 +44,7 @@ def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step:
     losses, scalars = [], dict[str, Tensor]()
     for index in range(parts):
         seed_layers(run.seed, step)
-        with distributed.syncing(step_of, last=index == parts - 1), across.learning_part(index, parts):
+        with distributed.syncing(step_of, last=index == parts - 1), collectives.learning_part(index, parts):
             with autocast(run.device, run.precision):
                 out = step_of(batch.part(index, parts), targets.part(index, parts))
             out.loss.backward()

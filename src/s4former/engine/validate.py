@@ -9,33 +9,34 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
+from s4former import collectives
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
 from s4former.config.override import override, validated
-from s4former.data.check import require_sound
+from s4former.curation.check import require_sound
+from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
-from s4former.data.sources import Source, open_source
-from s4former.engine import distributed, wording
-from s4former.engine.device import Precision, resolve_device, resolve_precision, set_up
-from s4former.engine.evaluate import (
+from s4former.data.sources import Source
+from s4former.engine import distributed
+from s4former.engine.device import set_up
+from s4former.engine.folder import data_of
+from s4former.engine.progress import Progress
+from s4former.inference import wording
+from s4former.inference.device import Precision, resolve_device, resolve_precision
+from s4former.inference.evaluate import (
     Answers,
     EvaluateConfig,
     Evaluation,
-    OnImage,
+    OpenOnImage,
     Pixels,
     evaluate,
     own_images,
     protocol_record,
 )
-from s4former.engine.folder import data_of
-from s4former.engine.predict import Model, ModelCard, model_folder, read_card
-from s4former.engine.progress import Progress
-from s4former.engine.trained import is_own, load_networks
+from s4former.inference.predict import Model, ModelCard, model_folder, read_card
+from s4former.inference.trained import is_own, load_networks
 from s4former.models import ModelConfig
-from s4former.ops import across
 from s4former.types import Segmenter
-
-OpenOnImage = Callable[[Source], OnImage]
 
 
 class Validation(Config):
@@ -168,7 +169,7 @@ def _score(
     watch: OpenOnImage | None,
     card: ModelCard | None,
 ) -> dict[str, Evaluation]:
-    with distributed.agreed():
+    with collectives.raise_on_all_ranks():
         device = resolve_device(config.device)
         precision = resolve_precision(config.precision, device)
         set_up(device, "auto", deterministic=False)
@@ -185,6 +186,6 @@ def _score(
         if watched:
             watched(number, id, image, mask, answers)
 
-    if across.rank() == 0:
+    if collectives.rank() == 0:
         progress.evaluating(own_images(source, protocol.part))
     return evaluate(networks, source, protocol, device, precision, on_image)

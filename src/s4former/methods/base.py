@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
+from s4former import collectives
 from s4former.augment import LabeledViews
 from s4former.config.base import Config
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
-from s4former.ops import across
 from s4former.ops.losses import class_counts, class_weights, count_pixels, cross_entropy
 from s4former.types import Batch, LabeledBatch, Segmenter, StepOutput
 
@@ -138,7 +138,7 @@ class Method(nn.Module, ABC):
         """Count the labels of a whole batch, and return what its labeled loss needs."""
         config = self.config
         if config.class_balance:
-            self.label_counts += across.total(class_counts(labeled.labels, self.student.num_classes))
+            self.label_counts += collectives.total(class_counts(labeled.labels, self.student.num_classes))
         return Targets(count_pixels(labeled.labels, config.labeled_divisor), self.class_weights)
 
     def labeled_loss(self, labeled: LabeledBatch, targets: Targets) -> Float[Tensor, ""]:

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former import collectives
 from s4former.config.errors import ValueMistake
-from s4former.ops import across
 from s4former.types import IGNORE
 
 Divisor = Literal["all", "valid"]
@@ -144,7 +144,7 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor,
         infinite = ((p == 0) & (q > 0)).any(1)
         judged = divergence.masked_fill(infinite, torch.inf).where(known, 0)
         per_class = judged.new_zeros(student.shape[1]).index_add(0, labels.flatten(), judged.flatten())
-        explodes = (across.total(per_class) > _KL_LIMIT)[labels]
+        explodes = (collectives.total(per_class) > _KL_LIMIT)[labels]
     return torch.where(explodes, _distance(p, q, num_compared), divergence)
 
 
@@ -155,4 +155,4 @@ def count_pixels(labels: Int[Tensor, "b h w"], divisor: Divisor) -> Tensor | int
     """
     if divisor == "all":
         return max(labels.numel(), 1)
-    return across.divisor((labels != IGNORE).sum())
+    return collectives.divisor((labels != IGNORE).sum())

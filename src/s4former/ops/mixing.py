@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from s4former import collectives
 from s4former.config.errors import ValueMistake
-from s4former.ops import across
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
@@ -87,4 +87,4 @@ def mix(own: Shaped[Tensor, "b *c h w"], keep: Bool[Tensor, "b h w"]) -> Shaped[
     """
     if own.ndim == 4:
         keep = keep[:, None]
-    return torch.where(keep.to(own.device), own, across.next_images(own))
+    return torch.where(keep.to(own.device), own, collectives.next_images(own))

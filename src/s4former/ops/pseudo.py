@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from s4former.ops import across
+from s4former import collectives
 from s4former.types import PseudoLabels
 
 
@@ -25,4 +25,4 @@ def pseudo_labels(logits: Float[Tensor, "b k h w"], valid: Bool[Tensor, "b h w"]
 
 def share_of(chosen: Bool[Tensor, "b h w"], valid: Bool[Tensor, "b h w"]) -> Float[Tensor, ""]:
     """Return the share of valid pixels that were chosen; 0 where all is padding."""
-    return (chosen & valid).sum() / across.divisor(valid.sum())
+    return (chosen & valid).sum() / collectives.divisor(valid.sum())

@@ -111,7 +111,7 @@ def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
-        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.data.dataset_yaml import is_dataset_file
         from s4former.engine.run import Run
         from s4former.recipes.folder import dataset_run
 
@@ -208,7 +208,7 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         content = parse_yaml(config_file(path), config)
-        from s4former.data.dataset_yaml.schema import is_dataset_file
+        from s4former.data.dataset_yaml import is_dataset_file
         from s4former.recipes.folder import data_config
 
         if is_dataset_file(content):

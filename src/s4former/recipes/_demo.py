@@ -15,17 +15,17 @@ from rich.table import Table
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation, program, typed
 from s4former.config.outputs import Outputs, claim
-from s4former.data import open_source
-from s4former.engine import wording
+from s4former.curation.sources import open_source
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.folder import differences, earlier_run
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.pace import in_words, measure_pace
-from s4former.engine.predict import Model
 from s4former.engine.progress import Progress, progress_for
 from s4former.engine.run import Run
 from s4former.engine.tables import print_table
+from s4former.inference import wording
+from s4former.inference.predict import Model
 from s4former.methods.supervised import SupervisedConfig
 from s4former.recipes.demo import recipe
 from s4former.report.figures import colorize, learning_curves, panel

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from s4former.data.config import DataConfig
-from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.engine.run import Run
+from s4former.inference.evaluate import EvaluateConfig
 from s4former.methods.s4former import S4FormerConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.segformer_conv import SegFormerConvConfig

@@ -26,9 +26,9 @@ DERIVED = (Derived("model.backbone.image_size", ("data.crop_size",), None),)
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
-    from s4former.engine.evaluate import EvaluateConfig
     from s4former.engine.optim import OptimizerConfig
     from s4former.engine.run import Run
+    from s4former.inference.evaluate import EvaluateConfig
     from s4former.methods.s4former import S4FormerConfig
 
     return Run(

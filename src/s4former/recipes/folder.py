@@ -15,16 +15,16 @@ from typing import Any
 
 from s4former.config.base import Config
 from s4former.config.override import override
-from s4former.data.annotations.sizes import displayed_size
+from s4former.curation.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml.schema import read_dataset_file
+from s4former.data.dataset_yaml import read_dataset_file
 from s4former.data.sources.base import Part, part_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
-from s4former.engine.device import resolve_device
-from s4former.engine.evaluate import EvaluateConfig
 from s4former.engine.optim import OptimizerConfig
 from s4former.engine.run import Run
+from s4former.inference.device import resolve_device
+from s4former.inference.evaluate import EvaluateConfig
 from s4former.methods import MethodConfig
 from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig

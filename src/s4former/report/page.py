@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from s4former.data.check import Check, PartSummary
+from s4former.curation.check import Check, PartSummary
 from s4former.data.sources.base import Part
 from s4former.data.statistics import spread
 from s4former.report.sheets import Picture

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from s4former import collectives
 from s4former.methods import METHODS, Method, MethodConfig
 from s4former.models import ModelConfig, build_segmenter
-from s4former.ops import across
 from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch, Segmenter, StepOutput, UnlabeledBatch
 
 NUM_CLASSES = 5
@@ -83,7 +83,7 @@ def learn(method: Method, batch: Batch, parts: int = 1) -> StepOutput:
     targets = method.prepare(batch)
     loss, scalars = torch.zeros(()), dict[str, Tensor](targets.scalars)
     for index in range(parts):
-        with across.learning_part(index, parts):
+        with collectives.learning_part(index, parts):
             out = method(batch.part(index, parts), targets.part(index, parts))
         out.loss.backward()
         loss = loss + out.loss.detach()

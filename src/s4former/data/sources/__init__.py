@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import (
     Classes,
@@ -13,6 +15,9 @@ from s4former.data.sources.base import (
     short_names,
     write_splits,
 )
+
+if TYPE_CHECKING:
+    from s4former.data.sources.folder import Converter
 
 __all__ = [
     "Classes",
@@ -27,8 +32,12 @@ __all__ = [
 ]
 
 
-def open_source(config: DataConfig) -> Source:
+def open_source(config: DataConfig, convert: Converter | None = None) -> Source:
     """Return the source that a config describes.
+
+    Args:
+        config: The config.
+        convert: What makes masks of annotations; none: annotations are refused.
 
     Raises:
         DataError: If something of it is missing.
@@ -39,4 +48,4 @@ def open_source(config: DataConfig) -> Source:
         return ScenesSource(config)
     from s4former.data.sources.folder import FolderSource
 
-    return FolderSource(config)
+    return FolderSource(config, convert)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from s4former.config.errors import DataError
-from s4former.data.splits.lists import write_split
+from s4former.data.split_lists import write_split
 from s4former.types import IGNORE
 
 Part = Literal["labeled", "unlabeled", "val", "test"]

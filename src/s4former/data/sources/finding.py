@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 
-from s4former.data.splits.lists import strip_suffix
+from s4former.data.split_lists import strip_suffix
 
 
 def plain(path: str) -> str:

@@ -5,22 +5,38 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from s4former.config.errors import DataError
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml.schema import LabeledFiles
+from s4former.data.dataset_yaml import LabeledFiles
 from s4former.data.labels import LabelMap
-from s4former.data.sources.annotated import annotated_masks
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.layout import read_layout
 from s4former.data.sources.matching import Found, Matcher
-from s4former.data.splits.lists import first_few
+from s4former.data.split_lists import first_few
 
 _logger = logging.getLogger(__name__)
+
+
+class Converter(Protocol):
+    """Makes masks of a part's annotations, or finds those that were made before."""
+
+    def __call__(
+        self,
+        root: Path,
+        name: str,
+        part: LabeledFiles,
+        found: Found,
+        names: Sequence[str],
+        outside: int,
+        channels: int,
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the mask of each annotated image by its id, and what a person should know of them."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +64,13 @@ class FolderSource:
     """The images and masks that a ``dataset.yaml``, or the ``data`` fields of a run, name.
 
     An image's id is its path from the data set's folder without the ending. Only names are looked at when it
-    is built, and annotations are turned into masks if that was not done before; files are opened when they
-    are read. What a list names is taken as it is, and it is an error if a labeled image of a list is held
-    out; without a list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other part.
+    is built, and annotations are turned into masks, by ``convert``; files are opened when they are read. What
+    a list names is taken as it is, and it is an error if a labeled image of a list is held out; without a
+    list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other part.
 
     Args:
         config: Where the data set is; the fields about batches are not looked at.
+        convert: What makes masks of annotations; none: there are none.
 
     Attributes:
         layout: What it is made of.
@@ -64,7 +81,7 @@ class FolderSource:
         DataError: If the description makes no sense, or a folder, a list, an image or a mask is missing.
     """
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, convert: Converter | None = None) -> None:
         self.layout = layout = read_layout(config)
         self.root, self._classes = layout.root, layout.classes
         self._maps = {
@@ -73,12 +90,14 @@ class FolderSource:
         }
         self._channels, self._value_range = config.channels, config.value_range
         self.notes: tuple[str, ...] = ()
+        self._convert = convert
         matcher = Matcher(layout)  # not kept: its lists of all files are of no use in worker processes
         held_out = {name: self._held_out(matcher, name) for name in ("val", "test")}
         labeled = self._labeled(matcher, held_out)
         unlabeled = self._unlabeled(matcher, labeled, held_out)
         self.parts: dict[Part, FolderPart] = {"labeled": labeled, "unlabeled": unlabeled}
         self.parts |= {"val": held_out["val"], "test": held_out["test"]}
+        self._convert = None  # what is converted is converted: workers need none
         self._ids = {name: tuple(part.images) for name, part in self.parts.items()}
 
     @property
@@ -222,6 +241,11 @@ class FolderSource:
     def _annotated(self, name: Part, part: LabeledFiles, found: Found) -> dict[str, str]:
         outside = self.layout.file.outside_index(part)
         names = self._classes.names
-        masks, notes = annotated_masks(self.root, name, part, found, names, outside, self._channels)
+        if self._convert is None:
+            raise DataError(
+                f"{self.layout.path(str(part.annotations))} holds annotations, not masks; "
+                "open the data set with s4former.curation.open_source"
+            )
+        masks, notes = self._convert(self.root, name, part, found, names, outside, self._channels)
         self.notes += tuple(note for note in notes if note not in self.notes)
         return masks

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s4former.config.errors import DataError
-from s4former.data.splits.lists import SUFFIXES
+from s4former.data.split_lists import SUFFIXES
 
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder's time of change tells every later change
 

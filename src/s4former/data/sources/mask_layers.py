@@ -18,12 +18,7 @@ from s4former.data.sources.decoding import (
     load_upright,
     opened,
 )
-from s4former.data.sources.raster import (
-    is_deep_color_png,
-    pillow_reads,
-    read_deep_color_png,
-    read_npy,
-)
+from s4former.data.sources.raster import is_deep_color_png, pillow_reads, read_deep_color_png, read_npy
 from s4former.data.sources.tiff import (
     TiffPage,
     content_pages,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from s4former.config.errors import DataError
-from s4former.data.dataset_yaml.schema import ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml import ImageFiles, LabeledFiles
 from s4former.data.sources.finding import Finder, plain
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.mismatch import (
@@ -21,7 +21,7 @@ from s4former.data.sources.mismatch import (
     shared_mask,
 )
 from s4former.data.sources.naming import Naming
-from s4former.data.splits.lists import first_few, read_split, strip_suffix
+from s4former.data.split_lists import first_few, read_split, strip_suffix
 
 
 @dataclass(frozen=True)

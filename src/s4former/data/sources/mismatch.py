@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from s4former.data.dataset_yaml.schema import ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml import ImageFiles, LabeledFiles
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.naming import Naming, guess_rule
-from s4former.data.splits.lists import first_few
+from s4former.data.split_lists import first_few
 
 _AFFIXES = ("mask_prefix", "mask_suffix", "image_prefix", "image_suffix")
 

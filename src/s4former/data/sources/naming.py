@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 
-from s4former.data.splits.lists import SUFFIXES, composed
+from s4former.data.split_lists import SUFFIXES, composed
 
 MASK_WORDS = ("mask", "label", "annot", "seg", "gt", "truth")
 """What folders and files of masks are often called after."""

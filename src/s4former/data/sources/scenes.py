@@ -10,7 +10,7 @@ from s4former.config.errors import DataError
 from s4former.data.config import DataConfig
 from s4former.data.sources.aerial import CLASS_COLORS, CLASS_NAMES, render_scene
 from s4former.data.sources.base import Classes, Image, LabelImage, Part
-from s4former.data.splits.lists import first_few, read_split
+from s4former.data.split_lists import first_few, read_split
 
 _LABELED = range(8)
 _UNLABELED = range(8, 608)

@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from s4former import collectives
 from s4former.config.base import Config
 from s4former.methods.parts.view import View
-from s4former.ops import across
 from s4former.ops.losses import count_pixels
 from s4former.types import IGNORE, DrawKey, Images, PseudoLabels
 
@@ -59,6 +59,6 @@ def view_of(
         uncertain=~confident & pseudo.valid,
         teacher_logits=pseudo.logits if with_logits else None,
         pixels=count_pixels(labels, config.unlabeled_divisor),
-        indices=torch.tensor(across.global_indices(images.shape[0])),
+        indices=torch.tensor(collectives.global_indices(images.shape[0])),
         key=key,
     )

@@ -1,0 +1,39 @@
+"""What processes that train together have to know of each other; one process knows it anyway."""
+
+from s4former.collectives.agreement import (
+    any_rank,
+    gathered,
+    in_lockstep,
+    on_rank0,
+    raise_on_all_ranks,
+    require_same,
+)
+from s4former.collectives.batch import (
+    batch_norm,
+    divisor,
+    drop,
+    global_indices,
+    learning_part,
+    next_images,
+    rank,
+    total,
+    world_size,
+)
+
+__all__ = [
+    "any_rank",
+    "batch_norm",
+    "divisor",
+    "drop",
+    "gathered",
+    "global_indices",
+    "in_lockstep",
+    "learning_part",
+    "next_images",
+    "on_rank0",
+    "raise_on_all_ranks",
+    "rank",
+    "require_same",
+    "total",
+    "world_size",
+]

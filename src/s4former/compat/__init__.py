@@ -1,0 +1,1 @@
+"""The released command lines: what the scripts in ``tools/`` and ``configs/`` call."""

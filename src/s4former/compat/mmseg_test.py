@@ -1,0 +1,184 @@
+"""``tools/test.py``: mmsegmentation's options for scoring, over the same engine as ``s4former val``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s4former.cli.main import guarded
+from s4former.cli.train import config_name
+from s4former.compat.mmseg_train import add_shared_options, launcher_environment
+from s4former.config.errors import UserError
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+    from s4former.inference.evaluate import Evaluation
+
+AUG_TEST_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+
+def main() -> None:
+    """Run ``tools/test.py``."""
+    guarded(lambda: test(sys.argv[1:]))
+
+
+def test(arguments: Sequence[str]) -> None:
+    """Score as a command line says."""
+    from rich.console import Console
+
+    from s4former.config.outputs import claim
+    from s4former.config.record import json_text
+    from s4former.engine.progress import is_main_process, progress_for
+    from s4former.engine.validate import Validation, validate_with_config
+    from s4former.inference.overlay import require_opacity
+    from s4former.inference.pictures import picture_writer
+
+    options = parser().parse_args(arguments)
+    os.environ.update(launcher_environment(options.launcher, options.local_rank, os.environ))
+    run, notes = read_run(options)
+    require_opacity(options.opacity)
+    scores, masks = output_places(options)
+    outputs = (
+        None if scores is None else claim([(scores, "the scores")], "scores", instead="name another file")
+    )
+    overlays = options.show_dir or (default_folder(options) / "show" if options.show else None)
+    if options.show and not options.show_dir:
+        notes.append(f"--show opens no windows here: the pictures are in {overlays}")
+
+    with progress_for(Console(stderr=True)) as progress:
+        for note in notes:
+            progress.note(note)
+        results = validate_with_config(
+            options.checkpoint,
+            run.model,
+            Validation(data=run.data, evaluate=run.evaluate, device=run.device, precision=run.precision),
+            progress,
+            picture_writer(masks, overlays, run.evaluate.part, options.opacity, run.data.display_channels),
+        )
+    if is_main_process():
+        if scores is not None and outputs is not None:
+            records = {name: result.record() for name, result in results.items()}
+            outputs.write_text(scores, json_text(records))
+        _report(results, scores, masks, overlays)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    options = argparse.ArgumentParser(prog="tools/test.py", description="Score a segmentation model.")
+    options.add_argument(
+        "config", help="a .py or .yaml file, or the name of a recipe: data, protocol, network"
+    )
+    options.add_argument(
+        "checkpoint",
+        type=Path,
+        help="run folder, model folder or model file; or a .pth in the S4Former authors' layout, of which "
+        "student and teacher are both scored",
+    )
+    options.add_argument("--eval", nargs="+", choices=["mIoU"], help="without effect: it is always printed")
+    options.add_argument(
+        "--aug-test", action="store_true", help="average the probabilities of six scales, mirrored and not"
+    )
+    options.add_argument(
+        "--out", type=Path, help="FILE.json for the scores, or a folder for one PNG of class indices an image"
+    )
+    options.add_argument("--format-only", action="store_true", help="only makes sure that --out is a folder")
+    options.add_argument(
+        "--show-dir", type=Path, help="folder for images with their classes painted over them"
+    )
+    options.add_argument("--show", action="store_true", help="as --show-dir work_dirs/CONFIG/show")
+    options.add_argument("--opacity", type=float, default=0.5, help="of the painted classes, from 0 to 1")
+    options.add_argument("--work-dir", type=Path, help="write the scores to scores.json in this folder")
+    options.add_argument("--gpu-id", type=int, help="number of the GPU, for one process")
+    for flag in ("--gpu-collect", "--tmpdir", "--eval-options", "--gpus"):
+        options.add_argument(flag, nargs="*", help="without effect")
+    add_shared_options(options)
+    return options
+
+
+def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
+    """Return the run whose data, protocol and network are meant, and notes.
+
+    The protocol of one of our own models is its own, whatever the config says; options change it.
+
+    Raises:
+        UserError: If the config cannot be had, or options do not fit it.
+    """
+    from s4former.compat.mmseg_options import translate
+    from s4former.recipes import load_run
+
+    run, _ = load_run(options.config)
+    own, told = as_trained(run, options.checkpoint)
+    changes, notes = translate(run, options.cfg_options, int(os.environ.get("WORLD_SIZE", "1")))
+    if options.aug_test:
+        changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
+    if options.gpu_id is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        changes["device"] = f"cuda:{options.gpu_id}"
+    run, implied = load_run(options.config, own | changes)
+    return run, [*told, *notes, *implied]
+
+
+def as_trained(run: Run, checkpoint: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return overrides of the run of the config, so that one of our own models is scored as its run was.
+
+    Raises:
+        UserError: If there is no model.
+    """
+    from s4former.inference import wording
+    from s4former.inference.predict import model_folder, read_card
+    from s4former.inference.trained import is_own
+
+    if not is_own(checkpoint):
+        return {}, []
+    protocol = read_card(model_folder(checkpoint)).evaluate.model_copy(update={"part": run.evaluate.part})
+    configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
+    found = wording.differences(protocol.model_dump(mode="json"), configured, "the config")
+    notes = [f"scored as the run was: {', '.join(found)}; --cfg-options evaluate.FIELD=VALUE changes that"]
+    fields = {f"evaluate.{name}": value for name, value in protocol.model_dump(mode="json").items()}
+    return fields, notes if found else []
+
+
+def default_folder(options: argparse.Namespace) -> Path:
+    """Return where a run of the config goes if nothing is said."""
+    return Path("work_dirs") / config_name(options.config)
+
+
+def output_places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """Return the file for the scores and the folder for masks, None where there is none.
+
+    Raises:
+        UserError: If ``--out`` is neither.
+    """
+    out: Path | None = options.out
+    scores = None if options.work_dir is None else options.work_dir / "scores.json"
+    if out is not None and out.suffix == ".json" and not options.format_only:
+        return out, None
+    if out is not None and out.suffix and not out.is_dir():
+        raise UserError(
+            f"--out {out}: expected FILE.json for the scores, or a folder for PNGs of class indices"
+        )
+    if out is None and options.format_only:
+        raise UserError("--format-only needs --out FOLDER")
+    return scores, out
+
+
+def _report(
+    results: dict[str, Evaluation], scores: Path | None, masks: Path | None, overlays: Path | None
+) -> None:
+    from rich.console import Console
+
+    from s4former.cli.val import print_scores
+
+    console = Console()
+    for name, result in results.items():
+        print_scores(result.record(), console, name)
+    for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
+        if place is not None:
+            console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    main()

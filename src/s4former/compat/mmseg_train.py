@@ -1,0 +1,229 @@
+"""``tools/train.py``: mmsegmentation's options for training, over the same engine as ``s4former train``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s4former.cli.main import guarded
+from s4former.cli.train import config_name, report
+from s4former.config.errors import UserError
+
+if TYPE_CHECKING:
+    from s4former.engine.run import Run
+
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """What a command line asks for: a run, its folder, and whether to go on with what is there."""
+
+    run: Run
+    folder: Path
+    resume: bool
+    notes: tuple[str, ...]
+
+
+def main() -> None:
+    """Run ``tools/train.py``."""
+    guarded(lambda: train(sys.argv[1:]))
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train as a command line says."""
+    from rich.console import Console
+
+    import s4former
+    from s4former.config.invocation import invoked
+    from s4former.engine.progress import is_main_process
+
+    options = parser().parse_args(arguments)
+    os.environ.update(launcher_environment(options.launcher, options.local_rank, os.environ))
+    command = read_command(options)
+    if is_main_process():
+        for note in command.notes:
+            print(note, file=sys.stderr)
+    option = "" if command.resume else "--auto-resume"
+    with invoked(_again(option, os.environ), out="--work-dir"):
+        outcome = s4former.train(command.run, out=command.folder, resume=command.resume)
+    report(outcome, Console())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    options = argparse.ArgumentParser(prog="tools/train.py", description="Train a segmentation model.")
+    options.add_argument("config", help="a .py or .yaml file, or the name of a recipe")
+    options.add_argument("--work-dir", type=Path, help="run folder (default: work_dirs/CONFIG)")
+    options.add_argument("--load-from", help="start from this trained model, heads included")
+    going_on = options.add_mutually_exclusive_group()
+    going_on.add_argument("--resume-from", type=Path, help="go on with the run in this folder")
+    going_on.add_argument(
+        "--auto-resume", "--resume", action="store_true", help="go on with the run in the work dir, if any"
+    )
+    options.add_argument("--no-validate", action="store_true", help="score nothing")
+    options.add_argument("--seed", type=int, help="seed of all random draws")
+    options.add_argument("--deterministic", action="store_true", help="repeatable kernels on a GPU")
+    options.add_argument("--gpu-id", type=int, help="number of the GPU, for one process")
+    options.add_argument("--gpu-ids", type=int, nargs="+", help="the same; the first one counts")
+    options.add_argument("--gpus", type=int, help="processes that data.samples_per_gpu is multiplied by")
+    options.add_argument("--diff-seed", "--diff_seed", action="store_true", help="without effect: always so")
+    add_shared_options(options)
+    return options
+
+
+def add_shared_options(options: argparse.ArgumentParser) -> None:
+    """Add what training and testing have in common."""
+    options.add_argument(
+        "--cfg-options",
+        "--options",
+        dest="cfg_options",
+        nargs="+",
+        default=[],
+        metavar="a.b=c",
+        help="change fields of the config; mmsegmentation's keys are translated where they mean something",
+    )
+    options.add_argument("--launcher", choices=LAUNCHERS, default="none", help="who started the processes")
+    options.add_argument("--local_rank", "--local-rank", type=int, help="number of this process's GPU")
+
+
+def read_command(options: argparse.Namespace) -> TrainCommand:
+    """Return what parsed options ask for.
+
+    Raises:
+        UserError: If the config cannot be had, or options do not fit it or each other.
+    """
+    from s4former.compat.mmseg_options import translate
+    from s4former.recipes import load_run
+
+    run, _ = load_run(options.config)
+    processes = options.gpus or int(os.environ.get("WORLD_SIZE", "1"))
+    changes, notes = translate(run, options.cfg_options, processes)
+    changes |= _changes(options, run)
+    run, implied = load_run(options.config, changes)
+    if options.diff_seed:
+        notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
+    if options.no_validate and run.data.source != "folder":
+        notes.append(
+            f"--no-validate: data.source={run.data.source} has val images of its own, which are scored once, "
+            "after the last step"
+        )
+    folder = _folder(options)
+    resume = options.auto_resume or options.resume_from is not None
+    return TrainCommand(run, folder, resume, (*notes, *implied))
+
+
+def _again(option: str, environment: Mapping[str, str]) -> str:
+    """Return the order to go on; what started several processes is not known here."""
+    from s4former.config.invocation import again, python
+
+    if "WORLD_SIZE" in environment:
+        return f"type the same command with {option}" if option else "type the same command"
+    return again(python(sys.argv[0]), option)
+
+
+def _changes(options: argparse.Namespace, run: Run) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.deterministic:
+        changes["deterministic"] = True
+    if options.load_from is not None:
+        changes["load_from"] = options.load_from
+    if options.no_validate:
+        changes["evaluate_every"] = 0
+        if run.data.source == "folder":
+            changes["data.val_images"] = None
+    number = options.gpu_ids[0] if options.gpu_ids else options.gpu_id
+    if number is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        changes["device"] = f"cuda:{number}"
+    return changes
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Return the run folder, and see that a run to go on with is in it."""
+    asked: Path | None = options.work_dir
+    if options.resume_from is None:
+        return asked or Path("work_dirs") / config_name(options.config)
+    given: Path = options.resume_from
+    folder = given.parent.parent if given.parent.name == "checkpoint" else given
+    if not (folder / "run.json").is_file():
+        if (given.parent / "run.json").is_file():  # as in work_dirs/CONFIG/latest.pth
+            raise UserError(f"--resume-from {given}: a run goes on from its folder, {given.parent}")
+        raise UserError(
+            f"--resume-from {given}: there is no run of this package; give a run folder. Weights of other "
+            "programs are a start, not a state to resume: use --load-from"
+        )
+    if given != folder:
+        _require_newest(given, folder)
+    if asked is not None and asked.resolve() != folder.resolve():
+        raise UserError(f"a run goes on in its own folder: --work-dir {asked} is not {folder}; leave it out")
+    return folder
+
+
+def _require_newest(state: Path, folder: Path) -> None:
+    from s4former.engine.checkpoint import Checkpoints
+
+    newest = Checkpoints(folder).newest_step()
+    if newest is None or state.name != f"step_{newest:08d}.pt":
+        raise UserError(
+            f"{folder} goes on after its newest state, step {newest}; type --resume-from {folder}"
+        )
+
+
+def launcher_environment(
+    launcher: str, local_rank: int | None, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables that torchrun would have set, from those of who started the processes.
+
+    Args:
+        launcher: ``slurm`` (srun) and ``mpi`` (Open MPI) are translated; torchrun has set its own.
+        local_rank: What ``--local_rank`` says, as the launcher before torchrun did.
+        environment: The variables there are.
+
+    Raises:
+        UserError: If the launcher has left no trace, or MASTER_ADDR must be said.
+    """
+    names = {
+        "slurm": {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"},
+        "mpi": {
+            "RANK": "OMPI_COMM_WORLD_RANK",
+            "WORLD_SIZE": "OMPI_COMM_WORLD_SIZE",
+            "LOCAL_RANK": "OMPI_COMM_WORLD_LOCAL_RANK",
+        },
+    }.get(launcher)
+    if names is None:
+        if launcher == "pytorch" and "RANK" not in environment:
+            raise UserError(
+                "--launcher pytorch: RANK is not set; start the processes with tools/dist_train.sh"
+            )
+        if local_rank is None or "LOCAL_RANK" in environment:
+            return {}
+        return {"LOCAL_RANK": str(local_rank)}
+    absent = [theirs for theirs in names.values() if theirs not in environment]
+    if absent:
+        raise UserError(f"--launcher {launcher}: {', '.join(absent)} is not set; was this started by it?")
+    found = {ours: environment[theirs] for ours, theirs in names.items()}
+    if found["WORLD_SIZE"] == "1":
+        return found
+    address = environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", ""))
+    port = environment.get("MASTER_PORT") or environment.get("PORT") or "29500"
+    return {**found, "MASTER_ADDR": address, "MASTER_PORT": port}
+
+
+def _first_host(nodes: str) -> str:
+    """Return the first of Slurm's hosts, as in ``node[03-05,9],other``: ``node03``."""
+    first = re.match(r"([^\[,]+)(?:\[(\w+)[^\]]*\](\S*?))?(?:,|$)", nodes)
+    if not first:
+        raise UserError("set MASTER_ADDR to the address of the first process's machine")
+    return "".join(part or "" for part in first.groups())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Looks after data sets: init, check, annotation formats, prepare, making of splits."""

@@ -1,0 +1,226 @@
+"""The whole check: opens every file once, then applies the rules to what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from s4former.config.errors import UserError
+from s4former.curation.annotations.masks import CACHE
+from s4former.curation.check.duplicate_rules import duplicate_findings
+from s4former.curation.check.facts import ImageFacts, MaskFacts
+from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, PartSummary, Sample
+from s4former.curation.check.image_rules import image_findings
+from s4former.curation.check.mask_rules import mask_findings
+from s4former.curation.check.store import FactsStore, seen_from
+from s4former.data.config import DataConfig
+from s4former.data.labels import UNKNOWN, LabelMap
+from s4former.data.progress import Report, silent
+from s4former.data.sources.base import PARTS, MaskValue, Part, Source, part_ids
+from s4former.types import IGNORE
+
+
+@runtime_checkable
+class FileSource(Source, Protocol):
+    """A source whose images and masks are files."""
+
+    root: Path
+
+    def image_file(self, id: str, part: Part) -> Path:
+        """Return the path of an image."""
+
+    def mask_file(self, id: str, part: Part) -> Path | None:
+        """Return the path of an image's mask, None for an unlabeled one."""
+
+    def label_map(self, part: Part) -> LabelMap:
+        """Return what the values in the masks of a part mean."""
+
+
+Place = tuple[str, Part]
+
+
+def check_source(
+    source: Source, config: DataConfig, report: Report = silent, used: Sequence[Part] = PARTS
+) -> Check:
+    """Open every file of a data set but the masks of unlabeled images, and return what is to be said of it.
+
+    What was seen of each file is kept in ``.s4former`` in the data set's folder, so that a second check opens
+    only files that changed.
+
+    Args:
+        source: The data set.
+        config: Channels and range of its images.
+        report: Hears how far it is.
+        used: The parts that the run looks at; what is wrong with others is a warning, as nothing stops.
+
+    Raises:
+        UserError: If the data set is not made of files.
+    """
+    if not isinstance(source, FileSource):
+        raise UserError(f"data.source={config.source} has no files to check")
+    survey = Survey(source, config)
+    samples = survey.look([(id, part) for part in PARTS for id in part_ids(source, part)], report)
+    return survey.conclude(samples, used)
+
+
+class Survey:
+    """Looks at files of a data set, as many as it is asked to, and applies the rules to what was seen.
+
+    Args:
+        source: The data set.
+        config: Channels and range of its images.
+    """
+
+    def __init__(self, source: FileSource, config: DataConfig) -> None:
+        self.source, self._config = source, config
+        masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
+        self._maps = {part: source.label_map(part) for part in masked}
+        folder = source.root / CACHE / "check"
+        settings = [config.channels, config.value_range]
+        readings = {part: label_map.reading for part, label_map in self._maps.items()}
+        self._images = FactsStore(folder / "images.jsonl", ImageFacts, settings, source.root)
+        self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, readings, source.root)
+        self._files = 0
+
+    def known(self, places: Sequence[Place]) -> list[Place]:
+        """Return the images that an earlier look saw, with their masks, and those whose files are missing."""
+        files = [(place, self.source.image_file(*place), self.source.mask_file(*place)) for place in places]
+        images = self._images.known(image for _, image, _ in files)
+        masks = self._masks.known(mask for _, _, mask in files if mask is not None)
+        return [
+            place
+            for place, image, mask in files
+            if (image in images and (mask is None or mask in masks))
+            or not (image.is_file() and (mask is None or mask.is_file()))
+        ]
+
+    def look(self, places: Sequence[Place], report: Report = silent, forget: bool = True) -> list[Sample]:
+        """Return what images and their masks hold; files that were seen before are not opened again.
+
+        Args:
+            places: Which images of which parts.
+            report: Hears how far it is.
+            forget: Forget what was seen of all others.
+        """
+        config = self._config
+        images = {place: self.source.image_file(*place) for place in places}
+        masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
+        look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
+        image_facts = self._images.look(images.values(), look, "opening images", report, forget)
+        readings = {file: self._maps[part].reading for (_, part), file in masks.items()}
+        mask_facts = self._masks.look(
+            masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
+        )
+        self._files += len(image_facts) + len(mask_facts)
+        return [
+            _sample(*place, self.source, image_facts[images[place]], mask_facts.get(masks.get(place, Path())))
+            for place in places
+        ]
+
+    def conclude(self, samples: Sequence[Sample], used: Sequence[Part] = PARTS) -> Check:
+        """Return what is to be said of what was seen."""
+        findings = list(self._findings([one for one in samples if one.part in used]))
+        findings += _set_findings(self.source)
+        others = [part for part in PARTS if part not in used and part_ids(self.source, part)]
+        if others:
+            findings += [
+                _of_no_concern(finding, others)
+                for finding in (
+                    *self._findings([one for one in samples if one.part in others]),
+                    *(one for one in duplicate_findings(samples) if set(one.message.split()) & set(others)),
+                )
+                if finding not in findings
+            ]
+        return Check(
+            tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
+            {
+                part: PartSummary.of(own, len(self.source.classes))
+                for part in PARTS
+                if (own := [one for one in samples if one.part == part])
+            },
+            self.source.classes,
+            self._files,
+            self._images.fresh + self._masks.fresh,
+        )
+
+    def _findings(self, samples: Sequence[Sample]) -> Iterator[Finding]:
+        parts = {one.part for one in samples}
+        yield from image_findings(samples, self._config.channels)
+        yield from mask_findings(samples, {part: self._maps[part] for part in self._maps if part in parts})
+        yield from duplicate_findings(samples)
+
+
+def _of_no_concern(finding: Finding, parts: Sequence[Part]) -> Finding:
+    """Return a finding about parts that a run does not look at, which nothing stops for."""
+    if finding.severity != "error":
+        return finding
+    message = f"{finding.message} (training goes on, as it does not look at {' and '.join(parts)} images)"
+    return replace(finding, severity="warning", message=message)
+
+
+def _sample(id: str, part: Part, source: FileSource, image: ImageFacts, mask: MaskFacts | None) -> Sample:
+    file = seen_from(source.image_file(id, part), source.root)
+    mask_file = source.mask_file(id, part)
+    if mask is None or mask_file is None:
+        return Sample(id, part, file, image)
+    labels = None if mask.error is not None else labels_of(mask, source.label_map(part))
+    return Sample(id, part, file, image, seen_from(mask_file, source.root), mask, labels)
+
+
+def labels_of(mask: MaskFacts, label_map: LabelMap) -> Labels:
+    """Return what the values of a mask mean."""
+    meanings = _meanings([value for value, _ in mask.counts], label_map)
+    pixels: dict[int, int] = {}
+    for (_, count), index in zip(mask.counts, meanings, strict=True):
+        pixels[index] = pixels.get(index, 0) + count
+    ignored, _ = pixels.pop(IGNORE, 0), pixels.pop(UNKNOWN, 0)
+    unknown = tuple(pair for pair, index in zip(mask.counts, meanings, strict=True) if index == UNKNOWN)
+    return Labels(pixels, ignored, unknown)
+
+
+def _meanings(values: Sequence[MaskValue], label_map: LabelMap) -> list[int]:
+    if not values:
+        return []
+    pixels = np.array([values], dtype=np.uint8 if isinstance(values[0], tuple) else np.int64)
+    found: list[int] = label_map.indices(pixels)[0].tolist()
+    return found
+
+
+def _set_findings(source: Source) -> Iterator[Finding]:
+    count: Mapping[Part, int] = {part: len(part_ids(source, part)) for part in PARTS}
+    if len(source.classes) == 1:
+        yield Finding(
+            "one_class",
+            "error",
+            f"there is one class, {source.classes.names[0]}: a network has to choose between two at least",
+            "give what is not that class a name too, with its values, as in {name: background, values: [0]}",
+        )
+    if count["labeled"] == 1:
+        yield Finding(
+            "one_labeled_image",
+            "note",
+            "there is 1 labeled image",
+            "it works, but nothing helps as much as a few more masks of images that look different",
+        )
+    if not count["unlabeled"]:
+        yield Finding(
+            "no_unlabeled",
+            "note",
+            "there are no unlabeled images: training is supervised",
+            "add images without masks to learn from them too, as in unlabeled: {images: DIR}",
+        )
+    if not count["val"]:
+        yield Finding(
+            "no_val",
+            "warning",
+            "there are no validation images: nothing will tell how good the model is",
+            "hold some labeled images out: s4former init IMAGES --masks MASKS --val 0.2 "
+            "--force, or write val: {images: DIR, masks: DIR}",
+        )
+    for note in getattr(source, "notes", ()):
+        yield Finding("matching", "note", note, "nothing, if that is what you meant")

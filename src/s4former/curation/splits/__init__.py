@@ -1,0 +1,1 @@
+"""Published split lists, and making and checking of one's own."""

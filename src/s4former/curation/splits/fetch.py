@@ -1,0 +1,87 @@
+"""Puts published split lists in their places, from the package or their publishers, each checked before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from s4former.config.errors import DataError
+from s4former.config.record import write_text
+from s4former.curation.prepare.download import download
+from s4former.curation.splits.shipped import write_shipped
+from s4former.data.progress import Report, silent
+from s4former.data.published_lists import PublishedList, Publisher, checksum
+from s4former.data.split_lists import read_split, split_lines
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A list that is in its place.
+
+    Attributes:
+        list: The list.
+        path: Where it lies.
+        new: Whether it was not there before.
+    """
+
+    list: PublishedList
+    path: Path
+    new: bool
+
+
+def fetch_splits(
+    publisher: Publisher, root: Path, address: str | None = None, report: Report = silent, pause: float = 1.0
+) -> tuple[list[Fetched], list[str]]:
+    """Put all lists of a publisher that are not there yet in their places.
+
+    Args:
+        publisher: Whose.
+        root: Folder of all data; a list goes into its data set's folder there.
+        address: What the lists' paths start from; None: the publisher's own address, or the package.
+        report: Hears how many lists there are.
+        pause: See `download`.
+
+    Returns:
+        The lists in their places, and what went wrong with others, in sentences.
+    """
+    fetched, problems = [], []
+    base = publisher.address if address is None else address.rstrip("/")
+    for number, each in enumerate(publisher.lists):
+        path = root / each.target
+        try:
+            new = not path.exists()
+            if new and base is None:
+                write_shipped(root, each.target)
+            elif new:
+                _fetch_one(each, path, f"{base}/{each.source}", pause)
+            _check(each, path)
+        except DataError as error:
+            problems.append(str(error))
+        else:
+            fetched.append(Fetched(each, path, new))
+        report("fetching lists", number + 1, len(publisher.lists))
+    return fetched, problems
+
+
+def unverified(fetched: Sequence[Fetched]) -> list[Path]:
+    """Return the lists whose checksum is not known: the number of their images fits, no more is certain."""
+    return [one.path for one in fetched if one.list.sha256 is None]
+
+
+def _fetch_one(each: PublishedList, path: Path, url: str, pause: float) -> None:
+    with TemporaryDirectory() as folder:
+        file = download(url, Path(folder) / path.name, pause=pause)
+        _check(each, file)
+        write_text(path, file.read_text(encoding="utf-8"))
+
+
+def _check(each: PublishedList, path: Path) -> None:
+    images = len(read_split(path))
+    if images != each.images:
+        raise DataError(f"{path} names {images:,} images; the published {each.source} names {each.images:,}")
+    if each.sha256 is not None and checksum(split_lines(path)) != each.sha256:
+        raise DataError(
+            f"{path} names other images than the published {each.source}; move it away and fetch again"
+        )

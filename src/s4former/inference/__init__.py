@@ -1,0 +1,1 @@
+"""Trained networks at work: loading, prediction, windows, test-time augmentation, evaluation."""

@@ -1,0 +1,57 @@
+"""Where a network computes and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from s4former.config.errors import UserError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+_FORMATS: dict[str, Literal["float32", "bfloat16"]] = {"float32": "float32", "bfloat16": "bfloat16"}
+
+
+def resolve_device(name: str) -> str:
+    """Return a device that exists: ``auto`` is the first CUDA device, else the CPU.
+
+    Raises:
+        UserError: If the device is not there, or is no device at all.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    given = f"device={name}"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"{given} is not a device; type device=auto, cpu, cuda or cuda:1") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"{given}: networks run on none of those; type device=auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"{given} was asked for, but this torch sees {torch.cuda.device_count()} CUDA devices; type "
+            f"device=cpu, or install a torch build that fits the driver"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"{given} was asked for, but there is none; type device=cpu")
+    return name
+
+
+def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
+
+    Raises:
+        UserError: If it is no format that networks run in.
+    """
+    if precision in _FORMATS:
+        return _FORMATS[precision]
+    if precision != "auto":
+        raise UserError(f"precision={precision} is unknown; type precision=auto, float32 or bfloat16")
+    has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_it else "float32"
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which networks run: bfloat16 products of float32 weights, or nothing special."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

@@ -1,0 +1,338 @@
+"""How a network is asked about whole images, and how its answers are scored."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Integer, UInt8
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from s4former import collectives
+from s4former.config.base import Config
+from s4former.config.errors import UserError
+from s4former.data.geometry import resize_pixels
+from s4former.data.sources import Part, Source, evaluation_pairs, evaluation_share, part_ids
+from s4former.inference.bands import Bands, placed, resized_bands, slide_bands, whole_bands
+from s4former.inference.device import autocast
+from s4former.inference.wording import remarks
+from s4former.ops.confusion import CONFIDENCE, FEW_IMAGES, Scores, areas, bootstrap, confusion_matrix
+from s4former.types import Images, Logits, Segmenter
+
+Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+Pixels = UInt8[np.ndarray, "h w c"]
+
+MOST_PATCHES = 2**16
+"""Patches that an image may have in one piece: time grows with their square, and a head that works at the
+image's size would need more memory than a GPU has."""
+
+
+class EvaluateConfig(Config):
+    """The protocol: which images, at which size, in one piece or in windows. Scores are at original size."""
+
+    part: Literal["val", "test"] = "val"
+    """The images that are scored."""
+    mode: Literal["whole", "slide"] = "whole"
+    """``whole``: one pass over the image, of up to 65,536 patches (4096 x 4096 pixels in patches of 16);
+    ``slide``: the mean of the logits of overlapping windows, for images of any size."""
+    short_side: PositiveInt | None = None
+    """Pixels that an image's shorter side is brought to for the network; none: its own size."""
+    crop_size: Size | None = None
+    """Window of ``slide``, a number or height and width; none: the training crop."""
+    stride: Size | None = None
+    """Step between windows; none: two thirds of the window."""
+    scales: tuple[PositiveFloat, ...] = Field((1.0,), min_length=1)
+    """Factors of the size at which the network sees an image; with several, probabilities are averaged."""
+    flip: bool = False
+    """Let the network see each image mirrored too, and average the probabilities."""
+
+    def resolved(self, training_crop: tuple[int, int]) -> EvaluateConfig:
+        """Return the same protocol with the numbers of ``slide`` filled in.
+
+        Raises:
+            UserError: If the windows would leave gaps.
+        """
+        if self.mode == "whole":
+            return self
+        crop = _pair(self.crop_size or training_crop)
+        stride = _pair(self.stride or tuple(max(1, side * 2 // 3) for side in crop))
+        if stride[0] > crop[0] or stride[1] > crop[1]:
+            raise UserError(
+                f"evaluate.stride={list(stride)} is more than the window, evaluate.crop_size={list(crop)}: "
+                "pixels between windows would have no answer; set it to at most that"
+            )
+        return self.model_copy(update={"crop_size": crop, "stride": stride})
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of one network and what they were measured on.
+
+    Attributes:
+        scores: Fractions; NaN where undefined.
+        names: Class names in the order of the scores.
+        part: Which images.
+        images: How many.
+        protocol: The evaluation's config, resolved, and the precision.
+        seconds: Time for all networks that were scored together.
+        interval: Between which scores others of as few images might lie, see `bootstrap`; none for a single
+            image, and for `FEW_IMAGES` or more.
+    """
+
+    scores: Scores
+    names: tuple[str, ...]
+    part: str
+    images: int
+    protocol: dict[str, Any]
+    seconds: float
+    interval: tuple[Scores, Scores] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return plain data for JSON, undefined scores as None."""
+        record = {
+            "part": self.part,
+            "images": self.images,
+            **self._plain(self.scores),
+            "counted_absent": [self.names[index] for index in self.scores.counted_absent],
+            "interval": None,
+            "protocol": self.protocol,
+            "seconds": round(self.seconds, 2),
+        }
+        if self.interval:
+            low, high = map(self._plain, self.interval)
+            record["interval"] = {"confidence": CONFIDENCE, "low": low, "high": high}
+        return record | {"remarks": remarks(record)}
+
+    def _plain(self, scores: Scores) -> dict[str, Any]:
+        return {
+            "miou": _number(scores.miou),
+            "miou_present": _number(scores.miou_present),
+            "macc": _number(scores.macc),
+            "aacc": _number(scores.aacc),
+            "iou": dict(zip(self.names, map(_number, scores.iou), strict=True)),
+            "acc": dict(zip(self.names, map(_number, scores.acc), strict=True)),
+        }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+Answers = dict[str, UInt8[np.ndarray, "h w"]]
+OnImage = Callable[[int, str, Pixels, Integer[np.ndarray, "h w"], Answers], None]
+OpenOnImage = Callable[[Source], OnImage]
+"""What looks at each scored image, made when the data is opened."""
+
+
+def evaluate(
+    networks: Mapping[str, Segmenter],
+    source: Source,
+    config: EvaluateConfig,
+    device: str,
+    precision: str,
+    on_image: OnImage | None = None,
+) -> dict[str, Evaluation]:
+    """Score networks on one part of a data set, reading each image once.
+
+    Several processes share the images, and all get the scores of all of them. Of fewer than `FEW_IMAGES`
+    the areas of each are kept, so that the scores have an interval.
+
+    Args:
+        networks: The networks by name, on ``device``; their training mode is given back.
+        source: The images and masks.
+        config: The protocol, resolved.
+        device: Where the networks are.
+        precision: Format of their products.
+        on_image: Called after each image of this process with its number, id, pixels, mask and predictions.
+
+    Raises:
+        DataError: If the part has no images or one of them is bad.
+        UserError: If an image is too large to be looked at in one piece.
+    """
+    part: Part = config.part
+    pairs = evaluation_pairs(source, part, collectives.rank(), collectives.world_size())
+    num_classes = len(source.classes)
+    matrices = {
+        name: torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device) for name in networks
+    }
+    total = len(part_ids(source, part))
+    share = evaluation_share(total, collectives.rank(), collectives.world_size())
+    by_image = {
+        name: torch.zeros(
+            total if total < FEW_IMAGES else 0, 3, num_classes, dtype=torch.int64, device=device
+        )
+        for name in networks
+    }
+    start, count = time.perf_counter(), 0
+    with collectives.raise_on_all_ranks(), in_eval(networks):
+        for id, image, mask in pairs:
+            labels = torch.from_numpy(mask).to(device)
+            answers: Answers = {}
+            for name, network in networks.items():
+                require_moderate(network, image, config, f"the {part} image {id}")
+                answers[name] = np.empty(mask.shape, np.uint8)
+                for rows, band in placed(logit_bands(network, image, config, device, precision)):
+                    prediction = band[0].argmax(0)
+                    matrix = confusion_matrix(prediction, labels[rows], num_classes)
+                    matrices[name] += matrix
+                    if total < FEW_IMAGES:
+                        by_image[name][share.start + count] += areas(matrix)
+                    if on_image:
+                        answers[name][rows] = prediction.to(torch.uint8).cpu().numpy()
+            if on_image:
+                on_image(count, id, image, mask, answers)
+            count += 1
+    protocol = protocol_record(config, precision)
+    sums = {name: collectives.total(matrix) for name, matrix in matrices.items()}
+    intervals = {name: bootstrap(collectives.total(each)) for name, each in by_image.items()}
+    seconds, names = time.perf_counter() - start, source.classes.names
+    return {
+        name: Evaluation(Scores.from_matrix(matrix), names, part, total, protocol, seconds, intervals[name])
+        for name, matrix in sums.items()
+    }
+
+
+def protocol_record(config: EvaluateConfig, precision: str) -> dict[str, Any]:
+    """Return how scores are made as JSON has it, beside the scores."""
+    return {**config.model_dump(mode="json"), "precision": precision}
+
+
+def own_images(source: Source, part: Part) -> int:
+    """Return how many images of a part are this process's to score."""
+    share = evaluation_share(len(part_ids(source, part)), collectives.rank(), collectives.world_size())
+    return int(share.stop - share.start)
+
+
+@contextmanager
+def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
+    """Put networks into eval mode for a while, without gradients."""
+    modes = {name: network.training for name, network in networks.items()}
+    try:
+        for network in networks.values():
+            network.eval()
+        with torch.inference_mode():
+            yield
+    finally:
+        for name, network in networks.items():
+            network.train(modes[name])
+
+
+def require_moderate(network: Segmenter, image: Pixels, config: EvaluateConfig, what: str) -> None:
+    """Refuse to look at a huge image in one piece, before memory runs out.
+
+    Args:
+        network: Who looks.
+        image: The image.
+        config: The protocol.
+        what: What the error calls the image.
+
+    Raises:
+        UserError: If a look in mode ``whole`` has more than `MOST_PATCHES` patches.
+    """
+    patches = whole_patches(network, image, config)
+    if patches > MOST_PATCHES:
+        raise too_many_patches(what, (image.shape[0], image.shape[1]), patches)
+
+
+def too_many_patches(what: str, size: tuple[int, int], patches: int) -> UserError:
+    """Return the error for an image that cannot be looked at in one piece."""
+    return UserError(
+        f"{what} has {size[0]} x {size[1]} pixels (height x width), which are {patches} patches in one "
+        f"piece; up to {MOST_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
+        "evaluate.short_side=512 to shrink images"
+    )
+
+
+def whole_patches(network: Segmenter, image: Pixels, config: EvaluateConfig) -> int:
+    """Return how many patches the largest look at an image has in mode ``whole``; 0 in windows.
+
+    Hierarchical networks count as if their patches had 16 pixels, since their first stages see more detail.
+    """
+    return patches_in_one_piece((image.shape[0], image.shape[1]), network.patch_size, config)
+
+
+def patches_in_one_piece(size: tuple[int, int], patch_size: int, config: EvaluateConfig) -> int:
+    """Return how many patches an image of a height and width has, as `whole_patches` does."""
+    if config.mode == "slide":
+        return 0
+    height, width = max(_size_seen(size, config, scale) for scale in config.scales)
+    return math.ceil(height * width / min(patch_size, 16) ** 2)
+
+
+def logit_bands(
+    network: Segmenter, image: Pixels, config: EvaluateConfig, device: str, precision: str
+) -> Bands:
+    """Yield float32 logits of an image at its own size, from top to bottom; usual sizes are one band.
+
+    Of several looks, they are the log probabilities of their mean. In windows, memory is that of one row of
+    windows a look: their height x the image's width x classes, 4 bytes each.
+
+    Source:
+        mmseg's ``whole_inference`` and ``slide_inference``: windows overlap so that the last ends at the
+        border, their logits are averaged, and the mean is resized; ``aug_test`` averages probabilities over
+        scales and flips. **We differ:** shrinking an image is antialiased, as in training.
+    """
+    flips = (False, True) if config.flip else (False,)
+    looks = [(scale, flip) for scale in config.scales for flip in flips]
+    seen = [_look(network, image, config, device, precision, *look, len(looks)) for look in looks]
+    if looks == [(1.0, False)]:
+        yield from seen[0]
+        return
+    for bands in zip(*seen, strict=True):
+        mean = reduce(torch.add, (band.softmax(1) for band in bands)) / len(looks)
+        yield mean.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def _look(
+    network: Segmenter,
+    image: Pixels,
+    config: EvaluateConfig,
+    device: str,
+    precision: str,
+    scale: float,
+    flip: bool,
+    looks: int,
+) -> Bands:
+    height, width = image.shape[:2]
+    size = _size_seen((height, width), config, scale)
+    pixels = image if size == (height, width) else resize_pixels(image, size)
+    if flip:
+        pixels = pixels[:, ::-1]
+
+    def ask(images: Images) -> Logits:
+        with autocast(device, precision):
+            return network(images)  # type: ignore[no-any-return]
+
+    if config.mode == "whole":
+        bands = whole_bands(ask, pixels, device)
+    elif config.crop_size is None or config.stride is None:
+        raise ValueError("sliding windows need crop_size and stride; resolve the config first")
+    else:
+        crop, stride = _pair(config.crop_size), _pair(config.stride)
+        bands = slide_bands(ask, network.num_classes, pixels, crop, stride, device)
+    if flip:
+        bands = (band.flip(-1) for band in bands)
+    return resized_bands(bands, size[0], (height, width), looks)
+
+
+def _size_seen(size: tuple[int, int], config: EvaluateConfig, scale: float) -> tuple[int, int]:
+    """Return the height and width at which the network sees an image of a height and width."""
+    height, width = size
+    short_side = config.short_side
+    if scale != 1:
+        short_side = max(1, round((short_side or min(height, width)) * scale))
+    if short_side is None or short_side == min(height, width):
+        return height, width
+    factor = short_side / min(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))

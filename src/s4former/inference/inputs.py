@@ -1,0 +1,90 @@
+"""Which images a person means by a list of files, folders and globs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as PilImage
+
+from s4former.config.errors import UserError
+from s4former.config.outputs import Ledgers
+from s4former.data.split_lists import SUFFIXES
+
+_PASSED_OVER = (
+    "picture",
+    "figure",
+    "sheet",
+)  # and not the scenes of the demo, which are there to be predicted
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """Images, and where what is predicted of each belongs.
+
+    Attributes:
+        images: The place of each image (its path below a folder that was searched, or its name; without the
+            ending), and its file.
+        passed_over: How many pictures were left out because this package wrote them.
+    """
+
+    images: tuple[tuple[str, Path], ...]
+    passed_over: int = 0
+
+
+def find_images(arguments: Sequence[str]) -> FoundImages:
+    """Return the images that files, folders and globs mean; what the package wrote itself is passed over.
+
+    So are run folders and hidden folders below a folder that is searched.
+
+    Raises:
+        UserError: If an argument stands for no image, or nothing is left.
+    """
+    ledgers, passed_over = Ledgers(), set[Path]()
+    found: dict[tuple[str, Path], Path] = {}
+    for argument in arguments:
+        matches = list(_expand(argument))
+        if not matches:
+            raise UserError(f"{argument}: there is no such image, and no image in it if it is a folder")
+        own = {path for _, path in matches if any(ledgers.wrote(path, kind) for kind in _PASSED_OVER)}
+        passed_over |= own
+        for stem, path in matches:
+            if path not in own:
+                found.setdefault((stem, path.resolve()), path)
+    if not found:
+        raise UserError(
+            f"there is no image among {', '.join(arguments)} but what s4former wrote itself; "
+            "give the images that it was made of"
+        )
+    return FoundImages(tuple((stem, path) for (stem, _), path in found.items()), len(passed_over))
+
+
+def _expand(argument: str) -> Iterator[tuple[str, Path]]:
+    path = Path(argument)
+    if path.is_file():
+        yield path.stem, path
+    elif path.is_dir():
+        for image in _images_below(path):
+            yield image.relative_to(path).with_suffix("").as_posix(), image
+    else:
+        for match in sorted(glob.glob(argument, recursive=True)):
+            if Path(match).is_dir() or _is_image(Path(match)):
+                yield from _expand(match)
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        inside = Path(parent)
+        if (inside / "run.json").is_file():
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (inside / name for name in sorted(names) if _is_image(inside / name))
+
+
+def _is_image(path: Path) -> bool:
+    PilImage.init()
+    return path.suffix.lower() in {*PilImage.EXTENSION, *SUFFIXES} and not path.name.startswith(".")

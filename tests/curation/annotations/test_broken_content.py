@@ -1,0 +1,103 @@
+"""Whatever stands in an annotation file, it is read or refused with the file's name."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawn import NAMES, OUTSIDE, tiny, write_images, write_json
+
+from s4former.config.errors import DataError
+from s4former.curation.annotations import Format, class_names, convert, detect_format
+
+ODD = (
+    None,
+    True,
+    -1,
+    2.5,
+    1e308,
+    float("nan"),
+    10**400,
+    "",
+    "x",
+    "9" * 5000,
+    "\ud800",
+    [],
+    [[]],
+    [None],
+    {},
+    1e7,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to each value in a tree; of long lists the first ones."""
+    yield path
+    if isinstance(value, dict | list):
+        keys = value if isinstance(value, dict) else range(min(len(value), 3))
+        for key in keys:
+            yield from places(value[key], (*path, key))
+
+
+def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    content = copy.deepcopy(content)
+    target = content
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    return content
+
+
+def try_to_read(path: Path, format: Format, images: dict[str, Path], out: Path) -> None:
+    for call in (
+        lambda: detect_format(path),
+        lambda: class_names(path, format),
+        lambda: convert(path, format, images, NAMES, OUTSIDE, out),
+    ):
+        said = ""
+        try:
+            call()
+        except DataError as error:
+            said = str(error)
+        assert not said or str(path) in said or "/photos/" in said
+        assert len(said) < 1500
+
+
+@pytest.mark.parametrize("format", ["coco", "labelme", "label_studio"])
+def test_any_value_may_be_wrong(tmp_path: Path, format: Format) -> None:
+    images = write_images(tmp_path / "photos", "one.png", "sub/two.png")
+    given = tiny(format, tmp_path / "given")
+    file = given / "one.json" if format == "labelme" else given
+    content = json.loads(file.read_text())
+    if format == "coco":
+        more = {"bbox": [1, 2, 3, 4], "segmentation": [], "keypoints": [1, 2, 2], "ignore": 0}
+        content["annotations"].append({"id": 4, "image_id": 7, "category_id": 4, **more})
+    everywhere = [(path, value) for path in places(content) for value in ODD]
+    for path, value in random.Random(0).sample(everywhere, 250):
+        write_json(file, changed(content, path, value))
+        try_to_read(given, format, images, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("format", "name"), [("cvat", "annotations.xml"), ("yolo", "labels/one.txt"), ("yolo", "data.yaml")]
+)
+def test_any_text_may_be_broken(tmp_path: Path, format: Format, name: str) -> None:
+    """Cut off, or with something put in or left out anywhere."""
+    images = write_images(tmp_path / "photos", "one.png", "sub/two.png")
+    given = tiny(format, tmp_path / "given")
+    file = given if given.is_file() else given / name
+    text, draw = file.read_text(), random.Random(0)
+    for _ in range(150):
+        at = draw.randrange(len(text))
+        put = draw.choice(
+            ["nan", "-", "1e400", "<", "&", '"', "9" * 5000, "\0", ";", "0.5 ", "\n", "[", "*a", ""]
+        )
+        file.write_text(text[:at] + put + text[at + draw.choice([0, 1, 8, len(text)]) :])
+        try_to_read(given, format, images, tmp_path / "out")

@@ -1,0 +1,57 @@
+"""Which labeled images are held out: no class is lost, and each that can spare an image has one in val."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s4former.curation.init.holding_out import choose_val, fold, hold_out
+
+shown = st.lists(st.frozensets(st.integers(0, 4)), min_size=1, max_size=14).map(
+    lambda each: {f"i/{number}": classes for number, classes in enumerate(each)}
+)
+
+
+def classes_of(ids: object, of: dict[str, frozenset[int]]) -> set[int]:
+    return set().union(*(of[id] for id in ids))  # type: ignore[attr-defined]
+
+
+@settings(max_examples=80, deadline=None)
+@given(shown, st.integers(0, 5))
+def test_no_class_is_taken_from_training(of: dict[str, frozenset[int]], count: int) -> None:
+    ids = tuple(of)
+    chosen = hold_out(ids, of, count, len(ids))
+    assert classes_of(set(ids) - set(chosen), of) == classes_of(ids, of)
+    assert hold_out(ids[::-1], of, count, len(ids)) == chosen
+
+
+@settings(max_examples=80, deadline=None)
+@given(shown, st.integers(2, 4))
+def test_folds_share_no_image_and_lose_no_class(of: dict[str, frozenset[int]], count: int) -> None:
+    found = fold(tuple(of), of, count)
+    held_out = [id for each in found for id in each]
+    assert len(held_out) == len(set(held_out))
+    for each in found:
+        assert classes_of(set(of) - set(each), of) == classes_of(of, of)
+    alone = {
+        id for id, own in of.items() if any(sum(index in its for its in of.values()) == 1 for index in own)
+    }
+    assert not alone & set(held_out)
+
+
+def test_a_class_that_can_spare_an_image_has_one_in_val() -> None:
+    of = {f"i/{number}": frozenset({0, 1 + number // 2}) for number in range(10)}  # each of 5 classes twice
+    chosen = hold_out(tuple(of), of, 2, 10)
+    assert classes_of(chosen, of) == set(range(6))
+    assert len(chosen) == 5
+    assert len(hold_out(tuple(of), of, 2, 3)) == 3
+
+
+def test_few_images_are_said_and_folds_offered() -> None:
+    said: list[str] = []
+    of = {f"i/{number}": frozenset({0}) for number in range(12)}
+    (chosen,) = choose_val(tuple(of), of, None, 0, said)
+    assert len(chosen) == 3
+    assert any("--folds 5" in text for text in said)
+    assert choose_val(tuple(of)[:9], of, None, 0, said) == []
+    assert "--folds 3" in said[-1]

@@ -1,1 +1,0 @@
-"""Lies here so that tests in subfolders can import `folders`."""
