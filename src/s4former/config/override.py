@@ -197,10 +197,15 @@ def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT,
         known = variants_of(type(owner))[path[-1]].config_class(name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    own = _own_settings(getattr(owner, path[-1]))
-    kept = {key: _fitting(value, known[key]) for key, value in old.items() if key in known and key in own}
+    before: BaseModel = getattr(owner, path[-1])
+    own = {key: value for key, value in old.items() if key in _own_settings(before) and key != "name"}
+    kept = {
+        key: _fitting(value, known[key])
+        for key, value in own.items()
+        if key in known and _alike(type(before).model_fields[key], known[key])
+    }
     inner[path[-1]] = kept | {"name": name}
-    left_out = [key for key in old if key in own and key not in known]
+    left_out = [key for key in own if key not in kept]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
     notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
@@ -215,6 +220,11 @@ def _own_settings(config: BaseModel) -> set[str]:
         for key, field in fields.items()
         if getattr(config, key) != field.get_default(call_default_factory=True)
     }
+
+
+def _alike(one: FieldInfo, other: FieldInfo) -> bool:
+    """Whether values of one field are those of the other, or configs that share fields."""
+    return one.annotation == other.annotation or _config_in(other.annotation) is not None
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:
