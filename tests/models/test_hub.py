@@ -180,7 +180,7 @@ def test_a_backbone_that_nobody_publishes(small_hub: list[str]) -> None:
 @pytest.mark.slow
 def test_the_environment_names_the_hub(free_port: int) -> None:
     code = (
-        "from s4former.models.segmenter import ModelConfig, build_segmenter\n"
+        "from s4former.models import ModelConfig, build_segmenter\n"
         "import time; start = time.monotonic()\n"
         "try: build_segmenter(ModelConfig(backbone='vit_tiny_patch16_224', pretrained='hub',"
         " mean=[0.5] * 3, std=[0.5] * 3), 2, 0)\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +24,7 @@ _EPSILON = 1e-6  # added to each difference inside the norm, as torch's pairwise
 
 def cross_entropy(
     logits: Float[Tensor, "b k h w"],
-    labels: Int[Tensor, "b h w"],
+    labels: Integer[Tensor, "b h w"],
     pixels: Tensor | int,
     weights: Float[Tensor, " k"] | None = None,
 ) -> Float[Tensor, ""]:
@@ -46,7 +46,7 @@ def cross_entropy(
     return total / pixels
 
 
-def class_counts(labels: Int[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
+def class_counts(labels: Integer[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
     """Count the pixels of each class; IGNORE counts nowhere."""
     places = labels.long().where(labels != IGNORE, num_classes).flatten()
     # Not `bincount`, nor a selection of the known pixels: both let the host wait to learn a size.
@@ -75,7 +75,7 @@ def class_weights(counts: Int[Tensor, " k"], power: float) -> Float[Tensor, " k"
 def negative_class_ranking(
     student: Float[Tensor, "b k h w"],
     teacher: Float[Tensor, "b k h w"],
-    labels: Int[Tensor, "b h w"],
+    labels: Integer[Tensor, "b h w"],
     pixels: Tensor | int,
     mode: Literal["l2", "kl"] = "l2",
 ) -> Float[Tensor, ""]:
@@ -126,7 +126,7 @@ def _distance(p: Tensor, q: Tensor) -> Tensor:
     return ((p - q).square().sum(1) + (p.shape[1] - 1) * _EPSILON**2).sqrt()
 
 
-def count_pixels(labels: Int[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
+def count_pixels(labels: Integer[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
     """Return what the loss of a batch is divided by, at least 1: the number of all or of the known pixels.
 
     With several processes it is such that the mean of their losses is that of the global batch.
