@@ -203,7 +203,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["nowhere.py"], 1, "nowhere.py"),
         ("train", ["CONFIG", "--cfg-options", "data.samples_per_gp=2"], 1, "data.samples_per_gpu"),
         ("train", ["CONFIG", "--cfg-options", "optimizer.lrr=2"], 1, "optimizer.lr"),
-        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.drop_path"),
+        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.backbone.drop_path"),
         ("train", ["CONFIG", "--cfg-options", "runner.type=EpochBasedRunner"], 1, "only IterBasedRunner"),
         ("train", ["CONFIG", "--cfg-options", "work_dir=x"], 1, "use --work-dir"),
         ("train", ["CONFIG", "--launcher", "pytorch"], 1, "tools/dist_train.sh"),
