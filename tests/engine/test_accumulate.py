@@ -10,7 +10,7 @@ import pytest
 from s4former.config.errors import UserError
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.models.backbones.mit import MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from tiny_run import make_data, tiny_run
 
 SIZES = {"data.labeled_batch_size": 4, "data.unlabeled_batch_size": 4, "log_every": 1, "steps": 4}

@@ -16,8 +16,8 @@ from torch import Tensor
 from s4former.methods.parts import PatchShuffle, perturbed, unlabeled_losses
 from s4former.methods.s4former import S4Former, S4FormerConfig
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.vit import ViTConfig
-from s4former.models.heads.setr_pup import SETRPUPConfig
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
 from s4former.ops.attention import adaptive_bias, uncertain_share
 from s4former.ops.mixing import mix

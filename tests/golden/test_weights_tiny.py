@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.models.backbones.timm import TimmBackbone
-from s4former.models.backbones.vit import ViTConfig
 from s4former.models.keys import to_timm
 from s4former.models.weights import load_backbone_weights
 

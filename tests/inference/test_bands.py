@@ -18,10 +18,11 @@ from s4former.config.errors import UserError
 from s4former.engine.validate import validate
 from s4former.inference import bands, evaluate
 from s4former.inference.bands import placed, resized_bands, slide_bands, window_starts
-from s4former.inference.evaluate import EvaluateConfig, logit_bands
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import logit_bands
 from s4former.inference.predict import Model
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.vit import ViTConfig
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.types import Segmenter
 from tiny_run import make_data, tiny_run
 
@@ -182,9 +183,10 @@ def test_the_memory_for_20_000_pixels(height: int, width: int, megabytes: int) -
     script = f"""
 import resource, numpy as np, torch
 from s4former.inference.bands import placed
-from s4former.inference.evaluate import EvaluateConfig, in_eval, logit_bands
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import (in_eval, logit_bands)
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.vit import ViTConfig
+from s4former.models.backbones.configs.vit import ViTConfig
 torch.set_num_threads(1)
 custom = ViTConfig(image_size=(128, 128), patch_size=16, embed_dim=16, depth=1, num_heads=2)
 network = build_segmenter(ModelConfig(backbone=custom, head="linear"), 40, 0)

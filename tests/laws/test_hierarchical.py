@@ -16,7 +16,7 @@ from s4former.engine.progress import Progress
 from s4former.inference.predict import Model
 from s4former.methods import MethodConfig, config_class
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.mit import MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.testing import NUM_CLASSES, awake, random_batch, train_steps
 from s4former.testing.laws import equal
 from s4former.types import Batch, Segmenter, UnlabeledBatch

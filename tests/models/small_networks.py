@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.mit import MiTConfig
-from s4former.models.backbones.vit import ViTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.models.segmenter import ViTSegmenter
 
 NUM_CLASSES = 3

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import BACKBONES
-from s4former.models.backbones.timm import TimmBackbone, TimmConfig
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.timm import TimmBackbone
 
 
 def images(count: int = 2, height: int = 16, width: int = 16, seed: int = 0) -> Tensor:

@@ -23,7 +23,8 @@ from s4former.cli.main import app
 from s4former.config.errors import UserError
 from s4former.config.override import validated
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.timm import TimmBackbone, TimmConfig
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import find_backbones, name_weights
 from s4former.models.convert import convert_weights
 from s4former.models.weights import load_backbone_weights

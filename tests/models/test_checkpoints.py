@@ -14,7 +14,7 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.models import ModelConfig
-from s4former.models.backbones.mit import MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from s4former.cli.main import app
 from s4former.config.errors import UserError
-from s4former.models.backbones.mit import MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.convert import convert_weights
 
 

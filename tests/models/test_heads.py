@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s4former.models import upsampled_conv as module
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.heads.linear import LinearHead
-from s4former.models.heads.setr_pup import SETRPUPConfig, SETRPUPHead
+from s4former.models.heads.setr_pup import SETRPUPHead
 from s4former.models.upsampled_conv import FastUpsampledConv2d, conv_then_enlarge
 from s4former.ops.resize import resize_bilinear
 

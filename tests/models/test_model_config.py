@@ -13,11 +13,11 @@ from s4former.config.errors import UserError
 from s4former.config.override import override
 from s4former.engine.run import Run
 from s4former.models import BACKBONES, HEADS, ModelConfig, build_segmenter
-from s4former.models.backbones.mit import MiTConfig
-from s4former.models.backbones.timm import TimmConfig
-from s4former.models.backbones.vit import ViTConfig
-from s4former.models.heads.base import evenly
-from s4former.models.heads.setr_pup import SETRPUPConfig
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.base import evenly
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 
 
 def test_defaults_are_a_complete_network() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.mit import MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
 from s4former.models.weight_files import read_state
 from s4former.models.weights import load_backbone_weights

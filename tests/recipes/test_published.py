@@ -10,8 +10,8 @@ import pytest
 from s4former.config.errors import UserError
 from s4former.curation.prepare import DATASETS
 from s4former.data.published_lists import PUBLISHERS
-from s4former.models.backbones.mit import MiTConfig
-from s4former.models.heads.segformer_conv import SegFormerConvConfig
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))

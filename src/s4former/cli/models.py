@@ -39,7 +39,7 @@ def _backbones(part: str) -> None:
     import timm
 
     from s4former.config.errors import UserError
-    from s4former.models.backbones.mit import MiTConfig
+    from s4former.models.backbones.configs.mit import MiTConfig
 
     found = [
         name

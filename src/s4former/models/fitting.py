@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import Backbone
-from s4former.models.backbones.mit import MiTBackbone, MiTConfig
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.mit import MiTBackbone
 from s4former.models.backbones.timm import TimmBackbone
 from s4former.ops.resize import resize_position_embedding
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s4former.models.backbones.mit import MiTConfig
-from s4former.models.backbones.timm import TimmConfig
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.config import ModelConfig
-from s4former.models.heads.linear import LinearConfig
-from s4former.models.heads.segformer import SegFormerConfig
-from s4former.models.heads.setr_pup import SETRPUPConfig
+from s4former.models.heads.configs.linear import LinearConfig
+from s4former.models.heads.configs.segformer import SegFormerConfig
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 
 DEIT_FILE = "pretrain/deit_base_p16.pth"
 """Where the published configs expect DeiT-B: ImageNet-1k weights in any key style that `weights` reads."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from s4former.config.override import override
 from s4former.data.config import DataConfig
 from s4former.models import ModelConfig
-from s4former.models.heads.linear import LinearConfig
+from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
 
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
 def recipe() -> Run:
     """Return the S4Former run at 1/16 (23 labeled frames), sized for two CPU cores or any GPU."""
-    from s4former.engine.optim import OptimizerConfig
-    from s4former.engine.run import Run
-    from s4former.inference.evaluate import EvaluateConfig
-    from s4former.methods.s4former import S4FormerConfig
+    from s4former.engine.run import OptimizerConfig, Run
+    from s4former.inference.config import EvaluateConfig
+    from s4former.methods.configs.s4former import S4FormerConfig
 
     return Run(
         steps=600,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from s4former.data.config import DataConfig
 from s4former.models import ModelConfig
-from s4former.models.backbones.vit import ViTConfig
-from s4former.models.heads.linear import LinearConfig
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
 
@@ -26,10 +26,9 @@ DERIVED = (Derived("model.backbone.image_size", ("data.crop_size",), None),)
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
-    from s4former.engine.optim import OptimizerConfig
-    from s4former.engine.run import Run
-    from s4former.inference.evaluate import EvaluateConfig
-    from s4former.methods.s4former import S4FormerConfig
+    from s4former.engine.run import OptimizerConfig, Run
+    from s4former.inference.config import EvaluateConfig
+    from s4former.methods.configs.s4former import S4FormerConfig
 
     return Run(
         steps=800,

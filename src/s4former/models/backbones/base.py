@@ -1,23 +1,18 @@
-"""What every backbone can do, and how one is chosen by its name."""
+"""What every backbone can do."""
 
 from __future__ import annotations
 
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from pydantic import BeforeValidator, Field, SerializeAsAny
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from s4former.config.base import Config
-from s4former.config.errors import UserError
-from s4former.config.listed import Listed
 from s4former.types import Features, Images
 
 
@@ -76,64 +71,6 @@ def _recomputed(block: nn.Module, *inputs: Any, **named: Any) -> Any:
     if torch.is_grad_enabled() and any(p.requires_grad for p in block.parameters()):
         return checkpoint(plain, *inputs, use_reentrant=False, **named)
     return plain(*inputs, **named)
-
-
-class BackboneConfig(Config, ABC):
-    """Which backbone, and its sizes. The config lives in the file of its class."""
-
-    name: str
-    """The backbone: the name of a file in ``models/backbones/``, a model of timm, or the import path of a
-    file of your own."""
-
-    published: ClassVar[tuple[str, ...]] = ()
-    """Further names that the file answers to, as those of published sizes."""
-
-    @abstractmethod
-    def build(self, channels: int) -> Backbone:
-        """Return the backbone with random weights, for images of so many channels.
-
-        Raises:
-            UserError: If there is none of that name.
-        """
-
-    def hub_name(self) -> str:
-        """Return the name under which timm publishes weights.
-
-        Raises:
-            UserError: If it does not.
-        """
-        raise UserError(
-            f"the hub has no weights of {self.name!r} (model.backbone); give model.pretrained a file, "
-            "or `none`"
-        )
-
-
-class _Backbones(Listed[BackboneConfig]):
-    """All backbones by name; those of timm have one file together."""
-
-    def config_class(self, name: str) -> type[BackboneConfig]:
-        """Return the config class for a name: a file's own, one that a file answers to, or that for timm.
-
-        Raises:
-            ValueError: If a file of that name cannot be had.
-        """
-        if name in (files := self.names()):
-            return super().config_class(name)
-        for config in map(super().config_class, files):
-            if name in config.published:
-                return config
-        # timm puts a dot between a model and the tag of its weights.
-        if "." in name and importlib.util.find_spec(name.partition(".")[0]):
-            return super().config_class(name)
-        return super().config_class("timm")
-
-
-BACKBONES: Listed[BackboneConfig] = _Backbones("s4former.models.backbones", BackboneConfig, "backbone")  # type: ignore[type-abstract]
-"""All backbones by name."""
-BackboneField = Annotated[SerializeAsAny[BackboneConfig], BeforeValidator(BACKBONES.parse)]
-
-DropPath = Annotated[float, Field(ge=0, lt=1)]
-"""A rate of stochastic depth."""
 
 
 def require_bias(bias: Tensor, count: int, length: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from typing import Any, Literal
+from typing import Any
 
 import timm
 import torch
@@ -15,58 +15,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from s4former.config.errors import UserError
-from s4former.models.backbones.base import Backbone, BackboneConfig, DropPath, require_bias, score_bias
+from s4former.models.backbones.base import Backbone, require_bias, score_bias
+from s4former.models.backbones.configs.base import ViTOptions
+from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.ops.resize import resize_position_embedding
 from s4former.types import Features, Images
-
-Interpolation = Literal["bilinear", "bicubic"]
-
-
-class ViTOptions(BackboneConfig):
-    """What all vision transformers of equal blocks share."""
-
-    drop_path: DropPath = 0.0
-    """Probability that an image skips a block's branch in training: 0 in the first block, this in the last,
-    evenly rising between."""
-    final_norm: bool = False
-    """Apply the transformer's final norm to each grid; heads have a norm of their own in any case."""
-    position_interpolation: Interpolation = "bilinear"
-    """How a learned position embedding is resized to another patch grid. Where positions are rotary, as in
-    DINOv3 and EVA-02, timm's own rule holds."""
-
-
-class TimmConfig(ViTOptions):
-    """A vision transformer of timm: DeiT, AugReg, DINOv2, DINOv3, EVA-02, SigLIP and their like."""
-
-    name: str
-    """A model of timm, with or without the tag of its weights."""
-    image_size: tuple[int, int] | None = None
-    """Height and width that the position embedding is kept for; null is the model's own. Images may have any
-    size: the embedding is resized to their patch grid on the fly."""
-
-    def build(self, channels: int) -> TimmBackbone:
-        """Return the backbone with random weights.
-
-        Raises:
-            UserError: If timm has no model of that name, or its attention takes no mask.
-        """
-        whole = _outline(self.name)
-        # Without pooling the final norm is always called `norm`.
-        options: dict[str, Any] = {
-            "num_classes": 0,
-            "in_chans": channels,
-            "drop_path_rate": self.drop_path,
-            "global_pool": "",
-        }
-        if self.image_size is not None:
-            options["img_size"] = self.image_size
-        if getattr(whole, "rope", None) is not None:
-            options["dynamic_img_size"] = True
-        return TimmBackbone(timm.create_model(self.name, **options), self)
-
-    def hub_name(self) -> str:
-        """Return the name."""
-        return self.name
 
 
 class TimmBackbone(Backbone):
@@ -180,6 +133,23 @@ class TimmBackbone(Backbone):
         )
         # Views: patches lie row by row with their channels last, as the heads' convolutions like them.
         return tuple(rearrange(each, "b (r s) d -> b d r s", r=rows) for each in tokens)
+
+
+def create(config: TimmConfig, channels: int) -> TimmBackbone:
+    """Return a backbone of timm with random weights."""
+    whole = _outline(config.name)
+    # Without pooling the final norm is always called `norm`.
+    options: dict[str, Any] = {
+        "num_classes": 0,
+        "in_chans": channels,
+        "drop_path_rate": config.drop_path,
+        "global_pool": "",
+    }
+    if config.image_size is not None:
+        options["img_size"] = config.image_size
+    if getattr(whole, "rope", None) is not None:
+        options["dynamic_img_size"] = True
+    return TimmBackbone(timm.create_model(config.name, **options), config)
 
 
 def _outline(name: str) -> Any:

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
-
-from pydantic import Field, model_validator
 from timm.models.vision_transformer import VisionTransformer
 
-from s4former.models.backbones.timm import TimmBackbone, ViTOptions
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.backbones.timm import TimmBackbone
 
 
-class ViTConfig(ViTOptions):
-    """Sizes of a plain ViT."""
-
-    name: Literal["vit"] = "vit"
-    """The name of this file."""
-    image_size: tuple[int, int] = (224, 224)
-    """Height and width in pixels that the position embedding is made for; other sizes work too."""
-    patch_size: int = Field(16, ge=1)
-    """Pixels per side of a token."""
-    embed_dim: int = Field(192, ge=1)
-    """Width of a token."""
-    depth: int = Field(12, ge=1)
-    """Number of blocks."""
-    num_heads: int = Field(3, ge=1)
-    """Attention heads; they share ``embed_dim`` evenly."""
-    mlp_ratio: float = Field(4.0, gt=0)
-    """Width of a block's hidden layer as a multiple of ``embed_dim``."""
-    num_registers: int = Field(0, ge=0)
-    """Register tokens beside the class token."""
-
-    @model_validator(mode="after")
-    def _sizes_divide(self) -> Self:
-        if any(side < self.patch_size or side % self.patch_size for side in self.image_size):
-            raise ValueError(
-                f"sides of image_size {self.image_size} must be multiples of patch_size={self.patch_size}"
-            )
-        if self.embed_dim % self.num_heads:
-            raise ValueError(f"embed_dim={self.embed_dim} does not divide into num_heads={self.num_heads}")
-        return self
-
-    def build(self, channels: int) -> TimmBackbone:
-        """Return the backbone with random weights."""
-        vit = VisionTransformer(
-            img_size=self.image_size,
-            patch_size=self.patch_size,
-            embed_dim=self.embed_dim,
-            depth=self.depth,
-            num_heads=self.num_heads,
-            mlp_ratio=self.mlp_ratio,
-            reg_tokens=self.num_registers,
-            in_chans=channels,
-            drop_path_rate=self.drop_path,
-            num_classes=0,
-            global_pool="",
-        )
-        return TimmBackbone(vit, self)
+def create(config: ViTConfig, channels: int) -> TimmBackbone:
+    """Return the backbone with random weights."""
+    vit = VisionTransformer(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        reg_tokens=config.num_registers,
+        in_chans=channels,
+        drop_path_rate=config.drop_path,
+        num_classes=0,
+        global_pool="",
+    )
+    return TimmBackbone(vit, config)

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
-from s4former.models.heads.base import Head, HeadConfig
+from s4former.models.heads.base import Head
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Logits
-
-
-class LinearConfig(HeadConfig):
-    """One linear map of all grids, each normalized."""
-
-    name: Literal["linear"] = "linear"
-    """The name of this file."""
-
-    def build(self, widths: tuple[int, ...], num_classes: int) -> LinearHead:
-        """Return the head with random weights."""
-        return LinearHead(widths, num_classes)
 
 
 class LinearHead(Head):

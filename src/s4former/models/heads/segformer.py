@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s4former.models.fast_linear import Product
-from s4former.models.heads.base import Head, HeadConfig, evenly
+from s4former.models.heads.base import Head
+from s4former.models.heads.configs.segformer import FusingConfig
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Logits
-
-
-class FusingConfig(HeadConfig):
-    """What both heads of SegFormer have in common."""
-
-    channels: int = Field(256, ge=1)
-    """Channels that the grids are mapped to."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Probability that a channel is left out of what the classifier sees."""
-
-    def looks_at(self, depth: int) -> tuple[int, ...]:
-        """Return all four stages, or four blocks of a plain transformer."""
-        return evenly(depth, 4)
-
-
-class SegFormerConfig(FusingConfig):
-    """Linear maps of all stages, fused at the finest grid, as SegFormer was published."""
-
-    name: Literal["segformer"] = "segformer"
-    """The name of this file."""
-
-    def build(self, widths: tuple[int, ...], num_classes: int) -> SegFormerHead:
-        """Return the head with random weights."""
-        return SegFormerHead(widths, self, num_classes)
 
 
 class FusingHead(Head):

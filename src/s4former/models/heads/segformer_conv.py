@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import nn
 from torch.nn import functional as F
 
-from s4former.models.heads.segformer import FusingConfig, FusingHead
+from s4former.models.heads.configs.segformer import FusingConfig
+from s4former.models.heads.segformer import FusingHead
 from s4former.types import Features, Logits
-
-
-class SegFormerConvConfig(FusingConfig):
-    """The head ``segformer`` with batch norm and ReLU after the map of each grid."""
-
-    name: Literal["segformer_conv"] = "segformer_conv"
-    """The name of this file."""
-
-    def build(self, widths: tuple[int, ...], num_classes: int) -> SegFormerConvHead:
-        """Return the head with random weights."""
-        return SegFormerConvHead(widths, self, num_classes)
 
 
 class SegFormerConvHead(FusingHead):
