@@ -17,7 +17,7 @@ _UNDECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token")
 
 
 class OptimizerConfig(Config):
-    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
+    """How weights move. The learning rate falls from ``lr`` to ``min_lr`` as a polynomial does."""
 
     name: Literal["sgd", "adamw"] = "adamw"
     """``sgd`` (with momentum, as published) or ``adamw``."""
@@ -29,7 +29,7 @@ class OptimizerConfig(Config):
     """Momentum of SGD; the first moment's decay of AdamW."""
     weight_decay: float = Field(0.0, ge=0)
     """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
-    floor_lr: float = Field(0.0, ge=0)
+    min_lr: float = Field(0.0, ge=0)
     """Learning rate at the end, the same for backbone and heads."""
     power: float = Field(0.9, ge=0)
     """Power of the polynomial; 0 keeps the learning rate constant until the end."""
@@ -39,10 +39,10 @@ class OptimizerConfig(Config):
     """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
 
     @model_validator(mode="after")
-    def _floor_below(self) -> OptimizerConfig:
-        if self.floor_lr > self.lr:
+    def _min_below(self) -> OptimizerConfig:
+        if self.min_lr > self.lr:
             raise ValueError(
-                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
+                f"expected min_lr to be at most lr={self.lr}, as the schedule falls, got {self.min_lr}"
             )
         return self
 
@@ -101,7 +101,7 @@ def set_learning_rate(
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     rates = {}
     for group in optimizer.param_groups:
-        rate = warmup * poly(step, steps, group["base_lr"], config.floor_lr, config.power)
+        rate = warmup * poly(step, steps, group["base_lr"], config.min_lr, config.power)
         group["lr"] = rates[group["name"]] = rate
     return rates
 
