@@ -66,7 +66,7 @@ def test_published_settings() -> None:
     assert (run.model.backbone.name, run.model.head.out_indices) == ("deit_base_patch16_224", (11,))
     assert [head.out_indices for head in run.model.auxiliary_heads] == [(4,), (7,), (9,), (11,)]
     assert (run.optimizer.name, run.optimizer.lr, run.optimizer.head_lr_factor) == ("sgd", 1e-3, 10)
-    assert (run.optimizer.floor_lr, run.optimizer.power, run.optimizer.weight_decay) == (1e-4, 0.9, 0)
+    assert (run.optimizer.min_lr, run.optimizer.power, run.optimizer.weight_decay) == (1e-4, 0.9, 0)
     assert (run.steps, run.evaluate_every, run.evaluate.short_side) == (80_000, 1150, 512)
     dump = run.method.model_dump()
     assert (dump["ema_decay"], dump["confidence_threshold"], dump["unlabeled_weight"]) == (0.999, 0.95, 1)
@@ -103,7 +103,7 @@ def test_the_released_segformer_config() -> None:
     assert (run.steps, run.evaluate_every) == (40_000, 1000)
     optimizer = run.optimizer
     assert (optimizer.name, optimizer.lr, optimizer.head_lr_factor) == ("adamw", 6e-5, 10)
-    assert (optimizer.weight_decay, optimizer.power, optimizer.floor_lr, optimizer.warmup_steps) == (
+    assert (optimizer.weight_decay, optimizer.power, optimizer.min_lr, optimizer.warmup_steps) == (
         0.01,
         1.0,
         0,
