@@ -5,6 +5,7 @@ from s4former.methods.parts.ema_teacher import EMATeacher, EMATeacherConfig
 from s4former.methods.parts.pasa import PASA, PASAConfig
 from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
 from s4former.methods.parts.perturbation import Perturbation, Perturbations, perturbed
+from s4former.methods.parts.perturbations import PERTURBATIONS, PerturbationConfig
 from s4former.methods.parts.pseudo_labels import PseudoLabelConfig, labeling, view_of
 from s4former.methods.parts.ranking import RankingConfig
 from s4former.methods.parts.schedule import UnlabeledScheduleConfig
@@ -13,6 +14,7 @@ from s4former.methods.parts.vit_parts import ViTPartsConfig, unlabeled_losses, v
 
 __all__ = [
     "PASA",
+    "PERTURBATIONS",
     "CutMix",
     "CutMixConfig",
     "EMATeacher",
@@ -21,6 +23,7 @@ __all__ = [
     "PatchShuffle",
     "PatchShuffleConfig",
     "Perturbation",
+    "PerturbationConfig",
     "Perturbations",
     "PseudoLabelConfig",
     "RankingConfig",

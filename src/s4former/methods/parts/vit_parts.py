@@ -1,4 +1,4 @@
-"""S4Former's three parts together, as switches that any method with pseudo-labels can have."""
+"""S4Former's three parts, as switches that any method with pseudo-labels can have, and others by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from s4former.methods.parts.pasa import PASA, PASAConfig
 from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
 from s4former.methods.parts.perturbation import Perturbations
+from s4former.methods.parts.perturbations import PerturbationField
 from s4former.methods.parts.ranking import RankingConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
@@ -15,7 +16,11 @@ from s4former.types import Logits, Segmenter
 
 
 class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
-    """PatchShuffle, PASA and NCR, each a switch."""
+    """PatchShuffle, PASA and NCR, each a switch, and further perturbations by name."""
+
+    perturb: tuple[PerturbationField, ...] = ()
+    """Further perturbations of the student's pass over the (mixed) strong view, in the order in which they
+    act: names as ``channel_dropout``, or import paths of files of your own."""
 
 
 def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbations:
@@ -25,6 +30,7 @@ def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbatio
         parts.append(PatchShuffle(config, student.patch_size))
     if config.pasa:
         parts.append(PASA(config, student.patch_size, student.num_prefix_tokens))
+    parts.extend(part.build(student) for part in config.perturb)
     return parts
 
 
