@@ -11,5 +11,18 @@ from s4former.curation.annotations.convert import convert
 from s4former.curation.annotations.detecting import class_names, detect_format
 from s4former.curation.annotations.formats import FORMATS, AnnotationFormat
 from s4former.curation.annotations.record import Conversion
+from s4former.curation.annotations.shapes import AnnotatedImage, Notes, Polygon, Shape, rectangle
 
-__all__ = ["FORMATS", "AnnotationFormat", "Conversion", "class_names", "convert", "detect_format"]
+__all__ = [
+    "FORMATS",
+    "AnnotatedImage",
+    "AnnotationFormat",
+    "Conversion",
+    "Notes",
+    "Polygon",
+    "Shape",
+    "class_names",
+    "convert",
+    "detect_format",
+    "rectangle",
+]

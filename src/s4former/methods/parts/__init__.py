@@ -5,7 +5,11 @@ from s4former.methods.parts.ema_teacher import EMATeacher, EMATeacherConfig
 from s4former.methods.parts.pasa import PASA, PASAConfig
 from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
 from s4former.methods.parts.perturbation import Perturbation, Perturbations, perturbed
-from s4former.methods.parts.perturbations import PERTURBATIONS, PerturbationConfig
+from s4former.methods.parts.perturbations import (
+    PERTURBATIONS,
+    PerturbationConfig,
+    PerturbationField,
+)
 from s4former.methods.parts.pseudo_labels import PseudoLabelConfig, labeling, view_of
 from s4former.methods.parts.ranking import RankingConfig
 from s4former.methods.parts.schedule import UnlabeledScheduleConfig
@@ -24,6 +28,7 @@ __all__ = [
     "PatchShuffleConfig",
     "Perturbation",
     "PerturbationConfig",
+    "PerturbationField",
     "Perturbations",
     "PseudoLabelConfig",
     "RankingConfig",
