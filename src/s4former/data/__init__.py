@@ -6,18 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from s4former.data.classes import Classes
     from s4former.data.config import DataConfig
     from s4former.data.loader import TrainBatches, batch_iterator
-    from s4former.data.sources import (
-        Classes,
-        Part,
-        Source,
-        evaluation_pairs,
-        open_source,
-        part_ids,
-        short_names,
-        write_splits,
-    )
+from s4former.data.sources import (
+    Part,
+    Source,
+    evaluation_pairs,
+    open_source,
+    part_ids,
+    short_names,
+    write_splits,
+)
 
 __all__ = [
     "Classes",

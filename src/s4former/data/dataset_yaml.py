@@ -15,8 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
 from s4former.config.override import parse_yaml, validated
-from s4former.data.sources.base import Classes, Color, MaskValue
-from s4former.data.sources.classes import as_color, default_colors, mask_values
+from s4former.data.classes import Classes, Color, MaskValue, as_color, default_colors, mask_values
 from s4former.types import IGNORE
 
 FORMAT = "s4former-dataset/1"

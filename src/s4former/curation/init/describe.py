@@ -25,12 +25,13 @@ from s4former.curation.init.pairs import (
     val_folder,
 )
 from s4former.curation.init.suggestion import suggest_classes
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
-from s4former.data.labels import LabelMap
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import Classes, Image
+from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Matcher
