@@ -10,14 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor, device, nn
 
 IGNORE = 255
 """The label of a pixel that nobody knows: it enters no loss and no score."""
 
 Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmenter normalizes
-Labels = Int[Tensor, "b h w"]  # class index or IGNORE
+Labels = Integer[Tensor, "b h w"]  # class index or IGNORE; one byte each until a loss reads them
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
 Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone; grids may differ in stride

@@ -139,7 +139,7 @@ def test_a_huge_image_in_one_piece_is_refused_before_it_is_looked_at(
 ) -> None:
     monkeypatch.setattr(evaluate, "MOST_PATCHES", 29)
     with pytest.raises(
-        UserError, match=r"the val image val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
+        UserError, match=r"the val image images/val/val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
     ):
         validate(run_folder, ["device=cpu"])
     assert validate(run_folder, ["device=cpu", "evaluate.mode=slide"]).images == 2
