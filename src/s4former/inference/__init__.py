@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
-    from s4former.inference.evaluate import EvaluateConfig, Evaluation
+    from s4former.inference.config import EvaluateConfig
+    from s4former.inference.evaluate import Evaluation
     from s4former.inference.predict import Model, Prediction
 else:
-    __getattr__ = lazily(__name__, {"evaluate": "EvaluateConfig Evaluation", "predict": "Model Prediction"})
+    __getattr__ = lazily(
+        __name__, {"config": "EvaluateConfig", "evaluate": "Evaluation", "predict": "Model Prediction"}
+    )
 
 __all__ = ["EvaluateConfig", "Evaluation", "Model", "Prediction"]

@@ -1,26 +1,17 @@
-"""S4Former's three parts, as switches that any method with pseudo-labels can have, and others by name."""
+"""S4Former's three parts together, as switches that any method with pseudo-labels can have."""
 
 from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor
 
-from s4former.methods.parts.pasa import PASA, PASAConfig
-from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
+from s4former.methods.configs.parts import RankingConfig, ViTPartsConfig
+from s4former.methods.parts.pasa import PASA
+from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbations
-from s4former.methods.parts.perturbations import PerturbationField
-from s4former.methods.parts.ranking import RankingConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
 from s4former.types import Logits, Segmenter
-
-
-class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
-    """PatchShuffle, PASA and NCR, each a switch, and further perturbations by name."""
-
-    perturb: tuple[PerturbationField, ...] = ()
-    """Further perturbations of the student's pass over the (mixed) strong view, in the order in which they
-    act: names as ``channel_dropout``, or import paths of files of your own."""
 
 
 def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbations:

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from s4former.methods.configs.perturbation import PerturbationConfig
 from s4former.methods.parts.perturbation import Perturbation
-from s4former.methods.parts.perturbations.base import PerturbationConfig
 from s4former.methods.parts.view import View
 from s4former.ops.randomness import keyed_generator
 from s4former.types import Features, Segmenter

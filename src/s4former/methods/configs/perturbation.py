@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, SerializeAsAny
 
 from s4former.config.base import Config
 from s4former.config.listed import Listed
-from s4former.methods.parts.perturbation import Perturbation
-from s4former.types import Segmenter
+
+if TYPE_CHECKING:
+    from s4former.methods.parts.perturbation import Perturbation
+    from s4former.types import Segmenter
 
 
 class PerturbationConfig(Config, ABC):
