@@ -116,7 +116,7 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     from s4former.compat.mmseg_options import translate
     from s4former.inference import wording
     from s4former.inference.predict import model_folder, read_card
-    from s4former.inference.trained import is_own
+    from s4former.inference.trained import is_model_folder
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)
@@ -124,7 +124,7 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     if options.aug_test:
         changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
     changes |= own_gpu(options.gpu_id)
-    if is_own(options.checkpoint):
+    if is_model_folder(options.checkpoint):
         protocol = read_card(model_folder(options.checkpoint)).evaluate.model_dump(mode="json")
         protocol["part"] = run.evaluate.part
         configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
