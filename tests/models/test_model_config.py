@@ -142,3 +142,8 @@ def test_another_head_keeps_what_it_looks_at() -> None:
     assert notes == ["model.head.name=linear has no channels: left out"]
     whole, _ = override(Run(), {"model.head": {"name": "linear", "out_indices": [1]}})
     assert whole.model.head == HEADS.config_class("linear")(out_indices=(1,))
+
+
+def test_a_file_of_the_package_is_a_name() -> None:
+    assert HEADS.names() == ["linear", "segformer", "segformer_conv", "setr_pup"]
+    assert BACKBONES.names() == ["mit", "timm", "vit"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
     from s4former.models.backbones import BACKBONES, Backbone, BackboneConfig
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from s4former.models.heads import HEADS, Head, HeadConfig
     from s4former.models.presets import describe_preset, model_preset, preset_names
     from s4former.models.segmenter import build_segmenter, rebuild_segmenter
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "backbones": "BACKBONES Backbone BackboneConfig",
+            "checkpoints": "load_checkpoint segmenter_from_checkpoint segmenter_from_state",
+            "config": "ModelConfig",
+            "faster": "faster_on_cpu",
+            "heads": "HEADS Head HeadConfig",
+            "presets": "describe_preset model_preset preset_names",
+            "segmenter": "build_segmenter rebuild_segmenter",
+        },
+    )
 
 __all__ = [
     "BACKBONES",
@@ -32,25 +46,3 @@ __all__ = [
     "segmenter_from_checkpoint",
     "segmenter_from_state",
 ]
-
-# What needs torch is imported when it is asked for.
-_HOMES = {
-    "backbones": ("BACKBONES", "Backbone", "BackboneConfig"),
-    "checkpoints": ("load_checkpoint", "segmenter_from_checkpoint", "segmenter_from_state"),
-    "config": ("ModelConfig",),
-    "faster": ("faster_on_cpu",),
-    "heads": ("HEADS", "Head", "HeadConfig"),
-    "presets": ("describe_preset", "model_preset", "preset_names"),
-    "segmenter": ("build_segmenter", "rebuild_segmenter"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
