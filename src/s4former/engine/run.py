@@ -8,18 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Presets, VariantNames, Variants
+from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Part
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.methods import METHODS, MethodConfig
-from s4former.models.config import ModelConfig
-from s4former.models.presets import model_preset
+from s4former.models import ModelConfig, model_preset
 
 
 class OptimizerConfig(Config):
-    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
+    """How weights move. The learning rate falls from ``lr`` to ``min_lr`` as a polynomial does."""
 
     name: Literal["sgd", "adamw"] = "adamw"
     """``sgd`` (with momentum, as published) or ``adamw``."""
@@ -31,7 +30,7 @@ class OptimizerConfig(Config):
     """Momentum of SGD; the first moment's decay of AdamW."""
     weight_decay: float = Field(0.0, ge=0)
     """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
-    floor_lr: float = Field(0.0, ge=0)
+    min_lr: float = Field(0.0, ge=0)
     """Learning rate at the end, the same for backbone and heads."""
     power: float = Field(0.9, ge=0)
     """Power of the polynomial; 0 keeps the learning rate constant until the end."""
@@ -41,10 +40,10 @@ class OptimizerConfig(Config):
     """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
 
     @model_validator(mode="after")
-    def _floor_below(self) -> OptimizerConfig:
-        if self.floor_lr > self.lr:
+    def _min_below(self) -> OptimizerConfig:
+        if self.min_lr > self.lr:
             raise ValueError(
-                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
+                f"expected min_lr to be at most lr={self.lr}, as the schedule falls, got {self.min_lr}"
             )
         return self
 
@@ -52,10 +51,8 @@ class OptimizerConfig(Config):
 class Run(Config):
     """A whole training run. Everything counts in steps; a data set's size is no part of it."""
 
-    variants: ClassVar[Variants] = {"method": METHODS.config_class}
+    variants: ClassVar[Variants] = {"method": METHODS}
     """Fields whose class follows their ``name``, for overrides."""
-    variant_names: ClassVar[VariantNames] = {"method": METHODS.names}
-    """Which classes these fields may have."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
 
@@ -92,6 +89,9 @@ class Run(Config):
     """``cpu``, ``cuda``, ``cuda:1`` ..."""
     threads: PositiveInt | Literal["auto"] = "auto"
     """Threads of one operation on the CPU; sums depend on it in their last bits."""
+    faster_on_cpu: bool = True
+    """On a CPU, compute linear maps and convolutions in the order that is fastest there: the same numbers to
+    rounding."""
     deterministic: bool = False
     """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
 
