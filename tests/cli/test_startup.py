@@ -31,6 +31,17 @@ for line in sys.argv[1:]:
     print("answered", code, *(name for name in {heavy} if name in sys.modules))
 """
 
+_LAUNCH = """
+import sys
+from s4former.compat.launch import main
+code = 0
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code
+print("answered", code, *(name for name in {heavy} if name in sys.modules))
+"""
+
 
 def answers(place: Path, *lines: str) -> list[tuple[int, set[str]]]:
     """Type commands one after the other in one process; return exit codes and what is imported by then."""
@@ -97,6 +108,15 @@ def test_what_a_check_has_seen_and_timed_needs_no_torch_again(tmp_path: Path) ->
     assert "timm" in first[1]
     assert again == (0, set())
     assert refused[0] == 1, "what was timed for another crop says nothing of this one"
+
+
+def test_a_launcher_looks_at_data_without_torch(tmp_path: Path) -> None:
+    script = _LAUNCH.format(heavy=HEAVY)
+    arguments = ["2", "tools/train.py", str(SETR), "--launcher", "pytorch"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["answered", "3"], done.stderr
 
 
 @pytest.mark.parametrize("script", ["train.py", "test.py"])

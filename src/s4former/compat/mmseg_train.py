@@ -133,8 +133,6 @@ def own_gpu(number: int | None) -> dict[str, Any]:
 
 def _folder(options: argparse.Namespace) -> Path:
     """Return the run folder, and see that a run to go on with is in it."""
-    from s4former.engine.checkpoint import Checkpoints
-
     asked: Path | None = options.work_dir
     if options.resume_from is None:
         return asked or Path("work_dirs") / config_name(options.config)
@@ -147,6 +145,8 @@ def _folder(options: argparse.Namespace) -> Path:
             f"--resume-from {given}: there is no run of this package; give a run folder. Weights of other "
             "programs are a start, not a state to resume: use --load-from"
         )
+    from s4former.engine.checkpoint import Checkpoints
+
     newest = Checkpoints(folder).newest_step()
     if given != folder and (newest is None or given.name != f"step_{newest:08d}.pt"):
         raise UserError(
