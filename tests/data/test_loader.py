@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from folders import make_folder, write_classes, write_image, write_mask
 from PIL import Image
 
+from folders import make_folder, write_classes, write_image, write_mask
 from s4former.augment import LabeledViews, Views
 from s4former.config.errors import DataError, UserError
 from s4former.data import DataConfig, TrainBatches, batch_iterator, open_source

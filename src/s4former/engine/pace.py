@@ -166,7 +166,10 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
                 for _, band in placed(logit_bands(network, image, run.evaluate, run.device, run.precision)):
                     band[0].argmax(0).cpu()
 
-        images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), _TIMED + 1)
+        scored = (
+            evaluation_pairs(source, run.evaluate.part, 0, 1) if part_ids(source, run.evaluate.part) else ()
+        )
+        images = islice(scored, _TIMED + 1)
         with in_eval(method.networks):
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)
