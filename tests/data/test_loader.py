@@ -58,7 +58,7 @@ def test_what_a_batch_holds(root: Path) -> None:
     assert batch.labeled.images.shape == (2, 3, 24, 32)
     assert batch.labeled.images.dtype == torch.float32
     assert 0 <= batch.labeled.images.min() < batch.labeled.images.max() <= 1
-    assert batch.labeled.labels.dtype == torch.int64
+    assert batch.labeled.labels.dtype == torch.uint8
     assert set(batch.labeled.labels.unique().tolist()) <= {0, 1, 2, IGNORE}
     assert batch.unlabeled is not None
     assert batch.unlabeled.weak.shape == (3, 3, 24, 32)

@@ -23,7 +23,7 @@ from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.keeper import Keeper, Outcome
 from s4former.engine.memory import memory_watched
 from s4former.engine.optim import clip_gradients, set_learning_rate
-from s4former.engine.prepare import prepare, used_parts
+from s4former.engine.prepare import prepare
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate
@@ -59,7 +59,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         if before:
             check_same(folder, run, source)
         elif collectives.rank() == 0:
-            checked = require_sound(source, run.data, used_parts(run))
+            checked = require_sound(source, run.data, run.used_parts)
         state = Checkpoints(folder).load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
     method, optimizer, drawn = ready.method, ready.optimizer, ready.batches

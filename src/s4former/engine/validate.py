@@ -22,10 +22,10 @@ from s4former.engine.device import set_up
 from s4former.engine.folder import data_of
 from s4former.engine.progress import Progress
 from s4former.inference import wording
-from s4former.inference.device import Precision, resolve_device, resolve_precision
+from s4former.inference.config import EvaluateConfig, Precision
+from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import (
     Answers,
-    EvaluateConfig,
     Evaluation,
     OpenOnImage,
     Pixels,

@@ -11,7 +11,7 @@ from pathlib import Path
 from s4former.config.errors import DataError, UserError
 from s4former.data.labels import LabelMap
 from s4former.data.progress import Report
-from s4former.ops.confusion import FEW_IMAGES
+from s4former.inference.config import FEW_IMAGES
 from s4former.types import IGNORE
 
 Shown = Mapping[str, frozenset[int]]
