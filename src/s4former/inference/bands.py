@@ -17,18 +17,18 @@ from s4former.ops.resize import resize_bilinear
 from s4former.types import Images, Logits
 
 Bands = Iterator[Float[Tensor, "1 k rows w"]]
-Ask = Callable[[Images], Logits]
+PredictLogits = Callable[[Images], Logits]
 
 _MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
 
 
-def whole_bands(ask: Ask, image: UInt8[np.ndarray, "h w c"], device: str) -> Bands:
+def whole_bands(predict_logits: PredictLogits, image: UInt8[np.ndarray, "h w c"], device: str) -> Bands:
     """Yield the logits of an image that is looked at in one piece: one band."""
-    yield ask(_to_images(image, device))
+    yield predict_logits(_to_images(image, device))
 
 
 def slide_bands(
-    ask: Ask,
+    predict_logits: PredictLogits,
     num_classes: int,
     image: UInt8[np.ndarray, "h w c"],
     crop: tuple[int, int],
@@ -40,7 +40,7 @@ def slide_bands(
     Memory: as many rows of logits as a window has, and the image's pixels.
 
     Args:
-        ask: The network.
+        predict_logits: The network.
         num_classes: Number of classes.
         image: The image; it may be smaller than a window.
         crop: Height and width of a window.
@@ -54,7 +54,9 @@ def slide_bands(
     for top, following in zip(tops, [*tops[1:], height], strict=True):
         for left in lefts:
             window = slice(left, left + crop[1])
-            total[..., window] += ask(_to_images(image[top : top + crop[0], window], device)).float()
+            total[..., window] += predict_logits(
+                _to_images(image[top : top + crop[0], window], device)
+            ).float()
             times[..., window] += 1
         done = following - top
         yield total[..., :done, :] / times[..., :done, :]
