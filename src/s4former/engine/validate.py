@@ -35,7 +35,7 @@ from s4former.inference.evaluate import (
 )
 from s4former.inference.predict import Model, ModelCard, model_folder, read_card
 from s4former.inference.trained import is_model_folder, load_networks
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
 from s4former.types import Segmenter
 
 
