@@ -10,14 +10,7 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.fixmatch import FixMatchConfig
-from s4former.methods.parts import (
-    CutMix,
-    labeling,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
+from s4former.methods.parts import CutMix, labeling, perturbed, unlabeled_losses, view_of, vit_perturbations
 from s4former.ops.pseudo import pseudo_labels, share_of
 from s4former.types import Batch, Segmenter, StepOutput
 

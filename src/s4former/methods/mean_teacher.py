@@ -13,14 +13,7 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.mean_teacher import MeanTeacherConfig
-from s4former.methods.parts import (
-    CutMix,
-    EMATeacher,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
+from s4former.methods.parts import CutMix, EMATeacher, perturbed, unlabeled_losses, view_of, vit_perturbations
 from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
 
