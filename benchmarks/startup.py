@@ -35,6 +35,7 @@ S4FORMER = [sys.executable, "-m", "s4former"]
 def commands(tools: Path) -> dict[str, tuple[list[str], int]]:
     """Return the commands by what they are, each with its exit code."""
     train = ["sh", str(tools / "dist_train.sh"), PUBLISHED, "2"]
+    test = ["sh", str(tools / "dist_test.sh"), PUBLISHED, "run", "2"]
     return {
         "s4former --help": ([*S4FORMER, "--help"], 0),
         "s4former recipes": ([*S4FORMER, "recipes"], 0),
@@ -43,6 +44,7 @@ def commands(tools: Path) -> dict[str, tuple[list[str], int]]:
         "a cached check": ([*S4FORMER, "check", "dataset.yaml"], 0),
         "train, data set missing": ([*S4FORMER, "train", "voc.classic_92.s4former"], 3),
         "tools/dist_train.sh CONFIG 2, data set missing": (train, 3),
+        "tools/dist_test.sh CONFIG run 2, data set missing": (test, 3),
     }
 
 

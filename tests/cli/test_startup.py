@@ -110,9 +110,11 @@ def test_what_a_check_has_seen_and_timed_needs_no_torch_again(tmp_path: Path) ->
     assert refused[0] == 1, "what was timed for another crop says nothing of this one"
 
 
-def test_a_launcher_looks_at_data_without_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["train.py", "test.py run"])
+def test_a_launcher_looks_at_data_without_torch(command: str, tmp_path: Path) -> None:
+    tool, *model = command.split()
     script = _LAUNCH.format(heavy=HEAVY)
-    arguments = ["2", "tools/train.py", str(SETR), "--launcher", "pytorch"]
+    arguments = ["2", f"tools/{tool}", str(SETR), *model, "--launcher", "pytorch"]
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -26,9 +26,10 @@ def predict(
     from s4former.config.errors import DataError, UserError
     from s4former.config.outputs import claim
     from s4former.engine.memory import lack_of_memory
+    from s4former.inference.card import model_folder
     from s4former.inference.device import resolve_device
     from s4former.inference.inputs import find_images
-    from s4former.inference.predict import Model, model_folder, picture_paths
+    from s4former.inference.predict import Model, picture_paths
 
     try:
         resolve_device(device)

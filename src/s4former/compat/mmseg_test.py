@@ -108,8 +108,7 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     """
     from s4former.compat.mmseg_options import translate
     from s4former.inference import wording
-    from s4former.inference.predict import model_folder, read_card
-    from s4former.inference.trained import is_model_folder
+    from s4former.inference.card import is_model_folder, model_folder, read_card
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)

@@ -25,8 +25,9 @@ from s4former.engine.pace import Forecast
 from s4former.engine.panels import Panel
 from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.inference.card import CARD, ImageInput, ModelCard
 from s4former.inference.evaluate import Answers, Pixels, evaluate, own_images
-from s4former.inference.predict import CARD, ImageInput, Model, ModelCard, architecture_of, save_model
+from s4former.inference.predict import Model, architecture_of, save_model
 from s4former.methods import Method
 from s4former.types import Segmenter
 

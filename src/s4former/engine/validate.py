@@ -22,6 +22,7 @@ from s4former.engine.device import set_up
 from s4former.engine.folder import data_of
 from s4former.engine.progress import Progress
 from s4former.inference import wording
+from s4former.inference.card import ModelCard, is_model_folder, model_folder, read_card
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import (
@@ -33,8 +34,8 @@ from s4former.inference.evaluate import (
     own_images,
     protocol_record,
 )
-from s4former.inference.predict import Model, ModelCard, model_folder, read_card
-from s4former.inference.trained import is_model_folder, load_networks
+from s4former.inference.predict import Model
+from s4former.inference.trained import load_networks
 from s4former.models import ModelConfig
 from s4former.types import Segmenter
 

@@ -6,7 +6,6 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,15 +15,13 @@ from PIL import ImageOps
 from safetensors.torch import save
 from torch import Tensor
 
-from s4former.config.base import Config
-from s4former.config.errors import DataError, UserError, ValueMistake
+from s4former.config.errors import DataError, ValueMistake
 from s4former.config.outputs import Outputs, claim
-from s4former.config.override import validated
-from s4former.config.record import read_json, write_atomically, write_json
-from s4former.data.classes import Classes, MaskValue
+from s4former.config.record import write_atomically, write_json
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
 from s4former.inference.bands import placed
+from s4former.inference.card import CARD, WEIGHTS, ImageInput, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import (
@@ -41,60 +38,7 @@ from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
 
 _logger = logging.getLogger(__name__)
-WEIGHTS, CARD = "model.safetensors", "model.json"
 ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "*any"] | Tensor
-
-
-class ImageInput(Config):
-    """Which images a model takes."""
-
-    channels: int
-    """Channels of an image."""
-    value_range: tuple[float, float] | None
-    """Values of the files that become 0 and 255; none: they hold 8 bits."""
-    display_channels: tuple[int, int, int]
-    """Channels that pictures show as red, green and blue."""
-
-
-class ModelCard(Config):
-    """What ``model.json`` says: all that is needed to use the weights beside it, and how they came about.
-
-    Where the images lay that it learned from is in ``run.json``: a model is shared, and paths tell of people.
-    """
-
-    format: Literal[2] = 2
-    """Version of this file; another one is not read."""
-    architecture: ModelConfig
-    """The network, normalization included."""
-    input: ImageInput
-    """The images it takes."""
-    names: tuple[str, ...]
-    """Class names; the number in a predicted mask is the place in this list."""
-    colors: tuple[tuple[int, int, int], ...]
-    """One RGB color per class."""
-    ignore: tuple[MaskValue, ...]
-    """Values or colors in the training masks that meant unknown."""
-    values: tuple[tuple[MaskValue, ...], ...] | None = None
-    """Values or colors in the training masks that meant each class; none: the class's index."""
-    crop_size: tuple[int, int]
-    """Height and width of the training crops in pixels."""
-    evaluate: EvaluateConfig
-    """How it was scored, and how it predicts."""
-    method: dict[str, Any]
-    """How it was trained."""
-    step: int
-    """Updates of its weights."""
-    network: str
-    """Which network of the method it is, as in ``teacher``."""
-    chosen: str
-    """How it was chosen among the steps."""
-    score: dict[str, Any] | None
-    """Its line of ``scores.jsonl``, if it was scored."""
-
-    @property
-    def classes(self) -> Classes:
-        """The classes as data sources tell them."""
-        return Classes(self.names, self.colors, self.ignore, self.values)
 
 
 def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
@@ -266,44 +210,6 @@ class Model:
             f"the model was scored; it is looked at in windows of {crop} pixels (evaluate.mode=slide)"
         )
         return config.model_copy(update={"mode": "slide"})
-
-
-def model_folder(path: Path) -> Path:
-    """Return the folder with ``model.json`` that a path stands for.
-
-    Raises:
-        UserError: If there is none; the message says what is missing.
-    """
-    folder = path.parent if path.is_file() else path
-    for candidate in (folder, folder / "model"):
-        if (candidate / CARD).is_file() and (candidate / WEIGHTS).is_file():
-            return candidate
-    if not path.exists():
-        raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
-    if (folder / "run.json").is_file():
-        best = folder / "model_best"
-        raise UserError(
-            f"the run in {folder} has no model yet: type the command that trains it again, with --resume, to "
-            "train it to its last step"
-            + (f"; or give {best}, the best so far" if (best / CARD).is_file() else "")
-        )
-    raise UserError(
-        f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, which training "
-        "writes, or the model folder in it"
-    )
-
-
-def read_card(folder: Path) -> ModelCard:
-    """Return the card of a model folder.
-
-    Raises:
-        UserError: If it is not one that this version understands.
-    """
-    try:
-        content = read_json(folder / CARD)
-    except ValueError as error:
-        raise UserError(f"{folder / CARD} is not JSON: {error}") from None
-    return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
 
 
 def _pixels(image: ImageLike, taken: ImageInput) -> Pixels:

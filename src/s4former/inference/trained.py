@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.inference.predict import CARD, WEIGHTS, Model, model_folder
+from s4former.inference.card import is_model_folder, model_folder
+from s4former.inference.predict import Model
 from s4former.models import ModelConfig, faster_on_cpu, load_checkpoint, segmenter_from_state
 from s4former.models.colors import colors_beside, require_colors
 from s4former.models.keys import Network
@@ -76,13 +77,6 @@ def _require_same_colors(config: ModelConfig, path: Path) -> None:
     colors = colors_beside(find_weights(path).files[0]) if path.exists() else None
     if colors is not None:
         require_colors(config, colors, f"the weights in {path}")
-
-
-def is_model_folder(path: Path) -> bool:
-    """Return whether a path is a run or model of this package, complete or not."""
-    if path.is_dir():
-        return any((path / name).exists() for name in (CARD, "run.json", f"model/{CARD}"))
-    return path.name == WEIGHTS and (path.parent / CARD).is_file()
 
 
 def _checkpoint(path: Path) -> dict[Network, dict[str, Tensor]]:
