@@ -17,10 +17,10 @@ from s4former.config.override import override
 from s4former.curation.sources import open_source
 from s4former.data import Part, part_ids
 from s4former.data.statistics import channel_statistics
+from s4former.engine.callbacks import Callback
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.panels import Panel
-from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.validate import validate
 from s4former.inference.evaluate import logit_bands
@@ -123,8 +123,8 @@ def test_pictures_show_the_display_channels(run_folder: Path, root: Path) -> Non
     assert np.array_equal(sheet[:40, :48], result.image[..., [3, 0, 1]])
 
 
-class StopAfterOne(Progress):
-    def stepped(self, step: int) -> None:
+class StopAfterOne(Callback):
+    def on_step(self, step: int) -> None:
         if step == 1:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_
 from s4former.config.base import Config
 from s4former.config.override import Presets, VariantNames, Variants
 from s4former.data.config import DataConfig
+from s4former.engine.callbacks import CallbackField
 from s4former.engine.device import resolve_threads
 from s4former.engine.optim import OptimizerConfig
 from s4former.inference.device import Precision, resolve_device, resolve_precision
@@ -42,6 +43,8 @@ class Run(Config):
     """Steps between saved states, to resume from; 0: only at the end and when interrupted."""
     log_every: PositiveInt = 10
     """Steps per line of the journal."""
+    callbacks: tuple[CallbackField, ...] = ()
+    """Who else listens, as in ``[tensorboard]``: files of ``engine/callbacks/`` or of your own."""
     data: DataConfig = DataConfig()
     """The images and how batches are drawn from them."""
     model: ModelConfig = ModelConfig()

@@ -18,9 +18,9 @@ from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine import distributed
+from s4former.engine.callbacks import Callback
 from s4former.engine.device import set_up
 from s4former.engine.folder import data_of
-from s4former.engine.progress import Progress
 from s4former.inference import wording
 from s4former.inference.device import Precision, resolve_device, resolve_precision
 from s4former.inference.evaluate import (
@@ -55,7 +55,7 @@ class Validation(Config):
 def validate(
     path: str | Path,
     changes: Iterable[str] | Mapping[str, Any] = (),
-    progress: Progress | None = None,
+    progress: Callback | None = None,
     data: DataConfig | None = None,
 ) -> Evaluation:
     """Score the model of a run folder, a model folder or a model file.
@@ -71,7 +71,7 @@ def validate(
             other classes.
         DataError: If the data cannot be read.
     """
-    progress = progress or Progress()
+    progress = progress or Callback()
     folder = model_folder(Path(path))
     card, trained_on = read_card(folder), None if data else data_of(folder)
     changes = changes if isinstance(changes, Mapping) else list(changes)
@@ -86,7 +86,7 @@ def validate(
     data = validated(DataConfig, told, f"the data does not go with the images that {folder} takes")
     config, notes = override(Validation(data=data, evaluate=card.evaluate), changes)
     for note in notes:
-        progress.note(note)
+        progress.on_message(note)
 
     def load(source: Source) -> Mapping[str, Segmenter]:
         require_same_classes(card, source)
@@ -111,7 +111,7 @@ def _elsewhere(data: DataConfig, trained_on: tuple[DataConfig, Path] | None) -> 
 
 
 def validate_with_config(
-    path: Path, model: ModelConfig, config: Validation, progress: Progress, watch: OpenOnImage | None = None
+    path: Path, model: ModelConfig, config: Validation, progress: Callback, watch: OpenOnImage | None = None
 ) -> dict[str, Evaluation]:
     """Score all networks that a path holds with a config's data and protocol, not their own.
 
@@ -137,14 +137,16 @@ def validate_with_config(
     return _score(config, protocol, load, progress, watch, card)
 
 
-def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progress: Progress) -> None:
+def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progress: Callback) -> None:
     """Say what is not as it was when the run scored its model, so that both scores are not compared."""
     if card is None or card.score is None:
         return
     before = {name: value for name, value in card.score["protocol"].items() if name != "part"}
     found = wording.differences(protocol, before)
     if found:
-        progress.note(f"not scored as during training: {', '.join(found)}; do not compare the two scores")
+        progress.on_message(
+            f"not scored as during training: {', '.join(found)}; do not compare the two scores"
+        )
 
 
 def require_same_classes(card: ModelCard, source: Source) -> None:
@@ -165,7 +167,7 @@ def _score(
     config: Validation,
     protocol: EvaluateConfig,
     load: Callable[[Source], Mapping[str, Segmenter]],
-    progress: Progress,
+    progress: Callback,
     watch: OpenOnImage | None,
     card: ModelCard | None,
 ) -> dict[str, Evaluation]:
@@ -182,10 +184,10 @@ def _score(
     def on_image(
         number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
     ) -> None:
-        progress.evaluated_image()
+        progress.on_image()
         if watched:
             watched(number, id, image, mask, answers)
 
     if collectives.rank() == 0:
-        progress.evaluating(own_images(source, protocol.part))
+        progress.on_evaluate(own_images(source, protocol.part))
     return evaluate(networks, source, protocol, device, precision, on_image)
