@@ -86,7 +86,7 @@ def test_a_file_is_predicted_as_it_is_validated(run_folder: Path, root: Path) ->
     for id in source.val:
         image = source.read_image(id, "val")
         with torch.inference_mode():
-            (logits,) = logit_bands(model.network, image, model.card.evaluate, "cpu", "float32")
+            (logits,) = logit_bands(model.network, image[None], model.card.evaluate, "cpu", "float32")
         result = model.predict(root / f"{id}.tif")
         assert np.array_equal(result.image, image)
         assert np.array_equal(result.mask, logits[0].argmax(0).numpy())

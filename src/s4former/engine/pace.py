@@ -169,7 +169,9 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
 
         def score(image: Pixels) -> None:
             for network in method.networks.values():
-                for _, band in placed(logit_bands(network, image, run.evaluate, run.device, run.precision)):
+                for _, band in placed(
+                    logit_bands(network, image[None], run.evaluate, run.device, run.precision)
+                ):
                     band[0].argmax(0).cpu()
 
         images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), _TIMED + 1)

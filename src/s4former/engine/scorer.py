@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import numpy as np
-from jaxtyping import Integer
-
 from s4former import collectives
 from s4former.data.sources import Source
 from s4former.engine.callbacks import Callback
@@ -15,7 +12,7 @@ from s4former.engine.panels import Panel
 from s4former.engine.run import Run
 from s4former.engine.state import Lines, Training
 from s4former.engine.writer import RunFolderWriter
-from s4former.inference.evaluate import Answers, Pixels, evaluate, own_images
+from s4former.inference.evaluate import Pictures, evaluate, own_images
 from s4former.methods import Method
 
 
@@ -55,16 +52,25 @@ class Scorer:
         run, source, deployed = self._run, self._source, method.deployed
         panel = Panel(source.classes.colors, run.data.display_channels)
 
-        def on_image(
-            number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
-        ) -> None:
+        def on_image() -> None:
             if self._stop.requested:
                 raise _StopWhileScoring
-            panel.add(image, mask, answers[deployed])
             self._emit.on_image()
 
+        pictures = Pictures(
+            lambda _, image, mask, answers: panel.add(image, mask, answers[deployed]), panel.rows
+        )
         self._emit.on_evaluate(own_images(source, run.evaluate.part))
-        results = evaluate(method.networks, source, run.evaluate, run.device, run.precision, on_image)
+        results = evaluate(
+            method.networks,
+            source,
+            run.evaluate,
+            run.device,
+            run.precision,
+            on_image,
+            pictures,
+            run.data.num_workers,
+        )
         if collectives.rank() == 0:
             panel.save(self._writer.folder / "panels" / f"step_{step:08d}.png")
         return {

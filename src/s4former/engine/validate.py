@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Integer
-
 from s4former import collectives
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
@@ -24,11 +21,9 @@ from s4former.engine.folder import data_of
 from s4former.inference import wording
 from s4former.inference.device import Precision, resolve_device, resolve_precision
 from s4former.inference.evaluate import (
-    Answers,
     EvaluateConfig,
     Evaluation,
-    OpenOnImage,
-    Pixels,
+    OpenPictures,
     evaluate,
     own_images,
     protocol_record,
@@ -111,7 +106,7 @@ def _elsewhere(data: DataConfig, trained_on: tuple[DataConfig, Path] | None) -> 
 
 
 def validate_with_config(
-    path: Path, model: ModelConfig, config: Validation, progress: Callback, watch: OpenOnImage | None = None
+    path: Path, model: ModelConfig, config: Validation, progress: Callback, watch: OpenPictures | None = None
 ) -> dict[str, Evaluation]:
     """Score all networks that a path holds with a config's data and protocol, not their own.
 
@@ -168,7 +163,7 @@ def _score(
     protocol: EvaluateConfig,
     load: Callable[[Source], Mapping[str, Segmenter]],
     progress: Callback,
-    watch: OpenOnImage | None,
+    watch: OpenPictures | None,
     card: ModelCard | None,
 ) -> dict[str, Evaluation]:
     with collectives.raise_on_all_ranks():
@@ -178,16 +173,10 @@ def _score(
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
         require_sound(source, config.data, [protocol.part])
-        watched = watch(source) if watch else None
+        seen = {"pictures": watch(source)} if watch else {}
     tell_differences(protocol_record(protocol, precision), card, progress)
-
-    def on_image(
-        number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
-    ) -> None:
-        progress.on_image()
-        if watched:
-            watched(number, id, image, mask, answers)
 
     if collectives.rank() == 0:
         progress.on_evaluate(own_images(source, protocol.part))
-    return evaluate(networks, source, protocol, device, precision, on_image)
+    threads = config.data.num_workers
+    return evaluate(networks, source, protocol, device, precision, progress.on_image, threads=threads, **seen)
