@@ -44,7 +44,7 @@ def run_named(name: str) -> Any:
 def worker(name: str) -> None:
     """Print the seconds of a step."""
     from s4former.curation.sources import open_source
-    from s4former.engine.pace import measure_pace
+    from s4former.engine.timing import measure_pace
 
     run = run_named(name)
     paces = [measure_pace(run, open_source(run.data)).step for _ in range(3 if name == "demo" else 1)]

@@ -1,12 +1,12 @@
 """Train and score methods on CamVid with few labels: same data, backbone, augmentation, steps and optimizer.
 
-    python benchmarks/camvid.py --data DIR --weights FILE --methods supervised,mean_teacher,s4former \
+    python benchmarks/camvid.py --data DIR --weights FILE --methods supervised,mean_teacher_cutmix,s4former \
         --split 1_16 --seeds 0,1,2 --steps 600 --eval-split val --out benchmarks/results/camvid_1_16.json
     python benchmarks/camvid.py --data DIR --weights FILE --split 1_64 --ablation --out ...
     python benchmarks/camvid.py --recipe camvid.long ...     on a GPU
 
-Fields that two methods share keep the recipe's values: ``mean_teacher`` has S4Former's CutMix here, and so is
-the ablation's row "mean teacher + CutMix".
+``mean_teacher_cutmix`` is mean teacher with S4Former's CutMix, as the ablation's row "mean teacher + CutMix";
+settings that two methods share keep the recipe's values.
 
 Each run lives in its own folder under --runs: a benchmark that was stopped goes on where it was, and finished
 runs are read, not repeated. ``last`` is the score after the last step; ``best`` is the highest score of the
@@ -44,7 +44,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="the CamVid folder")
     parser.add_argument("--weights", required=True, help="the backbone's weights")
     parser.add_argument("--recipe", default="camvid", help="camvid, or camvid.long for a GPU")
-    parser.add_argument("--methods", default="supervised,mean_teacher,s4former")
+    parser.add_argument("--methods", default="supervised,mean_teacher_cutmix,s4former")
     parser.add_argument("--ablation", action="store_true", help="compare S4Former's parts instead of methods")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the ablation")
     parser.add_argument("--split", default="1_16", help="1_64, 1_32, 1_16, 1_8 or 1_4")
@@ -60,8 +60,13 @@ def options() -> argparse.Namespace:
 def rows(chosen: argparse.Namespace) -> dict[str, list[str]]:
     """Return the overrides of each row of the table."""
     if not chosen.ablation:
-        return {name: [f"method.name={name}"] for name in chosen.methods.split(",")}
+        return {name: _changes(name) for name in chosen.methods.split(",")}
     return {name: ABLATION[name] for name in chosen.rows or ABLATION}
+
+
+def _changes(method: str) -> list[str]:
+    name = method.removesuffix("_cutmix")
+    return [f"method.name={name}", *(["method.cutmix_probability=0.5"] if name != method else [])]
 
 
 def configured(chosen: argparse.Namespace, overrides: list[str], seed: int) -> Run:

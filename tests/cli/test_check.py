@@ -27,7 +27,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     }
     (tmp_path / "data/dataset.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("s4former.engine.pace.measure_pace", lambda *_: Pace(0.6, 0.3, 2.0))
+    monkeypatch.setattr("s4former.engine.timing.measure_pace", lambda *_: Pace(0.6, 0.3, 2.0))
     return CommandLine(monkeypatch, capsys)
 
 

@@ -133,9 +133,8 @@ def test_an_export_of_roboflow(say: Say, tmp_path: Path) -> None:
         objects = [{"image_id": n, "segmentation": SQUARE} for n, _ in names]
         coco(tmp_path / part / "_annotations.coco.json", names, objects, categories=categories)
     code, said = say("init", ".")
-    assert code == 3, said
-    assert "train/_annotations.coco.json, valid/_annotations.coco.json" in said
-    assert "init train --val valid" in said
+    assert code == 1, said
+    assert "init train --masks train/_annotations.coco.json --val valid" in said
     for masks_at in ([], ["--masks", "train/_annotations.coco.json"]):
         code, said = say("init", "train", "--val", "valid", *masks_at, "--force")
         assert code == 0, said

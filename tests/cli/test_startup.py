@@ -1,4 +1,4 @@
-"""What commands import before they answer: torch and timm take seconds, so a mistake is told without them."""
+"""What commands import before they answer: torch and timm take seconds, and most answers need neither."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
 from s4former.compat import launch as launcher
 from s4former.config.errors import DataError
+from tiny_run import NAMES, make_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SETR = ROOT / "configs/setr/setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_sup.py"
@@ -59,19 +62,41 @@ def test_help_lists_and_mistakes_need_no_torch(tmp_path: Path) -> None:
     assert dict(zip(commands, found, strict=True)) == {line: (code, set()) for line, code in commands.items()}
 
 
-def test_configs_and_data_need_no_networks(tmp_path: Path) -> None:
+def test_configs_and_data_need_no_torch(tmp_path: Path) -> None:
     commands = {
         "train voc.classic_92.s4former data.crop=3": 1,
+        "train voc.classic_92.s4former method.pasa_wait=3": 1,
+        "train demo method=fixmatch method.confidence_threshold=2": 1,
+        "train camvid.supervised method.views.labeled=jitter steps=0": 1,
         "check voc.classic_92.s4former": 3,
-        "config show voc.classic_92.s4former device=cpu": 0,
+        "config show voc.classic_92.segformer.s4former device=cpu threads=1": 0,
+        "config show demo.mean_teacher device=cpu threads=1": 0,
         "prepare coco --dry-run": 0,
         "train voc.classic_92.s4former --out run": 3,  # there is no VOC here
     }
     found = answers(tmp_path, *commands)
-    assert dict(zip(commands, found, strict=True)) == {
-        line: (code, {"torch"}) for line, code in commands.items()
-    }
+    assert dict(zip(commands, found, strict=True)) == {line: (code, set()) for line, code in commands.items()}
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="whether a GPU can be used is a question to torch")
+def test_what_a_check_has_seen_and_timed_needs_no_torch_again(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    content = {
+        "names": NAMES,
+        "labeled": {"images": "images/train", "masks": "masks/train", "list": "labeled.txt"},
+        "val": {"images": "images/val", "masks": "masks/val"},
+    }
+    (data / "dataset.yaml").write_text(yaml.safe_dump(content))
+    small = "check data/dataset.yaml model.backbone=vit_tiny_patch16_224 model.pretrained=none threads=1"
+    first, again, refused = (
+        answers(tmp_path, *lines)[-1]
+        for lines in ([small], [small], [small, f"{small} data.crop_size=[100,112]"])
+    )
+    assert first[0] == 0
+    assert "timm" in first[1]
+    assert again == (0, set())
+    assert refused[0] == 1, "what was timed for another crop says nothing of this one"
 
 
 @pytest.mark.parametrize("script", ["train.py", "test.py"])

@@ -8,8 +8,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from folders import make_folder, write_image, write_mask
 
+from folders import make_folder, write_image, write_mask
 from s4former.data import DataConfig, open_source
 from s4former.data.sources import listing
 from s4former.data.sources.listing import image_files

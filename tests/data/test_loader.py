@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from folders import make_folder, write_classes, write_image, write_mask
 from PIL import Image
 
+from folders import make_folder, write_classes, write_image, write_mask
 from s4former.augment import LabeledViews, Views
 from s4former.config.errors import DataError, UserError
 from s4former.data import DataConfig, TrainBatches, batch_iterator, open_source
@@ -58,7 +58,7 @@ def test_what_a_batch_holds(root: Path) -> None:
     assert batch.labeled.images.shape == (2, 3, 24, 32)
     assert batch.labeled.images.dtype == torch.float32
     assert 0 <= batch.labeled.images.min() < batch.labeled.images.max() <= 1
-    assert batch.labeled.labels.dtype == torch.int64
+    assert batch.labeled.labels.dtype == torch.uint8
     assert set(batch.labeled.labels.unique().tolist()) <= {0, 1, 2, IGNORE}
     assert batch.unlabeled is not None
     assert batch.unlabeled.weak.shape == (3, 3, 24, 32)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_folder
 
+from folders import make_folder
 from s4former.augment import Views
 from s4former.data import DataConfig, TrainBatches, open_source
 from s4former.data import order as order_module

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import COLORS, make_folder, write_classes, write_image, write_mask
 from PIL import Image
 
+from folders import COLORS, make_folder, write_classes, write_image, write_mask
 from s4former.config.errors import DataError
 from s4former.data import DataConfig, evaluation_pairs, open_source, part_ids, write_splits
 from s4former.data.sources import evaluation_share

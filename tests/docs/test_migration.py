@@ -22,10 +22,10 @@ def test_config_keys() -> None:
     assert len(known) == len(rows)
     expected = {}
     for key, old in mmseg_options.OLD_KEYS.items():
-        fields = ", ".join(f"`{field}`" for field in old.fields) or "known, no effect"
+        fields = ", ".join(f"`{field}`" for field in old.fields.split()) or "known, no effect"
         times = "times the number of processes: " if old.per_process else ""
         expected[key] = [fields, f"{times}{old.about}"]
-    for key, instead in mmseg_options._INSTEAD.items():
+    for key, instead in mmseg_options.INSTEAD.items():
         expected[key] = ["not supported", instead]
     assert known == expected
 

@@ -90,12 +90,12 @@ def test_a_resumed_run_keeps_its_threads_and_leaves_the_process_its_own(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 1)
+        monkeypatch.setattr("s4former.engine.device.resolve_threads", lambda: 1)
         first, then = Ear(), Ear()
         with pytest.raises(Interrupted):
             train(run, tmp_path / "run", progress=first)
         assert torch.get_num_threads() == 2
-        monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 2)
+        monkeypatch.setattr("s4former.engine.device.resolve_threads", lambda: 2)
         with pytest.raises(Interrupted):
             train(run, tmp_path / "run", resume=True, progress=then)
         record: dict[str, Any] = read_json(tmp_path / "run" / "run.json")

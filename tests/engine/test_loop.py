@@ -107,8 +107,9 @@ def test_a_run_folder_tells_everything(straight: Path, data: Path) -> None:
         (6, "teacher"),
     ]
     assert all(line["protocol"]["mode"] == "whole" and line["iou"].keys() == set(NAMES) for line in scores)
-    unlabeled = (straight / "splits" / "unlabeled.txt").read_text().split()
-    assert [Path(id).name for id in unlabeled] == ["train2", "train3", "train4"]
+    assert (straight / "splits" / "unlabeled.txt").read_text().split() == [
+        f"images/train/train{index}" for index in (2, 3, 4)
+    ]
     assert len(list((straight / "panels").glob("*.png"))) == 2
 
 
@@ -363,7 +364,7 @@ def test_replaced_images_are_counted_and_named_across_a_resume(tmp_path: Path) -
         train(tiny_run(data), tmp_path / "run", progress=Ear(6))
     train(tiny_run(data), tmp_path / "run", resume=True, progress=Ear(0))  # only to finish: it draws nothing
     lines = read_lines(tmp_path / "run" / "unreadable.jsonl")
-    assert [Path(line["id"]).name for line in lines] == ["train3", "train4"]
+    assert [line["id"] for line in lines] == ["images/train/train3", "images/train/train4"]
     assert "train3.png" in lines[0]["message"]
     assert json.loads((tmp_path / "run" / "result.json").read_text())["unreadable_images"] == 2
     assert "2 unlabeled images could not be read" in heard[-1]

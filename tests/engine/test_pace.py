@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from s4former.curation.check import Check, check_source
 from s4former.data import open_source
-from s4former.engine import pace
-from s4former.engine.pace import Forecast, Pace, evaluations, in_words, measure_pace, remembered_pace
+from s4former.engine import pace, timing
+from s4former.engine.pace import Forecast, Pace, PaceMemory, evaluations, in_words
+from s4former.engine.run import Run
+from s4former.engine.timing import measure_pace
 from tiny_run import make_data, tiny_run
 
 
@@ -43,14 +47,35 @@ def test_timing_leaves_nothing_behind(data: Path) -> None:
 def test_a_pace_is_measured_once_for_a_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, store = tiny_run(data).resolved(), tmp_path / "pace.json"
+    run, store = tiny_run(data, {"threads": 1}), tmp_path / "pace.json"
     source = open_source(run.data)
-    paces = iter([Pace(1.0, 1.0, 1.0), Pace(2.0, 2.0, 2.0), Pace(3.0, 3.0, 3.0)])
-    monkeypatch.setattr(pace, "measure_pace", lambda *_: next(paces))
-    assert [remembered_pace(run, source, store).step for _ in range(2)] == [1.0, 1.0]
-    assert remembered_pace(run.model_copy(update={"threads": 2}), source, store).step == 2.0
+    checked = check_source(source, run.data)
+    paces = iter([Pace(number, number, number) for number in (1.0, 2.0, 3.0, 4.0, 5.0)])
+    monkeypatch.setattr(timing, "measure_pace", lambda *_: next(paces))
+
+    def step(run: Run, checked: Check = checked) -> float:
+        return PaceMemory.of(run, source, checked, store).measured(run, source).step
+
+    assert [step(run) for _ in range(2)] == [1.0, 1.0]
+    assert step(run.model_copy(update={"threads": 2})) == 2.0
     store.write_text("{")
-    assert remembered_pace(run, source, store).step == 3.0
+    assert step(run) == 3.0
+    val = replace(checked.parts["val"], sizes=((9999, 9999),))  # the same bytes may be another image
+    assert step(run, replace(checked, parts={**checked.parts, "val": val})) == 4.0
+    monkeypatch.setattr(pace, "versions", lambda: {"torch": "another one"})
+    assert step(run, checked) == 5.0
+
+
+def test_what_may_change_unseen_is_measured_anew(data: Path, tmp_path: Path) -> None:
+    """Files of weights and methods of the user's own decide, too, whether a run can be built."""
+    run, store = tiny_run(data), tmp_path / "pace.json"
+    source = open_source(run.data)
+    checked = check_source(source, run.data)
+    own = run.method.model_copy(update={"name": "my_project.my_method"})
+    weights = run.model.model_copy(update={"pretrained": "weights.safetensors"})
+    for changes in ({"method": own}, {"model": weights}, {"load_from": "runs/first"}):
+        assert PaceMemory.of(run.model_copy(update=changes), source, checked, store).key is None
+    assert PaceMemory.of(run, source, checked, store).key
 
 
 def test_own_steps_tell_each_phase_once_and_leave_out_pauses(

@@ -48,6 +48,6 @@ def test_all_tables_with_numbers_are_printed_so() -> None:
     sources = Path(s4former.__file__).parent.rglob("*.py")
     texts = {path: path.read_text() for path in sources}
     makers = {path for path, text in texts.items() if "add_column(" in text and '"right"' in text}
-    assert {path.stem for path in makers} >= {"train", "val", "splits", "demo"}
+    assert {path.stem for path in makers} >= {"train", "val", "splits", "_demo"}
     for path in makers:
         assert "print_table(" in path.read_text(), path

@@ -18,7 +18,8 @@ from s4former.config.errors import UserError
 from s4former.engine.validate import validate
 from s4former.inference import bands, evaluate
 from s4former.inference.bands import placed, resized_bands, slide_bands, window_starts
-from s4former.inference.evaluate import EvaluateConfig, logit_bands
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import logit_bands
 from s4former.inference.predict import Model
 from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
 from s4former.types import Segmenter
@@ -139,7 +140,7 @@ def test_a_huge_image_in_one_piece_is_refused_before_it_is_looked_at(
 ) -> None:
     monkeypatch.setattr(evaluate, "MOST_PATCHES", 29)
     with pytest.raises(
-        UserError, match=r"the val image val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
+        UserError, match=r"the val image images/val/val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
     ):
         validate(run_folder, ["device=cpu"])
     assert validate(run_folder, ["device=cpu", "evaluate.mode=slide"]).images == 2
@@ -181,7 +182,8 @@ def test_the_memory_for_20_000_pixels(height: int, width: int, megabytes: int) -
     script = f"""
 import resource, numpy as np, torch
 from s4former.inference.bands import placed
-from s4former.inference.evaluate import EvaluateConfig, in_eval, logit_bands
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import in_eval, logit_bands
 from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
 torch.set_num_threads(1)
 custom = CustomViT(image_size=(128, 128), patch_size=16, embed_dim=16, depth=1, num_heads=2)

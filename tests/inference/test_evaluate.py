@@ -14,7 +14,8 @@ from s4former.config.errors import DataError
 from s4former.curation.sources import open_source
 from s4former.inference import bands, wording
 from s4former.inference.bands import window_starts
-from s4former.inference.evaluate import EvaluateConfig, Pictures, evaluate, logit_bands, whole_patches
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import Pictures, evaluate, logit_bands, whole_patches
 from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run

@@ -325,7 +325,8 @@ def test_the_released_head_and_its_loss_at_the_size_of_the_crop() -> None:
     images = numbers(2, 3, 32, 64)
     labels = torch.randint(0, NUM_CLASSES, (2, 32, 64), generator=torch.Generator().manual_seed(0))
     method = run.method.build(network).eval()
-    loss = method(Batch(LabeledBatch(images, labels, labels >= 0), None, DrawKey(0, 0))).loss
+    batch = Batch(LabeledBatch(images, labels, labels >= 0), None, DrawKey(0, 0))
+    loss = method(batch, method.prepare(batch)).loss
     coarse = network.decode(network.encode(images), (8, 16))
     plain = F.interpolate(coarse, size=(32, 64), mode="bilinear", align_corners=False)
     torch.testing.assert_close(loss, F.cross_entropy(plain, labels))

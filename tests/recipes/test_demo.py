@@ -147,10 +147,10 @@ def test_the_second_half_takes_the_threads_of_the_first(
 ) -> None:
     """Otherwise they would differ by more than the method, and a stopped demo from one that was not."""
     run, out = small(tmp_path), tmp_path / "demo"
-    monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 1)
+    monkeypatch.setattr("s4former.engine.device.resolve_threads", lambda: 1)
     with pytest.raises(Interrupted):
         run_demo(out, run, Console(file=io.StringIO()), Stop(4, 1))
-    monkeypatch.setattr("s4former.engine.run.resolve_threads", lambda: 2)
+    monkeypatch.setattr("s4former.engine.device.resolve_threads", lambda: 2)
     run_demo(out, run, Console(file=io.StringIO()), Callback())
     threads = [read_json(out / name / "run.json")["run"]["threads"] for name in ("supervised", "s4former")]
     assert threads == [1, 1]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import BeforeValidator, Field, SerializeAsAny
-from torch import Tensor
 
 from s4former.config.base import Config
 from s4former.config.listed import Listed
+
+if TYPE_CHECKING:
+    from torch import Tensor as Tensor
+else:
+    Tensor = Any  # shapes are checked all the same; a policy is read without torch
 
 Picture = Float[Tensor, "c h w"]  # any number of channels, in [0, 1]
 

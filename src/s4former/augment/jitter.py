@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from torchvision.transforms import functional as F
 
 from s4former.augment.base import Picture, Policy
 
@@ -43,6 +42,8 @@ class Jitter(Policy):
 
     def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
         """Return the changed picture; images of other than three channels change in brightness and blur."""
+        from torchvision.transforms import functional as F
+
         jittered, gray, blurred = generator.random(3) < (
             self.probability,
             self.grayscale_probability,

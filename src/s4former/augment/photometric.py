@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from s4former.augment.base import Picture, Policy
+from s4former.augment.base import Picture, Policy, Tensor
 
 Image = Float[Tensor, "3 h w"]  # RGB in [0, 1]
 
@@ -82,6 +80,8 @@ def adjust_saturation(image: Image, factor: float) -> Image:
 
 def adjust_color(image: Image, saturation_factor: float, hue_degrees: float) -> Image:
     """Multiply the HSV saturation and turn the hue, in one pass through HSV."""
+    import torch
+
     red, green, blue = image
     value = image.amax(0)
     chroma = value - image.amin(0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s4former.curation.check import Check, Finding
     from s4former.data.config import DataConfig
     from s4former.data.sources.base import Source
+    from s4former.engine.pace import PaceMemory
     from s4former.engine.run import Run
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
@@ -46,7 +47,8 @@ def check(
     changes = overrides or []
     data = load_data(config, changes)
     from s4former.curation.sources import (
-        open_source,  # late: a mistake in what was typed is told without torch
+        open_source,
+        # late: a mistake in what was typed is told without torch,
     )
 
     source = open_source(data)
@@ -56,7 +58,7 @@ def check(
         run, settings = main_settings(config, changes)
     except DataError as error:  # a labeled image that cannot be opened, as a rule: it is among the findings
         problem = error
-    result, problem = _looked_at(source, data, run, problem)
+    result, problem, memory = _looked_at(source, data, run, problem)
     console = Console(soft_wrap=True, highlight=False)
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
@@ -66,8 +68,8 @@ def check(
         console.print(f"next: {command}", markup=False)
         for line in settings:
             say(console, "  ", line)
-        if run and data.source == "dataset":
-            say(console, "  ", _time_needed(run, source, Path(data.root)))
+        if run and memory:
+            say(console, "  ", _time_needed(run, source, memory))
     if html is not None and page is not None:
         text = _page(result, source, data, settings, config, command, run.data.crop if run else None)
         page.write_text(html, text)
@@ -78,8 +80,8 @@ def check(
 
 def _looked_at(
     source: Source, data: DataConfig, run: Run | None, problem: S4FormerError | None
-) -> tuple[Check, S4FormerError | None]:
-    """Return what is to be said of data and run, and the error with which training would stop, if any.
+) -> tuple[Check, S4FormerError | None, PaceMemory | None]:
+    """Return what is to be said of data and run, why training would stop if it would, and its pace if known.
 
     Args:
         source: The data set.
@@ -87,33 +89,43 @@ def _looked_at(
         run: The run; none if it could not be made.
         problem: Why not.
     """
-    from s4former.curation.check import check_source
+    from s4former.curation.annotations.masks import CACHE
+    from s4former.curation.check import Finding, check_source
     from s4former.data.sources.base import PARTS
-    from s4former.engine.prepare import refusal, refused, used_parts
+    from s4former.engine.pace import PaceMemory
 
     with bars() as report:
-        result = check_source(source, data, report, used_parts(run) if run else PARTS)
+        result = check_source(source, data, report, run.used_parts if run else PARTS)
     if result.of("error"):  # they say it better than what follows from them
-        return result, DataError("see the findings")
-    problem = problem or (refusal(run, result) if run else None)
+        return result, DataError("see the findings"), None
+    memory = None
+    try:
+        if run and data.source == "dataset":
+            memory = PaceMemory.of(run, source, result, Path(data.root) / CACHE / "check" / "pace.json")
+    except S4FormerError as error:  # as a device that is not there
+        problem = problem or error
+    if run and not problem and not (memory and memory.pace):
+        from s4former.engine.prepare import refusal
+
+        problem = refusal(run, result)
     if problem:
-        result = replace(result, findings=(refused(problem), *result.findings))
-    return result, problem
+        fix = "change what is named, as training stops for it too"
+        result = replace(result, findings=(Finding("refused", "error", str(problem), fix), *result.findings))
+    return result, problem, memory
 
 
-def _time_needed(run: Run, source: Source, root: Path) -> str:
+def _time_needed(run: Run, source: Source, memory: PaceMemory) -> str:
     """Return how long the run takes on this machine, as a few of its steps do; they are timed only once."""
-    from s4former.curation.annotations.masks import CACHE
-    from s4former.engine.pace import in_words, remembered_pace
+    from s4former.engine.pace import in_words
+    from s4former.inference.device import resolve_device
 
     try:
-        run = run.resolved()
         with bars() as report:
-            pace = remembered_pace(run, source, root / CACHE / "check" / "pace.json", report)
+            pace = memory.measured(run, source, report)
     except (S4FormerError, MemoryError) as error:
         return f"time: training cannot start as it is: {error or 'there is not enough memory'}"
     seconds = in_words(pace.total(run, source))
-    return f"time: about {seconds} on this machine ({run.device}, {pace.step:.2g} s a step)"
+    return f"time: about {seconds} on this machine ({resolve_device(run.device)}, {pace.step:.2g} s a step)"
 
 
 def _print(console: Console, finding: Finding, with_fix: bool) -> None:

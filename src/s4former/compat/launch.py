@@ -28,47 +28,38 @@ def main() -> None:
 def launch(arguments: Sequence[str]) -> int:
     """Start a script in several processes and return the exit code of the first one that fails, or 0.
 
-    Args:
-        arguments: How many processes, the script, and its arguments.
-
     Raises:
         UserError: If a number is none, several machines cannot all have as many, or they cannot meet.
         Interrupted: If this process was asked to stop, and so asked the others.
     """
-    asked, script, *rest = arguments
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(f"expected the number of GPUs after the config, as in 2; got {asked!r}")
-    meeting = meeting_point(os.environ)
-    nodes = int(os.environ.get("NNODES") or 1)
-    count = int(asked)
-    data = _look_at_data(script, rest, count * nodes)
+    number, script, *rest = arguments
+    if not number.isdecimal() or int(number) < 1:
+        raise UserError(f"expected the number of GPUs after the config, as in 2; got {number!r}")
+    asked, trains = int(number), os.path.basename(script) == "train.py"
+    meeting, nodes = meeting_point(os.environ), int(os.environ.get("NNODES") or 1)
+    if trains:
+        rest += ["--gpus", str(asked * nodes)]
+    data = _look_at_data(trains, rest)
     import torch
 
-    gpus = torch.cuda.device_count()
-    if gpus < count and nodes == 1:
-        batches = (data.labeled_batch_size, data.unlabeled_batch_size) if _trains(script) else ()
-        count = affordable(count, gpus, batches)
-        print(_why(int(asked), count, gpus, batches), file=sys.stderr)
-    elif 0 < gpus < count:
-        raise UserError(f"{count} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
+    gpus, count = torch.cuda.device_count(), asked
+    if gpus < asked and nodes == 1:
+        batches = (data.labeled_batch_size, data.unlabeled_batch_size) if trains else ()
+        count = affordable(asked, gpus, batches)
+        print(_why(asked, count, gpus, batches), file=sys.stderr)
+    elif 0 < gpus < asked:
+        raise UserError(f"{asked} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
     if gpus == 0:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    if _trains(script):
-        rest = [*rest, "--gpus", str(int(asked) * nodes)]
     return _torchrun([*meeting, f"--nproc-per-node={count}", script, *rest])
 
 
 def affordable(asked: int, gpus: int, batches: Iterable[int]) -> int:
-    """Return how many processes to start on one machine that has fewer GPUs than were asked for.
-
-    Args:
-        asked: Processes that were asked for.
-        gpus: GPUs that there are; with none, processes share the CPU.
-        batches: Global batch sizes, which have to divide by the number of processes.
-    """
-    most = min(asked, gpus) if gpus else asked
+    """Return how many processes to start on a machine with too few GPUs: global batches divide by it."""
     sizes = list(batches)
-    return next(count for count in range(most, 0, -1) if all(size % count == 0 for size in sizes))
+    return next(
+        count for count in range(min(asked, gpus or asked), 0, -1) if all(n % count == 0 for n in sizes)
+    )
 
 
 def meeting_point(environment: Mapping[str, str]) -> list[str]:
@@ -77,56 +68,45 @@ def meeting_point(environment: Mapping[str, str]) -> list[str]:
     Raises:
         UserError: If NNODES, NODE_RANK or PORT are not the numbers that they should be.
     """
-    nodes = _number(environment, "NNODES", 1, range(1, 2**16))
-    rank = _number(environment, "NODE_RANK", 0, range(nodes))
-    port = _number(environment, "PORT", 0, range(2**16))
+
+    def number(name: str, default: int, allowed: range) -> int:
+        text = environment.get(name) or str(default)
+        if not text.isdecimal() or int(text) not in allowed:
+            raise UserError(
+                f"{name}={text}: expected a number from {allowed[0]} to {allowed[-1]}, or unset it"
+            )
+        return int(text)
+
+    nodes = number("NNODES", 1, range(1, 2**16))
+    rank, port = number("NODE_RANK", 0, range(nodes)), number("PORT", 0, range(2**16))
     if nodes == 1 and port == 0:
         # By default it is the machine's name, which not every network, container or laptop can resolve.
         return ["--standalone", "--local-addr=127.0.0.1"]
+    address = environment.get("MASTER_ADDR") or "127.0.0.1"
     return [
-        f"--nnodes={nodes}",
-        f"--node-rank={rank}",
-        f"--master-addr={environment.get('MASTER_ADDR') or '127.0.0.1'}",
-        f"--master-port={port or 29500}",
+        *(f"--nnodes={nodes}", f"--node-rank={rank}"),
+        *(f"--master-addr={address}", f"--master-port={port or 29500}"),
     ]
 
 
-def _number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
-    text = environment.get(name) or str(default)
-    if not text.isdecimal() or int(text) not in allowed:
-        raise UserError(f"{name}={text}: expected a number from {allowed[0]} to {allowed[-1]}, or unset it")
-    return int(text)
-
-
-def _why(asked: int, count: int, gpus: int, batches: Sequence[int]) -> str:
+def _why(asked: int, count: int, gpus: int, batches: Iterable[int]) -> str:
     have = f"{gpus} GPUs are" if gpus > 1 else "one GPU is" if gpus else "no GPU is"
     where = "" if gpus else " on the CPU (gloo)"
-    processes = "process" if count == 1 else "processes"
-    most = min(asked, gpus) if gpus else asked
+    most = min(asked, gpus or asked)
     divide = f", as {' and '.join(map(str, batches))} images do not divide by {most}" if count < most else ""
     return (
-        f"{asked} GPUs were asked for and {have} here: running {count} {processes}{where}{divide}. Batch "
-        "sizes are global, so the results are the same to rounding; only the time is not."
+        f"{asked} GPUs were asked for and {have} here: running {count} process{'es' * (count > 1)}{where}"
+        f"{divide}. Batch sizes are global, so the results are the same to rounding; only the time is not."
     )
 
 
-def _trains(script: str) -> bool:
-    return os.path.basename(script) == "train.py"
-
-
-def _look_at_data(script: str, arguments: Sequence[str], processes: int) -> DataConfig:
-    """Return which data a command is about, opened once: what is missing is said before processes start.
-
-    Raises:
-        UserError: If the command makes no run.
-        DataError: If its data cannot be opened.
-    """
+def _look_at_data(trains: bool, arguments: Sequence[str]) -> DataConfig:
+    """Return which data a command is about, opened once: what is missing is said before processes start."""
     from s4former.compat import mmseg_test, mmseg_train
     from s4former.curation.sources import open_source
 
-    if _trains(script):
-        options = mmseg_train.parser().parse_args([*arguments, "--gpus", str(processes)])
-        run = mmseg_train.read_command(options).run
+    if trains:
+        run = mmseg_train.read_command(mmseg_train.parser().parse_args(arguments)).run
     else:
         run, _ = mmseg_test.read_run(mmseg_test.parser().parse_args(arguments))
     open_source(run.data)
@@ -147,11 +127,11 @@ def _torchrun(arguments: Sequence[str]) -> int:
         run(parse_args(list(arguments)))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode >= 0:
-            return int(failure.exitcode)
-        name = signal.Signals(-failure.exitcode).name
-        print(f"process {rank} was ended by {name}; SIGKILL often means out of memory", file=sys.stderr)
-        return 128 - int(failure.exitcode)
+        code = int(failure.exitcode)
+        if code < 0:
+            name = signal.Signals(-code).name
+            print(f"process {rank} was ended by {name}; SIGKILL often means out of memory", file=sys.stderr)
+        return code if code >= 0 else 128 - code
     except DistNetworkError as error:
         reason = str(error).partition("\n")[0]
         raise UserError(

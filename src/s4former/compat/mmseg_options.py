@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -17,92 +17,79 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Old:
-    """An old key and what became of it.
+    """What became of an old key.
 
     Attributes:
-        fields: Our fields that take its value; none: it changes nothing here.
+        fields: Our fields that take its value, apart by spaces; none: it changes nothing here.
         about: What to know of it, for the note and the documentation.
-        values: Translation of its values, which are taken as they are by default.
+        only: Its one value that is known here; None: any.
         per_process: Whether it counts for one process, and our fields for all of them together.
     """
 
-    fields: tuple[str, ...] = ()
+    fields: str = ""
     about: str = ""
-    values: Callable[[Any], Any] | None = None
+    only: Any = None
     per_process: bool = False
 
 
-def _lower(value: Any) -> Any:
-    return str(value).lower()
-
-
-def _only(expected: Any, instead: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value != expected:
-            raise UserError(f"only {expected} is known here, got {value}; {instead}")
-        return value
-
-    return check
-
-
-_BOTH_BATCHES = ("data.labeled_batch_size", "data.unlabeled_batch_size")
 _GLOBAL = "batch sizes are global here"
-_OF_EACH_KIND = (
-    f"{_GLOBAL}, labeled and unlabeled images counted apart; the S4Former release counted both together, so "
-    "its 8 is 4 here"
-)
-
+_STEPS = "everything counts in steps"
 OLD_KEYS: dict[str, Old] = {
-    "data.samples_per_gpu": Old(_BOTH_BATCHES, _OF_EACH_KIND, per_process=True),
-    "data.samples_per_gpu_sup": Old(_BOTH_BATCHES[:1], _GLOBAL, per_process=True),
-    "data.samples_per_gpu_unsup": Old(_BOTH_BATCHES[1:], _GLOBAL, per_process=True),
-    "data.workers_per_gpu": Old(("data.num_workers",), "for each process, as before"),
-    "data_root": Old(("data.root",)),
-    "data.train.data_root": Old(("data.root",)),
-    "data.train.split": Old(("data.labeled_split",)),
-    "data.val.split": Old(("data.val_split",)),
-    "data.test.split": Old(("data.test_split",)),
-    "crop_size": Old(("data.crop_size",)),
-    "runner.max_iters": Old(("steps",)),
-    "total_iters": Old(("steps",)),
-    "runner.type": Old((), "runs count steps", _only("IterBasedRunner", "set steps")),
-    "optimizer.type": Old(("optimizer.name",), values=_lower),
-    "optimizer.paramwise_cfg.custom_keys.head.lr_mult": Old(("optimizer.head_lr_factor",)),
-    "optimizer_config.grad_clip.max_norm": Old(("optimizer.max_grad_norm",)),
-    "lr_config.policy": Old((), "poly is the only one", _only("poly", "set optimizer.power")),
-    "lr_config.power": Old(("optimizer.power",)),
-    "lr_config.min_lr": Old(("optimizer.floor_lr",)),
-    "lr_config.warmup": Old((), "linear is the only one", _only("linear", "set optimizer.warmup_steps")),
-    "lr_config.warmup_iters": Old(("optimizer.warmup_steps",)),
-    "lr_config.warmup_ratio": Old((), "warm-up starts near 0"),
-    "lr_config.by_epoch": Old((), "everything counts in steps", _only(False, "count in steps")),
-    "evaluation.interval": Old(("evaluate_every",)),
-    "evaluation.metric": Old((), "every score is written", _only("mIoU", "see scores.jsonl")),
-    "evaluation.pre_eval": Old((), "always so"),
-    "evaluation.save_best": Old((), "model_best is always kept"),
-    "checkpoint_config.interval": Old(("save_every",)),
-    "checkpoint_config.by_epoch": Old((), "everything counts in steps", _only(False, "count in steps")),
-    "checkpoint_config.max_keep_ckpts": Old((), "the newest two states are kept"),
-    "log_config.interval": Old(("log_every",)),
-    "model.backbone.init_cfg.checkpoint": Old(("model.pretrained",)),
-    "model.init_cfg.checkpoint": Old(("model.pretrained",)),
-    "model.backbone.drop_path_rate": Old(("model.drop_path",)),
-    "model.decode_head.channels": Old(("model.head_channels",)),
-    "model.decode_head.num_convs": Old(("model.head_convs",)),
-    "model.unsup_weight": Old(("method.unlabeled_weight",)),
-    "model.unsup_confidence": Old(("method.confidence_threshold",)),
-    "model.test_cfg.mode": Old(("evaluate.mode",)),
-    "model.test_cfg.crop_size": Old(("evaluate.crop_size",)),
-    "model.test_cfg.stride": Old(("evaluate.stride",)),
-    "cudnn_benchmark": Old((), "chosen by the package"),
-    "dist_params.backend": Old((), "nccl on GPUs, gloo on CPUs"),
-    "find_unused_parameters": Old((), "not needed"),
-    "log_level": Old((), "there is one"),
-    "workflow": Old((), "training, with scores every evaluate_every steps"),
+    "data.samples_per_gpu": Old(
+        "data.labeled_batch_size data.unlabeled_batch_size",
+        f"{_GLOBAL}, labeled and unlabeled images counted apart; the S4Former release counted both together, "
+        "so its 8 is 4 here",
+        per_process=True,
+    ),
+    "data.samples_per_gpu_sup": Old("data.labeled_batch_size", _GLOBAL, per_process=True),
+    "data.samples_per_gpu_unsup": Old("data.unlabeled_batch_size", _GLOBAL, per_process=True),
+    "data.workers_per_gpu": Old("data.num_workers", "for each process, as before"),
+    "data_root": Old("data.root"),
+    "data.train.data_root": Old("data.root"),
+    "data.train.split": Old("data.labeled_split"),
+    "data.val.split": Old("data.val_split"),
+    "data.test.split": Old("data.test_split"),
+    "crop_size": Old("data.crop_size"),
+    "runner.max_iters": Old("steps"),
+    "total_iters": Old("steps"),
+    "runner.type": Old("", "runs count steps", "IterBasedRunner"),
+    "optimizer.type": Old("optimizer.name"),
+    "optimizer.paramwise_cfg.custom_keys.head.lr_mult": Old("optimizer.head_lr_factor"),
+    "optimizer_config.grad_clip.max_norm": Old("optimizer.max_grad_norm"),
+    "lr_config.policy": Old("", "poly is the only one", "poly"),
+    "lr_config.power": Old("optimizer.power"),
+    "lr_config.min_lr": Old("optimizer.floor_lr"),
+    "lr_config.warmup": Old("", "linear is the only one", "linear"),
+    "lr_config.warmup_iters": Old("optimizer.warmup_steps"),
+    "lr_config.warmup_ratio": Old("", "warm-up starts near 0"),
+    "lr_config.by_epoch": Old("", _STEPS, False),
+    "evaluation.interval": Old("evaluate_every"),
+    "evaluation.metric": Old("", "every score is written", "mIoU"),
+    "evaluation.pre_eval": Old("", "always so"),
+    "evaluation.save_best": Old("", "model_best is always kept"),
+    "checkpoint_config.interval": Old("save_every"),
+    "checkpoint_config.by_epoch": Old("", _STEPS, False),
+    "checkpoint_config.max_keep_ckpts": Old("", "the newest two states are kept"),
+    "log_config.interval": Old("log_every"),
+    "model.backbone.init_cfg.checkpoint": Old("model.pretrained"),
+    "model.init_cfg.checkpoint": Old("model.pretrained"),
+    "model.backbone.drop_path_rate": Old("model.drop_path"),
+    "model.decode_head.channels": Old("model.head_channels"),
+    "model.decode_head.num_convs": Old("model.head_convs"),
+    "model.unsup_weight": Old("method.unlabeled_weight"),
+    "model.unsup_confidence": Old("method.confidence_threshold"),
+    "model.test_cfg.mode": Old("evaluate.mode"),
+    "model.test_cfg.crop_size": Old("evaluate.crop_size"),
+    "model.test_cfg.stride": Old("evaluate.stride"),
+    "cudnn_benchmark": Old("", "chosen by the package"),
+    "dist_params.backend": Old("", "nccl on GPUs, gloo on CPUs"),
+    "find_unused_parameters": Old("", "not needed"),
+    "log_level": Old("", "there is one"),
+    "workflow": Old("", "training, with scores every evaluate_every steps"),
 }
 """Old keys; what is in neither this table nor a run's fields is an error."""
 
-_INSTEAD = {
+INSTEAD = {
     "work_dir": "use --work-dir",
     "resume_from": "use --resume-from or --auto-resume",
     "runner.max_epochs": "runs count steps: set steps",
@@ -134,7 +121,7 @@ def translate(run: Run, options: Iterable[str], processes: int) -> tuple[dict[st
             changes[key] = value
             continue
         if old is None:
-            hint = _INSTEAD.get(key) or nearest(key, own | OLD_KEYS.keys(), fallback=type(run).model_fields)
+            hint = INSTEAD.get(key) or nearest(key, own | OLD_KEYS.keys(), fallback=type(run).model_fields)
             raise UserError(f"--cfg-options {key}: there is no such field here; {hint}")
         notes.append(_apply(key, old, value, processes, changes))
     return changes, notes
@@ -142,21 +129,20 @@ def translate(run: Run, options: Iterable[str], processes: int) -> tuple[dict[st
 
 def _apply(key: str, old: Old, value: Any, processes: int, changes: dict[str, Any]) -> str:
     """Add to ``changes`` what an old key means, and return a sentence on it."""
-    if old.values:
-        try:
-            value = old.values(value)
-        except UserError as error:
-            raise UserError(f"--cfg-options {key}: {error}") from None
+    if old.only not in (None, value):
+        raise UserError(f"--cfg-options {key}: only {old.only} is known here, got {value}; {old.about}")
     if old.per_process:
         if not isinstance(value, int):
             raise UserError(f"--cfg-options {key}={value}: expected a number of images")
         value *= processes
-    changes |= dict.fromkeys(old.fields, value)
     about = f" ({old.about})" if old.about else ""
     if not old.fields:
         return f"{key} changes nothing here{about}"
-    meaning = " ".join(f"{field}={value}" for field in old.fields)
-    return f"{key} is {meaning}{about}"
+    if old.fields == "optimizer.name":
+        value = str(value).lower()
+    fields = old.fields.split()
+    changes |= dict.fromkeys(fields, value)
+    return f"{key} is {' '.join(f'{field}={value}' for field in fields)}{about}"
 
 
 def _is_group(key: str, run: Run, own: set[str]) -> bool:

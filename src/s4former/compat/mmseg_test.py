@@ -7,16 +7,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s4former.cli.main import guarded
 from s4former.cli.train import config_name
-from s4former.compat.mmseg_train import add_shared_options, launcher_environment
+from s4former.compat.mmseg_train import add_shared_options, launcher_environment, own_gpu, processes
 from s4former.config.errors import UserError
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
-    from s4former.inference.evaluate import Evaluation
 
 AUG_TEST_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
@@ -30,6 +29,7 @@ def test(arguments: Sequence[str]) -> None:
     """Score as a command line says."""
     from rich.console import Console
 
+    from s4former.cli.val import print_scores
     from s4former.config.outputs import claim
     from s4former.config.record import json_text
     from s4former.engine.progress import is_main_process, progress_for
@@ -45,8 +45,9 @@ def test(arguments: Sequence[str]) -> None:
     outputs = (
         None if scores is None else claim([(scores, "the scores")], "scores", instead="name another file")
     )
-    overlays = options.show_dir or (default_folder(options) / "show" if options.show else None)
-    if options.show and not options.show_dir:
+    overlays: Path | None = options.show_dir
+    if options.show and not overlays:
+        overlays = Path("work_dirs") / config_name(options.config) / "show"
         notes.append(f"--show opens no windows here: the pictures are in {overlays}")
 
     with progress_for(Console(stderr=True)) as progress:
@@ -63,7 +64,12 @@ def test(arguments: Sequence[str]) -> None:
         if scores is not None and outputs is not None:
             records = {name: result.record() for name, result in results.items()}
             outputs.write_text(scores, json_text(records))
-        _report(results, scores, masks, overlays)
+        console = Console()
+        for name, result in results.items():
+            print_scores(result.record(), console, name)
+        for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
+            if place is not None:
+                console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,45 +111,30 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     The protocol of one of our own models is its own, whatever the config says; options change it.
 
     Raises:
-        UserError: If the config cannot be had, or options do not fit it.
+        UserError: If there is no model, the config cannot be had, or options do not fit it.
     """
     from s4former.compat.mmseg_options import translate
-    from s4former.recipes import load_run
-
-    run, _ = load_run(options.config)
-    own, told = as_trained(run, options.checkpoint)
-    changes, notes = translate(run, options.cfg_options, int(os.environ.get("WORLD_SIZE", "1")))
-    if options.aug_test:
-        changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
-    if options.gpu_id is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        changes["device"] = f"cuda:{options.gpu_id}"
-    run, implied = load_run(options.config, own | changes)
-    return run, [*told, *notes, *implied]
-
-
-def as_trained(run: Run, checkpoint: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return overrides of the run of the config, so that one of our own models is scored as its run was.
-
-    Raises:
-        UserError: If there is no model.
-    """
     from s4former.inference import wording
     from s4former.inference.predict import model_folder, read_card
     from s4former.inference.trained import is_own
+    from s4former.recipes import load_run
 
-    if not is_own(checkpoint):
-        return {}, []
-    protocol = read_card(model_folder(checkpoint)).evaluate.model_copy(update={"part": run.evaluate.part})
-    configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
-    found = wording.differences(protocol.model_dump(mode="json"), configured, "the config")
-    notes = [f"scored as the run was: {', '.join(found)}; --cfg-options evaluate.FIELD=VALUE changes that"]
-    fields = {f"evaluate.{name}": value for name, value in protocol.model_dump(mode="json").items()}
-    return fields, notes if found else []
-
-
-def default_folder(options: argparse.Namespace) -> Path:
-    """Return where a run of the config goes if nothing is said."""
-    return Path("work_dirs") / config_name(options.config)
+    run, _ = load_run(options.config)
+    changes, notes = translate(run, options.cfg_options, processes())
+    if options.aug_test:
+        changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
+    changes |= own_gpu(options.gpu_id)
+    if is_own(options.checkpoint):
+        protocol = read_card(model_folder(options.checkpoint)).evaluate.model_dump(mode="json")
+        protocol["part"] = run.evaluate.part
+        configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
+        found = wording.differences(protocol, configured, "the config")
+        changes = {f"evaluate.{name}": value for name, value in protocol.items()} | changes
+        if found:
+            told = f"scored as the run was: {', '.join(found)}"
+            notes = [f"{told}; --cfg-options evaluate.FIELD=VALUE changes that", *notes]
+    run, implied = load_run(options.config, changes)
+    return run, [*notes, *implied]
 
 
 def output_places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
@@ -163,21 +154,6 @@ def output_places(options: argparse.Namespace) -> tuple[Path | None, Path | None
     if out is None and options.format_only:
         raise UserError("--format-only needs --out FOLDER")
     return scores, out
-
-
-def _report(
-    results: dict[str, Evaluation], scores: Path | None, masks: Path | None, overlays: Path | None
-) -> None:
-    from rich.console import Console
-
-    from s4former.cli.val import print_scores
-
-    console = Console()
-    for name, result in results.items():
-        print_scores(result.record(), console, name)
-    for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
-        if place is not None:
-            console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s4former.cli.main import guarded
 from s4former.cli.train import config_name, report
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 
 
-@dataclass(frozen=True)
-class TrainCommand:
+class TrainCommand(NamedTuple):
     """What a command line asks for: a run, its folder, and whether to go on with what is there."""
 
     run: Run
     folder: Path
     resume: bool
-    notes: tuple[str, ...]
+    notes: list[str]
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def train(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     import s4former
-    from s4former.config.invocation import invoked
+    from s4former.config.invocation import again, invoked, python
     from s4former.engine.progress import is_main_process
 
     options = parser().parse_args(arguments)
@@ -51,7 +49,10 @@ def train(arguments: Sequence[str]) -> None:
         for note in command.notes:
             print(note, file=sys.stderr)
     option = "" if command.resume else "--auto-resume"
-    with invoked(_again(option, os.environ), out="--work-dir"):
+    # What started several processes is not known here.
+    same = " with ".join(filter(None, ["type the same command", option]))
+    once_more = same if "WORLD_SIZE" in os.environ else again(python(sys.argv[0]), option)
+    with invoked(once_more, out="--work-dir"):
         outcome = s4former.train(command.run, out=command.folder, resume=command.resume)
     report(outcome, Console())
 
@@ -103,51 +104,44 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)
-    processes = options.gpus or int(os.environ.get("WORLD_SIZE", "1"))
-    changes, notes = translate(run, options.cfg_options, processes)
-    changes |= _changes(options, run)
-    run, implied = load_run(options.config, changes)
-    if options.diff_seed:
-        notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
-    if options.no_validate and run.data.source != "folder":
-        notes.append(
-            f"--no-validate: data.source={run.data.source} has val images of its own, which are scored once, "
-            "after the last step"
-        )
-    folder = _folder(options)
-    resume = options.auto_resume or options.resume_from is not None
-    return TrainCommand(run, folder, resume, (*notes, *implied))
-
-
-def _again(option: str, environment: Mapping[str, str]) -> str:
-    """Return the order to go on; what started several processes is not known here."""
-    from s4former.config.invocation import again, python
-
-    if "WORLD_SIZE" in environment:
-        return f"type the same command with {option}" if option else "type the same command"
-    return again(python(sys.argv[0]), option)
-
-
-def _changes(options: argparse.Namespace, run: Run) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if options.seed is not None:
-        changes["seed"] = options.seed
-    if options.deterministic:
-        changes["deterministic"] = True
-    if options.load_from is not None:
-        changes["load_from"] = options.load_from
+    changes, notes = translate(run, options.cfg_options, options.gpus or processes())
+    given = {
+        "seed": options.seed,
+        "deterministic": options.deterministic or None,
+        "load_from": options.load_from,
+    }
+    changes |= {field: value for field, value in given.items() if value is not None}
+    changes |= own_gpu(options.gpu_ids[0] if options.gpu_ids else options.gpu_id)
     if options.no_validate:
         changes["evaluate_every"] = 0
         if run.data.source == "folder":
             changes["data.val_images"] = None
-    number = options.gpu_ids[0] if options.gpu_ids else options.gpu_id
-    if number is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        changes["device"] = f"cuda:{number}"
-    return changes
+        else:
+            notes.append(
+                f"--no-validate: data.source={run.data.source} has val images of its own, which are scored "
+                "once, after the last step"
+            )
+    if options.diff_seed:
+        notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
+    run, implied = load_run(options.config, changes)
+    resume = options.auto_resume or options.resume_from is not None
+    return TrainCommand(run, _folder(options), resume, [*notes, *implied])
+
+
+def processes() -> int:
+    """Return how many processes the launcher has started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def own_gpu(number: int | None) -> dict[str, Any]:
+    """Return the overrides for a GPU that was asked for by its number; several processes share them out."""
+    return {} if number is None or processes() > 1 else {"device": f"cuda:{number}"}
 
 
 def _folder(options: argparse.Namespace) -> Path:
     """Return the run folder, and see that a run to go on with is in it."""
+    from s4former.engine.checkpoint import Checkpoints
+
     asked: Path | None = options.work_dir
     if options.resume_from is None:
         return asked or Path("work_dirs") / config_name(options.config)
@@ -160,21 +154,25 @@ def _folder(options: argparse.Namespace) -> Path:
             f"--resume-from {given}: there is no run of this package; give a run folder. Weights of other "
             "programs are a start, not a state to resume: use --load-from"
         )
-    if given != folder:
-        _require_newest(given, folder)
+    newest = Checkpoints(folder).newest_step()
+    if given != folder and (newest is None or given.name != f"step_{newest:08d}.pt"):
+        raise UserError(
+            f"{folder} goes on after its newest state, step {newest}; type --resume-from {folder}"
+        )
     if asked is not None and asked.resolve() != folder.resolve():
         raise UserError(f"a run goes on in its own folder: --work-dir {asked} is not {folder}; leave it out")
     return folder
 
 
-def _require_newest(state: Path, folder: Path) -> None:
-    from s4former.engine.checkpoint import Checkpoints
-
-    newest = Checkpoints(folder).newest_step()
-    if newest is None or state.name != f"step_{newest:08d}.pt":
-        raise UserError(
-            f"{folder} goes on after its newest state, step {newest}; type --resume-from {folder}"
-        )
+_VARIABLES = {
+    "slurm": {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"},
+    "mpi": {
+        "RANK": "OMPI_COMM_WORLD_RANK",
+        "WORLD_SIZE": "OMPI_COMM_WORLD_SIZE",
+        "LOCAL_RANK": "OMPI_COMM_WORLD_LOCAL_RANK",
+    },
+}
+"""Launchers (srun, Open MPI) and what they call torchrun's variables."""
 
 
 def launcher_environment(
@@ -183,46 +181,36 @@ def launcher_environment(
     """Return the variables that torchrun would have set, from those of who started the processes.
 
     Args:
-        launcher: ``slurm`` (srun) and ``mpi`` (Open MPI) are translated; torchrun has set its own.
+        launcher: One of `LAUNCHERS`; torchrun has set its own.
         local_rank: What ``--local_rank`` says, as the launcher before torchrun did.
         environment: The variables there are.
 
     Raises:
         UserError: If the launcher has left no trace, or MASTER_ADDR must be said.
     """
-    names = {
-        "slurm": {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"},
-        "mpi": {
-            "RANK": "OMPI_COMM_WORLD_RANK",
-            "WORLD_SIZE": "OMPI_COMM_WORLD_SIZE",
-            "LOCAL_RANK": "OMPI_COMM_WORLD_LOCAL_RANK",
-        },
-    }.get(launcher)
-    if names is None:
-        if launcher == "pytorch" and "RANK" not in environment:
-            raise UserError(
-                "--launcher pytorch: RANK is not set; start the processes with tools/dist_train.sh"
-            )
-        if local_rank is None or "LOCAL_RANK" in environment:
-            return {}
-        return {"LOCAL_RANK": str(local_rank)}
+    names = _VARIABLES.get(launcher, {"RANK": "RANK"} if launcher == "pytorch" else {})
     absent = [theirs for theirs in names.values() if theirs not in environment]
     if absent:
-        raise UserError(f"--launcher {launcher}: {', '.join(absent)} is not set; was this started by it?")
+        instead = (
+            "start the processes with tools/dist_train.sh"
+            if launcher == "pytorch"
+            else "was this started by it?"
+        )
+        raise UserError(f"--launcher {launcher}: {', '.join(absent)} is not set; {instead}")
+    if launcher not in _VARIABLES:
+        return {} if local_rank is None or "LOCAL_RANK" in environment else {"LOCAL_RANK": str(local_rank)}
     found = {ours: environment[theirs] for ours, theirs in names.items()}
     if found["WORLD_SIZE"] == "1":
         return found
-    address = environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", ""))
+    # The first of Slurm's hosts, as in node[03-05,9],other: node03.
+    first = re.match(r"([^\[,]+)(?:\[(\w+)[^\]]*\](\S*?))?(?:,|$)", environment.get("SLURM_NODELIST", ""))
+    address = environment.get("MASTER_ADDR") or "".join(
+        part or "" for part in (first.groups() if first else ())
+    )
+    if not address:
+        raise UserError("set MASTER_ADDR to the address of the first process's machine")
     port = environment.get("MASTER_PORT") or environment.get("PORT") or "29500"
     return {**found, "MASTER_ADDR": address, "MASTER_PORT": port}
-
-
-def _first_host(nodes: str) -> str:
-    """Return the first of Slurm's hosts, as in ``node[03-05,9],other``: ``node03``."""
-    first = re.match(r"([^\[,]+)(?:\[(\w+)[^\]]*\](\S*?))?(?:,|$)", nodes)
-    if not first:
-        raise UserError("set MASTER_ADDR to the address of the first process's machine")
-    return "".join(part or "" for part in first.groups())
 
 
 if __name__ == "__main__":

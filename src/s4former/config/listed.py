@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 class Listed(Generic[ConfigT]):
     """The configs of one kind, as all methods: a new one is a new file, and no list is edited.
 
-    A file outside of the package is named by its import path, as in ``my_project.my_method``.
+    A file outside of the package is named by its import path, as in ``my_project.my_method``. A config may
+    stand in the file of the thing itself or, to be read without what that file imports, in one of the same
+    name in the package's folder ``configs``.
 
     Attributes:
         package: The package whose files are listed, without ``base`` and its sub-packages.
@@ -65,7 +67,9 @@ class Listed(Generic[ConfigT]):
 
     def _module(self, name: str) -> ModuleType:
         if "." not in name:
-            return importlib.import_module(f"{self.package}.{name}")
+            apart = f"{self.package}.configs"
+            here = importlib.util.find_spec(apart) and importlib.util.find_spec(f"{apart}.{name}")
+            return importlib.import_module(here.name if here else f"{self.package}.{name}")
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:

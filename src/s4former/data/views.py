@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from s4former.augment import LabeledViews, Picture, Policy, Views
@@ -21,7 +21,7 @@ class LabeledSample:
     """One labeled crop."""
 
     image: Picture
-    labels: Int64[Tensor, "h w"]
+    labels: UInt8[Tensor, "h w"]
     valid: Bool[Tensor, "h w"]
 
 
@@ -57,7 +57,7 @@ def labeled_sample(
     picture, valid = _to_tensor(geometry.apply_to_image(image)), torch.from_numpy(geometry.valid())
     generator = keyed_generator(key.seed, "labeled/color", key.step, index)
     picture = _changed(views.labeled, picture, valid, generator)
-    labels = torch.from_numpy(geometry.apply_to_mask(mask).astype(np.int64))
+    labels = torch.from_numpy(geometry.apply_to_mask(mask))
     return LabeledSample(picture, labels, valid)
 
 

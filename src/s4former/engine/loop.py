@@ -28,7 +28,7 @@ from s4former.engine.memory import memory_watched
 from s4former.engine.meter import Meter
 from s4former.engine.optim import clip_gradients, set_learning_rate
 from s4former.engine.pace import Forecast
-from s4former.engine.prepare import prepare, used_parts
+from s4former.engine.prepare import prepare
 from s4former.engine.run import Run
 from s4former.engine.scorer import Scorer
 from s4former.engine.state import Training, TrainState
@@ -65,7 +65,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
         if before:
             check_same(folder, run, source)
         elif collectives.rank() == 0:
-            checked = require_sound(source, run.data, used_parts(run))
+            checked = require_sound(source, run.data, run.used_parts)
         state = checkpoints.load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from s4former.config.base import Config
+from s4former.engine.run import OptimizerConfig
 from s4former.ops.schedules import poly
 
 _UNDECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token")
-
-
-class OptimizerConfig(Config):
-    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
-
-    name: Literal["sgd", "adamw"] = "adamw"
-    """``sgd`` (with momentum, as published) or ``adamw``."""
-    lr: PositiveFloat = 5e-5
-    """Learning rate of the backbone at its highest."""
-    head_lr_factor: PositiveFloat = 10.0
-    """The heads learn faster than the pretrained backbone by this factor."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    """Momentum of SGD; the first moment's decay of AdamW."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
-    floor_lr: float = Field(0.0, ge=0)
-    """Learning rate at the end, the same for backbone and heads."""
-    power: float = Field(0.9, ge=0)
-    """Power of the polynomial; 0 keeps the learning rate constant until the end."""
-    warmup_steps: int = Field(0, ge=0)
-    """Steps over which the learning rate rises linearly to its schedule."""
-    max_grad_norm: float = Field(0.0, ge=0)
-    """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
-
-    @model_validator(mode="after")
-    def _floor_below(self) -> OptimizerConfig:
-        if self.floor_lr > self.lr:
-            raise ValueError(
-                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
-            )
-        return self
 
 
 class Trainable(Protocol):

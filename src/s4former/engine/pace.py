@@ -1,34 +1,28 @@
-"""How long a run will take on this machine, by a few timed steps of it, before it starts."""
+"""How long a run will take on this machine, as a few of its steps tell; see `timing` for these."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from statistics import median
+from typing import Any
 
-import torch
-
-from s4former.config.record import hardware, read_json, write_json
-from s4former.data.loader import TrainBatches
+from s4former.config.record import hardware, read_json, versions, write_json
+from s4former.curation.check import Check
 from s4former.data.progress import Report, silent
-from s4former.data.sources import Source, evaluation_pairs, part_ids
+from s4former.data.sources import Source, part_ids
 from s4former.engine.callbacks import Callback
-from s4former.engine.device import own_threads, set_up
-from s4former.engine.optim import build_optimizer, clip_gradients
+from s4former.engine.cores import free_cores
 from s4former.engine.run import Run
-from s4former.engine.step import accumulate, build_method
-from s4former.inference.bands import placed
-from s4former.inference.evaluate import Pixels, in_eval, logit_bands
-from s4former.models.segmenter import build_segmenter
+from s4former.inference.device import resolve_device
 
-_TIMED = 3
-_LONG = 20.0
+TIMED = 3
+"""Steps that are timed, beside one to warm up."""
 _WORTH_TELLING = 60.0
 
 
@@ -80,10 +74,10 @@ class Forecast(Callback):
         self._timed += 1
         if self._timed == 1 or step == join + 1:
             self._start, self._timed = now, 1
-        if self._timed <= _TIMED:
+        if self._timed <= TIMED:
             return
         self._told, self._timed = phase, 0
-        seconds = (now - self._start) / _TIMED
+        seconds = (now - self._start) / TIMED
         last = run.steps if phase else join
         left = (last - step) * seconds
         if left < _WORTH_TELLING:
@@ -104,94 +98,85 @@ class Forecast(Callback):
         self._timed = 0
 
 
-def remembered_pace(run: Run, source: Source, store: Path, report: Report = silent) -> Pace:
-    """Return what `measure_pace` does, or did for the same run on this machine before.
+@dataclass(frozen=True)
+class PaceMemory:
+    """What an earlier check found of the same run, data, machine and package: how fast it is.
 
-    Args:
-        run: The run, resolved.
-        source: Its data.
+    That it was timed tells, too, that it can be built and that its images can be scored.
+
+    Attributes:
         store: Text file of what was measured; if it cannot be read or written, it is measured again.
-        report: Hears how far it is.
+        key: What names run, data, machine and package; none where they are not all that decides, as a file of
+            weights does, or a method of the user's own.
+        pace: What was found; none if nothing was.
     """
-    machine = {key: value for key, value in hardware().items() if key != "memory_gib"}
-    text = json.dumps([run.model_dump(mode="json"), source.fingerprint(), machine], sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()
-    try:
-        return Pace(**read_json(store)[key])
-    except (OSError, ValueError, KeyError, TypeError):
-        pace = measure_pace(run, source, report)
-    with suppress(OSError):
-        write_json(store, {key: vars(pace)})
-    return pace
+
+    store: Path
+    key: str | None
+    pace: Pace | None
+
+    @classmethod
+    def of(cls, run: Run, source: Source, checked: Check, store: Path) -> PaceMemory:
+        """Look a run up, before it is resolved: the answer needs no torch.
+
+        Args:
+            run: The run.
+            source: Its data.
+            checked: What was seen of them.
+            store: See `PaceMemory`.
+        """
+        content = run.model_dump(mode="json")
+        sizes = {part: sorted(set(summary.sizes)) for part, summary in checked.parts.items()}
+        facts = [content, source.fingerprint(), sizes, _machine(run), versions(), _package_changed()]
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        from_files = run.load_from is not None or run.model.pretrained not in ("none", "hub")
+        if from_files or any("." in name for name in _names(content)):
+            return cls(store, None, None)
+        try:
+            return cls(store, key, Pace(**read_json(store)[key]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(store, key, None)
+
+    def measured(self, run: Run, source: Source, report: Report = silent) -> Pace:
+        """Return the pace; if it is not known, measure and remember it (see `timing.measure_pace`)."""
+        if self.pace:
+            return self.pace
+        from s4former.engine import timing
+
+        pace = timing.measure_pace(run.resolved(), source, report)
+        if self.key:
+            with suppress(OSError):
+                write_json(self.store, {self.key: vars(pace)})
+        return pace
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    """Return what the machine is, and on what ``auto`` depends there."""
+    found = {key: value for key, value in hardware().items() if key != "memory_gib"}
+    found |= {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+    if run.threads == "auto" and "OMP_NUM_THREADS" not in os.environ:
+        found["free_cores"] = max(1, round(free_cores()))
+    return found | {"device": resolve_device(run.device)}
+
+
+def _package_changed() -> int:
+    """Return when a file of the package was changed last: another version may refuse what this one trains."""
+    return max(file.stat().st_mtime_ns for file in Path(__file__).parents[1].rglob("*.py"))
+
+
+def _names(content: Any) -> Iterator[str]:
+    """Return the names of the variants in a dumped config; files of the user's own have a dot in theirs."""
+    if isinstance(content, dict):
+        yield from (value for key, value in content.items() if key == "name" and isinstance(value, str))
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
+            yield from _names(value)
 
 
 def evaluations(run: Run) -> int:
     """Return how often a run is scored: every so many steps, and at its end."""
     return -(-run.steps // run.evaluate_every) if run.evaluate_every else 1
-
-
-@own_threads()
-def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
-    """Time a few steps and a few scored images of a run, on networks that are thrown away.
-
-    Nothing is written or downloaded, and no draw of the run changes: weights are random, as time does not
-    depend on them. Of steps that take longer than 20 seconds, one has to do.
-
-    Args:
-        run: The run, resolved.
-        source: Its data.
-        report: Hears how far it is.
-
-    Raises:
-        UserError: If the run cannot be built.
-        DataError: If an image that is drawn cannot be read.
-    """
-    device = set_up(run.device, run.threads, run.deterministic)
-    model = run.model.model_copy(update={"pretrained": "none"})
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        student = build_segmenter(model, len(source.classes), run.seed)
-        method = build_method(run, student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, method)
-        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
-
-        def step(number: int) -> None:
-            accumulate(run, method, method, batches.build(number)[0].to(device), number)
-            float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            method.after_update(number)
-
-        last = [max(0, run.steps - 1 - back) for back in range(_TIMED + 1)]
-        late = _median_seconds(map(step, last), "timing some training steps", report)
-        early = late
-        if run.method.least_steps > 1:
-            early = _median_seconds(map(step, [0] * (_TIMED + 1)), "timing early training steps", report)
-
-        def score(image: Pixels) -> None:
-            for network in method.networks.values():
-                for _, band in placed(
-                    logit_bands(network, image[None], run.evaluate, run.device, run.precision)
-                ):
-                    band[0].argmax(0).cpu()
-
-        images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), _TIMED + 1)
-        with in_eval(method.networks):
-            pixels = (image for _, image, _ in images)
-            image = _median_seconds(map(score, pixels), "timing scores", report)
-    return Pace(late, early, image)
-
-
-def _median_seconds(calls: Iterable[None], what: str, report: Report) -> float:
-    """Return what a call takes: the first is only a warm-up, unless it is long or the only one."""
-    seconds: list[float] = []
-    start = time.perf_counter()
-    for done, _ in enumerate(calls, 1):
-        seconds.append(time.perf_counter() - start)
-        report(what, done, _TIMED + 1)
-        if sum(seconds) > _LONG:
-            break
-        start = time.perf_counter()
-    return median(seconds[1:] or seconds or [0.0])
 
 
 def in_words(seconds: float) -> str:

@@ -9,15 +9,16 @@ import torch
 
 from s4former import collectives
 from s4former.config.errors import DataError, S4FormerError, UserError
-from s4former.curation.check import Check, Finding
+from s4former.curation.check import Check
 from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches
-from s4former.data.sources import Part, Source, part_ids
+from s4former.data.sources import Source, part_ids
 from s4former.engine import distributed
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
 from s4former.engine.step import build_method
-from s4former.inference.evaluate import MOST_PATCHES, EvaluateConfig, patches_in_one_piece, too_many_patches
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.evaluate import MOST_PATCHES, patches_in_one_piece, too_many_patches
 from s4former.inference.trained import start_from
 from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
@@ -78,17 +79,6 @@ def refusal(run: Run, checked: Check) -> S4FormerError | None:
     except S4FormerError as error:
         return error
     return None
-
-
-def refused(error: S4FormerError) -> Finding:
-    """Return an error of `prepare`, or one on the way to it, as a finding."""
-    return Finding("refused", "error", str(error), "change what is named, as training stops for it too")
-
-
-def used_parts(run: Run) -> list[Part]:
-    """Return the parts of the data that a run looks at."""
-    unlabeled: list[Part] = ["unlabeled"] if run.method.views.unlabeled else []
-    return ["labeled", *unlabeled, run.evaluate.part]
 
 
 def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:

@@ -5,19 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
 from s4former.config.override import Presets, VariantNames, Variants
 from s4former.data.config import DataConfig
+from s4former.data.sources import Part
 from s4former.engine.callbacks import CallbackField
-from s4former.engine.device import resolve_threads
-from s4former.engine.optim import OptimizerConfig
-from s4former.inference.device import Precision, resolve_device, resolve_precision
-from s4former.inference.evaluate import EvaluateConfig
+from s4former.inference.config import EvaluateConfig, Precision
+from s4former.inference.device import resolve_device, resolve_precision
 from s4former.methods import METHODS, MethodConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import model_preset
+
+
+class OptimizerConfig(Config):
+    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    """``sgd`` (with momentum, as published) or ``adamw``."""
+    lr: PositiveFloat = 5e-5
+    """Learning rate of the backbone at its highest."""
+    head_lr_factor: PositiveFloat = 10.0
+    """The heads learn faster than the pretrained backbone by this factor."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD; the first moment's decay of AdamW."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
+    floor_lr: float = Field(0.0, ge=0)
+    """Learning rate at the end, the same for backbone and heads."""
+    power: float = Field(0.9, ge=0)
+    """Power of the polynomial; 0 keeps the learning rate constant until the end."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the learning rate rises linearly to its schedule."""
+    max_grad_norm: float = Field(0.0, ge=0)
+    """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
+
+    @model_validator(mode="after")
+    def _floor_below(self) -> OptimizerConfig:
+        if self.floor_lr > self.lr:
+            raise ValueError(
+                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
+            )
+        return self
 
 
 class Run(Config):
@@ -88,6 +118,12 @@ class Run(Config):
             )
         return self
 
+    @property
+    def used_parts(self) -> list[Part]:
+        """The parts of the data that the run looks at."""
+        unlabeled: list[Part] = ["unlabeled"] if self.method.views.unlabeled else []
+        return ["labeled", *unlabeled, self.evaluate.part]
+
     def resolved(self, before: Mapping[str, Any] | None = None) -> Run:
         """Return the run with each ``auto`` replaced by what it means on this machine.
 
@@ -100,12 +136,17 @@ class Run(Config):
         if before:
             unsaid = [name for name in ("device", "precision", "threads") if getattr(self, name) == "auto"]
             return self.model_copy(update={name: before[name] for name in unsaid}).resolved()
+        threads = self.threads
+        if threads == "auto":
+            from s4former.engine.device import resolve_threads  # late, as it asks torch
+
+            threads = resolve_threads()
         device = resolve_device(self.device)
         return self.model_copy(
             update={
                 "device": device,
                 "precision": resolve_precision(self.precision, device),
-                "threads": resolve_threads() if self.threads == "auto" else self.threads,
+                "threads": threads,
                 "evaluate": self.evaluate.resolved(self.data.crop),
             }
         )

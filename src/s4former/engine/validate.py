@@ -19,15 +19,9 @@ from s4former.engine.callbacks import Callback
 from s4former.engine.device import set_up
 from s4former.engine.folder import data_of
 from s4former.inference import wording
-from s4former.inference.device import Precision, resolve_device, resolve_precision
-from s4former.inference.evaluate import (
-    EvaluateConfig,
-    Evaluation,
-    OpenPictures,
-    evaluate,
-    own_images,
-    protocol_record,
-)
+from s4former.inference.config import EvaluateConfig, Precision
+from s4former.inference.device import resolve_device, resolve_precision
+from s4former.inference.evaluate import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.predict import Model, ModelCard, model_folder, read_card
 from s4former.inference.trained import is_own, load_networks
 from s4former.models.config import ModelConfig

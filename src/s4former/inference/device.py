@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Literal
-
-import torch
 
 from s4former.config.errors import UserError
 
-Precision = Literal["auto", "float32", "bfloat16"]
 _FORMATS: dict[str, Literal["float32", "bfloat16"]] = {"float32": "float32", "bfloat16": "bfloat16"}
 
 
@@ -19,6 +19,10 @@ def resolve_device(name: str) -> str:
     Raises:
         UserError: If the device is not there, or is no device at all.
     """
+    if name == "cpu" or (name == "auto" and _surely_no_gpu()):
+        return "cpu"
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     given = f"device={name}"
@@ -38,6 +42,17 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def _surely_no_gpu() -> bool:
+    """Whether there is no driver of a GPU (Linux): so much is known without torch, which takes a second."""
+    if sys.platform != "linux" or "torch" in sys.modules or Path("/dev/kfd").exists():
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return True
+    return False
+
+
 def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
     """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
 
@@ -48,10 +63,16 @@ def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat
         return _FORMATS[precision]
     if precision != "auto":
         raise UserError(f"precision={precision} is unknown; type precision=auto, float32 or bfloat16")
-    has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    if not device.startswith("cuda"):
+        return "float32"
+    import torch
+
+    has_it = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if has_it else "float32"
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager[object]:
     """Return the context in which networks run: bfloat16 products of float32 weights, or nothing special."""
+    import torch
+
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

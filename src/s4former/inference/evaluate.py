@@ -8,80 +8,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64, Integer, Shaped, UInt8
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from s4former import collectives
-from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
 from s4former.data.sources import Part, Source, evaluation_pairs, evaluation_share, part_ids
 from s4former.inference.bands import Bands, images_at_once, placed, resized_bands, slide_bands, whole_bands
+from s4former.inference.config import FEW_IMAGES, EvaluateConfig, both_sides
 from s4former.inference.device import autocast
 from s4former.inference.wording import remarks
-from s4former.ops.confusion import (
-    CONFIDENCE,
-    FEW_IMAGES,
-    Scores,
-    areas,
-    bootstrap,
-    count_pixels,
-    require_classes,
-)
+from s4former.ops.confusion import CONFIDENCE, Scores, areas, bootstrap, count_pixels, require_classes
 from s4former.types import IGNORE, Images, Logits, Segmenter
 
-Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 Pixels = UInt8[np.ndarray, "h w c"]
 
 MOST_PATCHES = 2**16
 """Patches that an image may have in one piece: time grows with their square, and a head that works at the
 image's size would need more memory than a GPU has."""
-
-
-class EvaluateConfig(Config):
-    """The protocol: which images, at which size, in one piece or in windows. Scores are at original size."""
-
-    part: Literal["val", "test"] = "val"
-    """The images that are scored."""
-    mode: Literal["whole", "slide"] = "whole"
-    """``whole``: one pass over the image, of up to 65,536 patches (4096 x 4096 pixels in patches of 16);
-    ``slide``: the mean of the logits of overlapping windows, for images of any size."""
-    short_side: PositiveInt | None = None
-    """Pixels that an image's shorter side is brought to for the network; none: its own size."""
-    crop_size: Size | None = None
-    """Window of ``slide``, a number or height and width; none: the training crop."""
-    stride: Size | None = None
-    """Step between windows; none: two thirds of the window."""
-    scales: tuple[PositiveFloat, ...] = Field((1.0,), min_length=1)
-    """Factors of the size at which the network sees an image; with several, probabilities are averaged."""
-    flip: bool = False
-    """Let the network see each image mirrored too, and average the probabilities."""
-
-    def resolved(self, training_crop: tuple[int, int]) -> EvaluateConfig:
-        """Return the same protocol with the numbers of ``slide`` filled in.
-
-        Raises:
-            UserError: If the windows would leave gaps.
-        """
-        if self.mode == "whole":
-            return self
-        crop = _pair(self.crop_size or training_crop)
-        stride = _pair(self.stride or tuple(max(1, side * 2 // 3) for side in crop))
-        if stride[0] > crop[0] or stride[1] > crop[1]:
-            raise UserError(
-                f"evaluate.stride={list(stride)} is more than the window, evaluate.crop_size={list(crop)}: "
-                "pixels between windows would have no answer; set it to at most that"
-            )
-        return self.model_copy(update={"crop_size": crop, "stride": stride})
-
-
-def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 @dataclass(frozen=True)
@@ -388,7 +337,7 @@ def _look(
     elif config.crop_size is None or config.stride is None:
         raise ValueError("sliding windows need crop_size and stride; resolve the config first")
     else:
-        crop, stride = _pair(config.crop_size), _pair(config.stride)
+        crop, stride = both_sides(config.crop_size), both_sides(config.stride)
         bands = slide_bands(ask, network.num_classes, images, crop, stride, device)
     if flip:
         bands = (band.flip(-1) for band in bands)

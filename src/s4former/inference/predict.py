@@ -25,10 +25,10 @@ from s4former.data.sources.base import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
 from s4former.inference.bands import placed
+from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import (
     MOST_PATCHES,
-    EvaluateConfig,
     Pixels,
     in_eval,
     logit_bands,

@@ -1,53 +1,22 @@
-"""What a method is: a config, and a module that owns the networks and turns a batch into a loss."""
+"""What a method is beside its config: a module that owns the networks and turns a batch into a loss."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor, nn
 
 from s4former import collectives
-from s4former.augment import LabeledViews
-from s4former.config.base import Config
+from s4former.methods.configs.base import MethodConfig
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
 from s4former.ops.losses import class_counts, class_weights, count_pixels, cross_entropy
 from s4former.types import Batch, LabeledBatch, Segmenter, StepOutput
-
-
-class MethodConfig(Config, ABC):
-    """The config of a method; it lives in the method's file and builds the method around a student."""
-
-    name: str
-    """The method: the name of its file in ``methods/``, or the import path of a file of your own."""
-
-    views: LabeledViews = LabeledViews()
-    """The views of a crop that the method looks at, and how each changes in color and sharpness."""
-
-    auxiliary_weight: float = Field(0.4, ge=0)
-    """Weight of each auxiliary head's loss on labeled images."""
-
-    class_balance: float = Field(0.0, ge=0, le=1)
-    """Power of a class's rarity among all labels seen so far in the weight of its pixels in cross entropies:
-    0 weighs all pixels alike, 0.5 by the inverse square root of the frequency, 1 all classes alike."""
-
-    labeled_divisor: Literal["all", "valid"] = "all"
-    """What the labeled loss is divided by: ``all`` pixels, as published, or only those with a label."""
-
-    @property
-    def least_steps(self) -> int:
-        """The steps that a run needs for every part of the method to take part."""
-        return 1
-
-    @abstractmethod
-    def build(self, student: Segmenter) -> Method:
-        """Return the method that trains ``student``."""
 
 
 @dataclass(frozen=True)

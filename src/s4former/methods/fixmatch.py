@@ -6,39 +6,13 @@ Source: Sohn et al., 2020, for segmentation. **We differ:** the strong view may 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
-from s4former.augment import Views
-from s4former.methods.base import Method, MethodConfig, Targets
-from s4former.methods.parts import (
-    CutMix,
-    CutMixConfig,
-    PseudoLabelConfig,
-    UnlabeledScheduleConfig,
-    ViTPartsConfig,
-    labeling,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
+from s4former.methods.base import Method, Targets
+from s4former.methods.configs.fixmatch import FixMatchConfig
+from s4former.methods.parts import CutMix, labeling, perturbed, unlabeled_losses, view_of, vit_perturbations
 from s4former.ops.pseudo import pseudo_labels, share_of
 from s4former.types import Batch, Segmenter, StepOutput
-
-
-class FixMatchConfig(UnlabeledScheduleConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig):
-    """Confident pseudo-labels of the student itself, learned on the strong view."""
-
-    name: Literal["fixmatch"] = "fixmatch"
-    """The method: this file's name."""
-    views: Views = Views()
-    """A weak view to label, and one strong view to learn."""
-
-    def build(self, student: Segmenter) -> FixMatch:
-        """Return the method that trains ``student``."""
-        return FixMatch(self, student)
 
 
 class FixMatch(Method):

@@ -8,45 +8,14 @@ this one does. S4Former's parts can be switched on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
-from pydantic import Field
 
-from s4former.augment import Views
-from s4former.methods.base import Method, MethodConfig, Targets
-from s4former.methods.parts import (
-    CutMix,
-    CutMixConfig,
-    EMATeacher,
-    EMATeacherConfig,
-    PseudoLabelConfig,
-    UnlabeledScheduleConfig,
-    ViTPartsConfig,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
+from s4former.methods.base import Method, Targets
+from s4former.methods.configs.mean_teacher import MeanTeacherConfig
+from s4former.methods.parts import CutMix, EMATeacher, perturbed, unlabeled_losses, view_of, vit_perturbations
 from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
-
-
-class MeanTeacherConfig(
-    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
-):
-    """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
-
-    name: Literal["mean_teacher"] = "mean_teacher"
-    """The method: this file's name."""
-    views: Views = Views()
-    """A weak view for the teacher, and one strong view to learn."""
-    cutmix_probability: float = Field(0.0, ge=0, le=1)
-    """Probability that a strong view gets a box of the next one, labels included."""
-
-    def build(self, student: Segmenter) -> MeanTeacher:
-        """Return the method that trains ``student``."""
-        return MeanTeacher(self, student)
 
 
 class MeanTeacher(Method):

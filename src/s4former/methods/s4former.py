@@ -16,22 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import nn
 
-from s4former.augment import Views
-from s4former.methods.base import Method, MethodConfig, Targets
+from s4former.methods.base import Method, Targets
+from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.parts import (
     CutMix,
-    CutMixConfig,
     EMATeacher,
-    EMATeacherConfig,
     Perturbations,
-    PseudoLabelConfig,
-    UnlabeledScheduleConfig,
-    ViTPartsConfig,
     perturbed,
     unlabeled_losses,
     view_of,
@@ -40,38 +35,6 @@ from s4former.methods.parts import (
 from s4former.ops.losses import cross_entropy
 from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
-
-
-class S4FormerConfig(
-    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
-):
-    """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
-
-    name: Literal["s4former"] = "s4former"
-    """The method: this file's name."""
-    views: Views = Views()
-    """A weak view for the teacher, and one strong view to learn."""
-
-    patch_shuffle: bool = True
-    """Permute blocks of the mixed strong view and restore the feature grid before the head (PatchShuffle)."""
-    pasa: bool = True
-    """Bias attention toward patches that the teacher is unsure of (PASA)."""
-    ncr: bool = True
-    """Match the teacher's distribution over the classes other than the pseudo-label (NCR)."""
-
-    pasa_pass: Literal["own", "mixed"] = "own"
-    """``own``: a student pass for PASA, as published. ``mixed``: bias the mixed pass and save that one."""
-
-    mix_teacher_logits: bool = True
-    """Let the teacher's logits take part in CutMix, so that NCR compares the same pixels."""
-
-    as_released: bool = False
-    """Repeat the released step, quirks included: teacher logits not mixed, padding takes part in
-    pseudo-labels, one CutMix decision a batch."""
-
-    def build(self, student: Segmenter) -> S4Former:
-        """Return the method that trains ``student``."""
-        return S4Former(self, student)
 
 
 class S4Former(Method):

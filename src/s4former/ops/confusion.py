@@ -15,8 +15,6 @@ from s4former.types import IGNORE
 
 CONFIDENCE = 0.95
 """Share of the resamples whose scores lie in the interval of `bootstrap`."""
-FEW_IMAGES = 10
-"""Scores of fewer images than these come with an interval."""
 _RESAMPLES = 2000
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +25,7 @@ _KL_LIMIT = 1e6  # a class whose divergences sum to more is compared by distance
 
 def cross_entropy(
     logits: Float[Tensor, "b k h w"],
-    labels: Int[Tensor, "b h w"],
+    labels: Integer[Tensor, "b h w"],
     pixels: Tensor | int,
     weights: Float[Tensor, " k"] | None = None,
 ) -> Float[Tensor, ""]:
@@ -47,7 +47,7 @@ def cross_entropy(
     return total / pixels
 
 
-def class_counts(labels: Int[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
+def class_counts(labels: Integer[Tensor, "b h w"], num_classes: int) -> Int[Tensor, " k"]:
     """Count the pixels of each class; IGNORE counts nowhere."""
     places = labels.long().where(labels != IGNORE, num_classes).flatten()
     # Not `bincount`, nor a selection of the known pixels: both let the host wait to learn a size.
@@ -76,7 +76,7 @@ def class_weights(counts: Int[Tensor, " k"], power: float) -> Float[Tensor, " k"
 def negative_class_ranking(
     student: Float[Tensor, "b k h w"],
     teacher: Float[Tensor, "b k h w"],
-    labels: Int[Tensor, "b h w"],
+    labels: Integer[Tensor, "b h w"],
     pixels: Tensor | int,
     mode: Literal["l2", "kl"] = "l2",
     drop_label: bool = True,
@@ -148,7 +148,7 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor,
     return torch.where(explodes, _distance(p, q, num_compared), divergence)
 
 
-def count_pixels(labels: Int[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
+def count_pixels(labels: Integer[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
     """Return what the loss of a batch is divided by, at least 1: the number of all or of the known pixels.
 
     With several processes it is such that the mean of their losses is that of the global batch.

@@ -21,13 +21,14 @@ from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.folder import differences, earlier_run
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.engine.pace import in_words, measure_pace
+from s4former.engine.pace import in_words
 from s4former.engine.progress import progress_for
 from s4former.engine.run import Run
 from s4former.engine.tables import print_table
+from s4former.engine.timing import measure_pace
 from s4former.inference import wording
 from s4former.inference.predict import Model
-from s4former.methods.supervised import SupervisedConfig
+from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.recipes.demo import recipe
 from s4former.report.figures import colorize, learning_curves, panel
 

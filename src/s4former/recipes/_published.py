@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from s4former.data.config import DataConfig
-from s4former.engine.optim import OptimizerConfig
-from s4former.engine.run import Run
-from s4former.inference.evaluate import EvaluateConfig
-from s4former.methods.s4former import S4FormerConfig
+from s4former.engine.run import OptimizerConfig, Run
+from s4former.inference.config import EvaluateConfig
+from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.models.config import ModelConfig
 from s4former.models.presets import segformer, setr
 from s4former.recipes._baselines import MethodName, Network, with_method

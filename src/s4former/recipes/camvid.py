@@ -37,10 +37,9 @@ if TYPE_CHECKING:
 
 def recipe() -> Run:
     """Return the S4Former run at 1/16 (23 labeled frames), sized for two CPU cores or any GPU."""
-    from s4former.engine.optim import OptimizerConfig
-    from s4former.engine.run import Run
-    from s4former.inference.evaluate import EvaluateConfig
-    from s4former.methods.s4former import S4FormerConfig
+    from s4former.engine.run import OptimizerConfig, Run
+    from s4former.inference.config import EvaluateConfig
+    from s4former.methods.configs.s4former import S4FormerConfig
 
     return Run(
         steps=600,

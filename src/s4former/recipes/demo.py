@@ -24,10 +24,9 @@ DERIVED = (Derived("model.custom.image_size", ("data.crop_size",), None),)
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
-    from s4former.engine.optim import OptimizerConfig
-    from s4former.engine.run import Run
-    from s4former.inference.evaluate import EvaluateConfig
-    from s4former.methods.s4former import S4FormerConfig
+    from s4former.engine.run import OptimizerConfig, Run
+    from s4former.inference.config import EvaluateConfig
+    from s4former.methods.configs.s4former import S4FormerConfig
 
     return Run(
         steps=800,

@@ -15,21 +15,20 @@ from typing import Any
 
 from s4former.config.base import Config
 from s4former.config.override import override
+from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import read_dataset_file
 from s4former.data.sources.base import Part, part_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
-from s4former.engine.optim import OptimizerConfig
-from s4former.engine.run import Run
+from s4former.engine.run import OptimizerConfig, Run
+from s4former.inference.config import FEW_IMAGES, EvaluateConfig
 from s4former.inference.device import resolve_device
-from s4former.inference.evaluate import EvaluateConfig
 from s4former.methods import MethodConfig
-from s4former.methods.s4former import S4FormerConfig
-from s4former.methods.supervised import SupervisedConfig
+from s4former.methods.configs.s4former import S4FormerConfig
+from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.models.config import ModelConfig
-from s4former.ops.confusion import FEW_IMAGES
 from s4former.recipes.derived import Decision, Derived, Plan, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
@@ -45,6 +44,7 @@ class _OnlyData(Config):
     """The part of a `Run` that is about its data."""
 
     data: DataConfig
+    """The images."""
 
 
 def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> DataConfig:
@@ -87,7 +87,7 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), dev
         DataError: If the data set lacks something.
     """
     config = data_config(path)
-    source = FolderSource(data_config(path, changes))
+    source = FolderSource(data_config(path, changes), annotated_masks)
     file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device(device) == "cpu"

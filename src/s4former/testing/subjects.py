@@ -70,7 +70,7 @@ def random_batch(step: int, count: int = 4, size: int = SIZE) -> Batch:
     """Return a batch of noise with two strong views, unknown labels and padding."""
     generator = torch.Generator().manual_seed(100 + step)
     images = torch.rand(4, count, 3, size, size, generator=generator)
-    labels = torch.randint(0, NUM_CLASSES, (count, size, size), generator=generator)
+    labels = torch.randint(0, NUM_CLASSES, (count, size, size), generator=generator, dtype=torch.uint8)
     labels[:, :2] = IGNORE
     valid = torch.ones(count, size, size, dtype=torch.bool)
     valid[:, :, -3:] = False

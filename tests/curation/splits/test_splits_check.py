@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from folders import write_image, write_mask
 
+from folders import write_image, write_mask
 from s4former.config.errors import DataError
 from s4former.curation.splits.check import SplitCheck, check_splits, find_lists
 

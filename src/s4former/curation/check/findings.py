@@ -9,7 +9,7 @@ from typing import Literal
 
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.data.sources.base import Classes, MaskValue, Part
-from s4former.ops.confusion import FEW_IMAGES
+from s4former.inference.config import FEW_IMAGES
 
 Severity = Literal["error", "warning", "note"]
 Kind = Literal[

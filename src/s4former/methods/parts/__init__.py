@@ -1,15 +1,23 @@
-"""What methods are put together from; each part stands in one file with a small config of its own."""
+"""What methods are put together from; each part is one file and a small config in `configs/parts.py`."""
 
-from s4former.methods.parts.cutmix import CutMix, CutMixConfig
-from s4former.methods.parts.ema_teacher import EMATeacher, EMATeacherConfig
-from s4former.methods.parts.pasa import PASA, PASAConfig
-from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
+from s4former.methods.configs.parts import (
+    CutMixConfig,
+    EMATeacherConfig,
+    PASAConfig,
+    PatchShuffleConfig,
+    PseudoLabelConfig,
+    RankingConfig,
+    UnlabeledScheduleConfig,
+    ViTPartsConfig,
+)
+from s4former.methods.parts.cutmix import CutMix
+from s4former.methods.parts.ema_teacher import EMATeacher
+from s4former.methods.parts.pasa import PASA
+from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbation, Perturbations, perturbed
-from s4former.methods.parts.pseudo_labels import PseudoLabelConfig, labeling, view_of
-from s4former.methods.parts.ranking import RankingConfig
-from s4former.methods.parts.schedule import UnlabeledScheduleConfig
+from s4former.methods.parts.pseudo_labels import labeling, view_of
 from s4former.methods.parts.view import View
-from s4former.methods.parts.vit_parts import ViTPartsConfig, unlabeled_losses, vit_perturbations
+from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 
 __all__ = [
     "PASA",

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from pydantic import Field
 from torch import nn
 
-from s4former.config.base import Config
+from s4former.methods.configs.parts import CutMixConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import Divisor, count_pixels
 from s4former.ops.mixing import cutmix_masks, mix
 from s4former.types import Mask
-
-
-class CutMixConfig(Config):
-    """How often images are mixed."""
-
-    cutmix_probability: float = Field(0.5, ge=0, le=1)
-    """Probability that a strong view gets a box of the next one, labels included."""
-
-    cutmix_per: Literal["image", "batch"] = "image"
-    """Whether each image or the whole batch decides about CutMix."""
 
 
 class CutMix(nn.Module):

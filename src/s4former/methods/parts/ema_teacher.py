@@ -5,24 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Self
 
-from pydantic import Field
 from torch import nn
 
-from s4former.config.base import Config
+from s4former.methods.configs.parts import EMATeacherConfig
 from s4former.methods.parts.pseudo_labels import labeling
 from s4former.ops.ema import update_teacher, warmed_decay
 from s4former.ops.pseudo import pseudo_labels
 from s4former.types import Images, Mask, PseudoLabels, Segmenter
-
-
-class EMATeacherConfig(Config):
-    """How slowly the teacher follows."""
-
-    ema_decay: float = Field(0.999, ge=0, lt=1)
-    """Share of its old self that the teacher keeps in each step."""
-
-    ema_warmup_steps: int = Field(0, ge=0)
-    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
 
 
 class EMATeacher(nn.Module):

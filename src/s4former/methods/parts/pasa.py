@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 
-from s4former.config.base import Config
+from s4former.methods.configs.parts import PASAConfig
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
 from s4former.ops.attention import adaptive_bias, uncertain_share
-
-
-class PASAConfig(Config):
-    """Whether and how PASA biases the student's attention."""
-
-    pasa: bool = False
-    """Bias attention toward patches that the teacher is unsure of (PASA)."""
-
-    pasa_weight: float = Field(5.0, ge=0)
-    """Attention score that a patch without any confident pixel gains as a key."""
-
-    pasa_toward: Literal["unconfident", "confident"] = "unconfident"
-    """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
-
-    pasa_adaptive: bool = True
-    """Leave the queries of the more confident half of the patches alone."""
 
 
 class PASA(Perturbation):

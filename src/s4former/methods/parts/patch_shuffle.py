@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import Field
-
-from s4former.config.base import Config
+from s4former.methods.configs.parts import PatchShuffleConfig
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
 from s4former.ops.shuffle import Shuffle, blocks_for, restore_blocks, sample_shuffle, shuffle_blocks
 from s4former.types import Features
-
-
-class PatchShuffleConfig(Config):
-    """Whether and how PatchShuffle perturbs the student's pass."""
-
-    patch_shuffle: bool = False
-    """Permute blocks of the strong view and restore the feature grid before the head (PatchShuffle)."""
-
-    shuffle_probability: float = Field(0.5, ge=0, le=1)
-    """Probability that an image is shuffled."""
-
-    shuffle_block: int = Field(8, ge=1)
-    """Side of a block in patches: 8 patches of 16 pixels are blocks of 128 pixels."""
 
 
 class PatchShuffle(Perturbation):

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from s4former import collectives
-from s4former.config.base import Config
+from s4former.methods.configs.parts import PseudoLabelConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import count_pixels
 from s4former.types import IGNORE, DrawKey, Images, PseudoLabels
-
-
-class PseudoLabelConfig(Config):
-    """Which pseudo-labels are learned, and what their losses are divided by."""
-
-    confidence_threshold: float = Field(0.95, ge=0, le=1)
-    """A pixel is learned from where the largest class probability is above this."""
-
-    unlabeled_divisor: Literal["all", "valid"] = "all"
-    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
 
 
 @contextmanager

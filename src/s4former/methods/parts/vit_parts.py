@@ -5,17 +5,13 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from s4former.methods.parts.pasa import PASA, PASAConfig
-from s4former.methods.parts.patch_shuffle import PatchShuffle, PatchShuffleConfig
+from s4former.methods.configs.parts import RankingConfig, ViTPartsConfig
+from s4former.methods.parts.pasa import PASA
+from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbations
-from s4former.methods.parts.ranking import RankingConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
 from s4former.types import Logits, Segmenter
-
-
-class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
-    """PatchShuffle, PASA and NCR, each a switch."""
 
 
 def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbations:

@@ -1,4 +1,4 @@
-"""The words that all rooms share: what a batch is, what a step returns, what a network can be asked.
+"""Words for tensors: what a batch is, what a step returns, what a network can be asked.
 
 Axes in shapes: ``b`` images, ``c`` channels, ``k`` classes, ``h w`` pixels, ``n`` tokens of one image,
 ``d`` feature width, ``gh gw`` patch grid.
@@ -10,14 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor, device, nn
 
-IGNORE = 255
-"""The label of a pixel that nobody knows: it enters no loss and no score."""
+from s4former.types.plain import DrawKey
 
 Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmenter normalizes
-Labels = Int[Tensor, "b h w"]  # class index or IGNORE
+Labels = Integer[Tensor, "b h w"]  # class index or IGNORE; one byte each until a loss reads them
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
 Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone; grids may differ in stride
@@ -39,14 +38,6 @@ class UnlabeledBatch:
     weak: Images
     strong: tuple[Images, ...]
     valid: Mask
-
-
-@dataclass(frozen=True)
-class DrawKey:
-    """Names the random draws of one step: every draw is a function of (seed, stream, step, index)."""
-
-    seed: int
-    step: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""A few timed steps and scores of a run, before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from statistics import median
+
+import torch
+
+from s4former.data.loader import TrainBatches
+from s4former.data.progress import Report, silent
+from s4former.data.sources import Source, evaluation_pairs
+from s4former.engine.device import own_threads, set_up
+from s4former.engine.optim import build_optimizer, clip_gradients
+from s4former.engine.pace import TIMED, Pace
+from s4former.engine.run import Run
+from s4former.engine.step import accumulate, build_method
+from s4former.inference.evaluate import Pixels, in_eval, logit_bands
+from s4former.models.segmenter import build_segmenter
+
+_LONG = 20.0
+
+
+@own_threads()
+def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
+    """Time a few steps and a few scored images of a run, on networks that are thrown away.
+
+    Nothing is written or downloaded, and no draw of the run changes: weights are random, as time does not
+    depend on them. Of steps that take longer than 20 seconds, one has to do.
+
+    Args:
+        run: The run, resolved.
+        source: Its data.
+        report: Hears how far it is.
+
+    Raises:
+        UserError: If the run cannot be built.
+        DataError: If an image that is drawn cannot be read.
+    """
+    device = set_up(run.device, run.threads, run.deterministic)
+    model = run.model.model_copy(update={"pretrained": "none"})
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        student = build_segmenter(model, len(source.classes), run.seed)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
+
+        def step(number: int) -> None:
+            accumulate(run, method, method, batches.build(number)[0].to(device), number)
+            float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            method.after_update(number)
+
+        last = [max(0, run.steps - 1 - back) for back in range(TIMED + 1)]
+        late = _median_seconds(map(step, last), "timing some training steps", report)
+        early = late
+        if run.method.least_steps > 1:
+            early = _median_seconds(map(step, [0] * (TIMED + 1)), "timing early training steps", report)
+
+        def score(image: Pixels) -> None:
+            for network in method.networks.values():
+                for _, band in placed(
+                    logit_bands(network, image[None], run.evaluate, run.device, run.precision)
+                ):
+                    band[0].argmax(0).cpu()
+
+        images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), TIMED + 1)
+        with in_eval(method.networks):
+            pixels = (image for _, image, _ in images)
+            image = _median_seconds(map(score, pixels), "timing scores", report)
+    return Pace(late, early, image)
+
+
+def _median_seconds(calls: Iterable[None], what: str, report: Report) -> float:
+    """Return what a call takes: the first is only a warm-up, unless it is long or the only one."""
+    seconds: list[float] = []
+    start = time.perf_counter()
+    for done, _ in enumerate(calls, 1):
+        seconds.append(time.perf_counter() - start)
+        report(what, done, TIMED + 1)
+        if sum(seconds) > _LONG:
+            break
+        start = time.perf_counter()
+    return median(seconds[1:] or seconds or [0.0])

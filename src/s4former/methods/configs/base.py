@@ -1,0 +1,44 @@
+"""What the configs of all methods share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from s4former.augment import LabeledViews
+from s4former.config.base import Config
+
+if TYPE_CHECKING:
+    from s4former.methods.base import Method
+    from s4former.types import Segmenter
+
+
+class MethodConfig(Config, ABC):
+    """The config of a method; it lives in the method's file and builds the method around a student."""
+
+    name: str
+    """The method: the name of its file in ``methods/``, or the import path of a file of your own."""
+
+    views: LabeledViews = LabeledViews()
+    """The views of a crop that the method looks at, and how each changes in color and sharpness."""
+
+    auxiliary_weight: float = Field(0.4, ge=0)
+    """Weight of each auxiliary head's loss on labeled images."""
+
+    class_balance: float = Field(0.0, ge=0, le=1)
+    """Power of a class's rarity among all labels seen so far in the weight of its pixels in cross entropies:
+    0 weighs all pixels alike, 0.5 by the inverse square root of the frequency, 1 all classes alike."""
+
+    labeled_divisor: Literal["all", "valid"] = "all"
+    """What the labeled loss is divided by: ``all`` pixels, as published, or only those with a label."""
+
+    @property
+    def least_steps(self) -> int:
+        """The steps that a run needs for every part of the method to take part."""
+        return 1
+
+    @abstractmethod
+    def build(self, student: Segmenter) -> Method:
+        """Return the method that trains ``student``."""

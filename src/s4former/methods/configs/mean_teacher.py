@@ -1,0 +1,40 @@
+"""Mean teacher as data; its module is in `methods/mean_teacher.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from s4former.augment import Views
+from s4former.methods.configs.base import MethodConfig
+from s4former.methods.configs.parts import (
+    CutMixConfig,
+    EMATeacherConfig,
+    PseudoLabelConfig,
+    UnlabeledScheduleConfig,
+    ViTPartsConfig,
+)
+
+if TYPE_CHECKING:
+    from s4former.methods.mean_teacher import MeanTeacher
+    from s4former.types import Segmenter
+
+
+class MeanTeacherConfig(
+    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
+):
+    """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
+
+    name: Literal["mean_teacher"] = "mean_teacher"
+    """The method: this file's name."""
+    views: Views = Views()
+    """A weak view for the teacher, and one strong view to learn."""
+    cutmix_probability: float = Field(0.0, ge=0, le=1)
+    """Probability that a strong view gets a box of the next one, labels included."""
+
+    def build(self, student: Segmenter) -> MeanTeacher:
+        """Return the method that trains ``student``."""
+        from s4former.methods.mean_teacher import MeanTeacher
+
+        return MeanTeacher(self, student)

@@ -1,0 +1,112 @@
+"""The configs of parts; a method has their fields by deriving from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from s4former.config.base import Config
+from s4former.ops.schedules import ramp
+
+
+class UnlabeledScheduleConfig(Config):
+    """When unlabeled images begin to count, and how their weight rises."""
+
+    unlabeled_weight: float = Field(1.0, ge=0)
+    """Weight of all unlabeled losses together."""
+
+    unlabeled_start_step: int = Field(0, ge=0)
+    """Steps that learn from the labeled images alone before; they cost what supervised steps cost."""
+
+    unlabeled_ramp_steps: int = Field(0, ge=0)
+    """Steps over which that weight then rises linearly from 0."""
+
+    @property
+    def least_steps(self) -> int:
+        """One more than those that learn from the labeled images alone."""
+        return self.unlabeled_start_step + 1
+
+    def before_unlabeled_start(self, step: int) -> bool:
+        """Whether a step still learns from labeled images alone."""
+        return step < self.unlabeled_start_step
+
+    def unlabeled_weight_at(self, step: int) -> float:
+        """Return the weight of the unlabeled losses in a step."""
+        return self.unlabeled_weight * ramp(step - self.unlabeled_start_step, self.unlabeled_ramp_steps)
+
+
+class PseudoLabelConfig(Config):
+    """Which pseudo-labels are learned, and what their losses are divided by."""
+
+    confidence_threshold: float = Field(0.95, ge=0, le=1)
+    """A pixel is learned from where the largest class probability is above this."""
+
+    unlabeled_divisor: Literal["all", "valid"] = "all"
+    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+
+
+class CutMixConfig(Config):
+    """How often images are mixed."""
+
+    cutmix_probability: float = Field(0.5, ge=0, le=1)
+    """Probability that a strong view gets a box of the next one, labels included."""
+
+    cutmix_per: Literal["image", "batch"] = "image"
+    """Whether each image or the whole batch decides about CutMix."""
+
+
+class EMATeacherConfig(Config):
+    """How slowly the teacher follows."""
+
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Share of its old self that the teacher keeps in each step."""
+
+    ema_warmup_steps: int = Field(0, ge=0)
+    """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
+
+
+class PatchShuffleConfig(Config):
+    """Whether and how PatchShuffle perturbs the student's pass."""
+
+    patch_shuffle: bool = False
+    """Permute blocks of the strong view and restore the feature grid before the head (PatchShuffle)."""
+
+    shuffle_probability: float = Field(0.5, ge=0, le=1)
+    """Probability that an image is shuffled."""
+
+    shuffle_block: int = Field(8, ge=1)
+    """Side of a block in patches: 8 patches of 16 pixels are blocks of 128 pixels."""
+
+
+class PASAConfig(Config):
+    """Whether and how PASA biases the student's attention."""
+
+    pasa: bool = False
+    """Bias attention toward patches that the teacher is unsure of (PASA)."""
+
+    pasa_weight: float = Field(5.0, ge=0)
+    """Attention score that a patch without any confident pixel gains as a key."""
+
+    pasa_toward: Literal["unconfident", "confident"] = "unconfident"
+    """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
+
+    pasa_adaptive: bool = True
+    """Leave the queries of the more confident half of the patches alone."""
+
+
+class RankingConfig(Config):
+    """Whether and how the classes that a pixel is *not* are learned from."""
+
+    ncr: bool = False
+    """Match the teacher's distribution over the classes other than the pseudo-label (NCR)."""
+
+    ncr_weight: float = Field(0.5, ge=0)
+    """Weight of the ranking loss among the unlabeled losses."""
+
+    ncr_mode: Literal["l2", "kl"] = "l2"
+    """Distance between the two distributions."""
+
+
+class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
+    """PatchShuffle, PASA and NCR, each a switch."""

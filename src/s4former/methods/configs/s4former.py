@@ -1,0 +1,53 @@
+"""S4Former as data; its module is in `methods/s4former.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from s4former.augment import Views
+from s4former.methods.configs.base import MethodConfig
+from s4former.methods.configs.parts import (
+    CutMixConfig,
+    EMATeacherConfig,
+    PseudoLabelConfig,
+    UnlabeledScheduleConfig,
+    ViTPartsConfig,
+)
+
+if TYPE_CHECKING:
+    from s4former.methods.s4former import S4Former
+    from s4former.types import Segmenter
+
+
+class S4FormerConfig(
+    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
+):
+    """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
+
+    name: Literal["s4former"] = "s4former"
+    """The method: this file's name."""
+    views: Views = Views()
+    """A weak view for the teacher, and one strong view to learn."""
+
+    patch_shuffle: bool = True
+    """Permute blocks of the mixed strong view and restore the feature grid before the head (PatchShuffle)."""
+    pasa: bool = True
+    """Bias attention toward patches that the teacher is unsure of (PASA)."""
+    ncr: bool = True
+    """Match the teacher's distribution over the classes other than the pseudo-label (NCR)."""
+
+    pasa_pass: Literal["own", "mixed"] = "own"
+    """``own``: a student pass for PASA, as published. ``mixed``: bias the mixed pass and save that one."""
+
+    mix_teacher_logits: bool = True
+    """Let the teacher's logits take part in CutMix, so that NCR compares the same pixels."""
+
+    as_released: bool = False
+    """Repeat the released step, quirks included: teacher logits not mixed, padding takes part in
+    pseudo-labels, one CutMix decision a batch."""
+
+    def build(self, student: Segmenter) -> S4Former:
+        """Return the method that trains ``student``."""
+        from s4former.methods.s4former import S4Former
+
+        return S4Former(self, student)

@@ -1,0 +1,47 @@
+"""The words that all rooms share: what a batch is, what a step returns, what a network can be asked."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from s4former.types.plain import IGNORE, DrawKey
+
+if TYPE_CHECKING:
+    from s4former.types.tensors import (
+        Batch,
+        Features,
+        Images,
+        LabeledBatch,
+        Labels,
+        Logits,
+        Mask,
+        PseudoLabels,
+        Segmenter,
+        StepOutput,
+        UnlabeledBatch,
+        part_of,
+    )
+
+__all__ = [
+    "IGNORE",
+    "Batch",
+    "DrawKey",
+    "Features",
+    "Images",
+    "LabeledBatch",
+    "Labels",
+    "Logits",
+    "Mask",
+    "PseudoLabels",
+    "Segmenter",
+    "StepOutput",
+    "UnlabeledBatch",
+    "part_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.tensors"), name)  # late, as it needs torch
