@@ -62,10 +62,9 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
 
         def score(image: Pixels) -> None:
             for network in method.networks.values():
-                for _, band in placed(
-                    logit_bands(network, image[None], run.evaluate, run.device, run.precision)
-                ):
-                    band[0].argmax(0).cpu()
+                images = image[None]
+                for band in logit_bands(network, images, run.evaluate, run.device, run.precision):
+                    band.max(1).indices.cpu()
 
         images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), TIMED + 1)
         with in_eval(method.networks):

@@ -20,7 +20,7 @@ Bands = Iterator[Float[Tensor, "b k rows w"]]
 Ask = Callable[[Images], Logits]
 
 _MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
-_MOST_PIXELS = 2**20  # that a network is given at once, unless a single image has more
+_MOST_PIXELS = 2**19  # that a network is given at once, unless a single image has more
 
 
 def whole_bands(ask: Ask, images: UInt8[np.ndarray, "b h w c"], device: str) -> Bands:
