@@ -57,7 +57,7 @@ def test_the_momentum_is_that_of_sgd_and_the_first_one_of_adamw(network: ViTSegm
 
 
 def test_rates_follow_the_schedule_and_the_warmup(network: ViTSegmenter) -> None:
-    config = OptimizerConfig(lr=0.01, head_lr_factor=10, floor_lr=1e-4, power=0.9, warmup_steps=4)
+    config = OptimizerConfig(lr=0.01, head_lr_factor=10, min_lr=1e-4, power=0.9, warmup_steps=4)
     optimizer = build_optimizer(config, network)
     for step in (0, 3, 50, 99):
         rates = set_learning_rate(optimizer, config, step, 100)
@@ -82,4 +82,4 @@ def test_gradients_are_scaled_together(network: ViTSegmenter) -> None:
 
 def test_a_floor_above_the_rate_is_refused() -> None:
     with pytest.raises(ValidationError, match="at most lr"):
-        OptimizerConfig(lr=1e-4, floor_lr=1e-3)
+        OptimizerConfig(lr=1e-4, min_lr=1e-3)

@@ -17,7 +17,7 @@ from s4former.config.errors import NumericError, UserError
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.loop import train
 from s4former.inference.predict import Model
-from s4former.inference.trained import load_networks, start_from
+from s4former.inference.trained import init_weights_from, load_networks
 from s4former.models.config import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from tiny_run import make_data, tiny_run
@@ -88,7 +88,7 @@ def test_a_segformer_of_its_authors_is_scored_and_gone_on_with(tmp_path: Path) -
     for name, network in (("student", student), ("teacher", teacher)):
         assert torch.equal(logits(found[name], 64), logits(network, 64))
     fresh = build_segmenter(SEGFORMER, NUM_CLASSES, seed=3)
-    start_from(fresh, path)
+    init_weights_from(fresh, path)
     assert torch.equal(logits(fresh, 64), logits(student, 64))
 
 
@@ -129,7 +129,7 @@ def hugging_face_segformer(folder: Path) -> ViTSegmenter:
 def test_a_folder_of_hugging_face_is_gone_on_with(tmp_path: Path) -> None:
     network = hugging_face_segformer(tmp_path / "hf")
     fresh = build_segmenter(SEGFORMER, NUM_CLASSES, seed=3)
-    start_from(fresh, tmp_path / "hf")
+    init_weights_from(fresh, tmp_path / "hf")
     assert torch.equal(logits(fresh, 64), logits(network, 64))
 
 
@@ -144,7 +144,7 @@ def test_other_color_statistics_are_no_network_to_go_on_with(tmp_path: Path) -> 
     for path, model, typed in ((tmp_path / "run", run.model, "0.485"), (tmp_path / "hf", SEGFORMER, "0.1")):
         student = build_segmenter(model.model_copy(update=half), NUM_CLASSES, seed=1)
         with pytest.raises(UserError, match=rf"other color statistics .* type model.mean=\[{typed}"):
-            start_from(student, path)
+            init_weights_from(student, path)
     with pytest.raises(UserError, match="other color statistics"):
         load_networks(tmp_path / "hf", SEGFORMER, NUM_CLASSES)
 
@@ -162,7 +162,7 @@ def test_for_other_classes_the_advised_field_takes_the_backbone_alone(tmp_path: 
     ):
         other = build_segmenter(model, 7, seed=3)
         with pytest.raises(UserError, match="in place of load_from") as error:
-            start_from(other, path)
+            init_weights_from(other, path)
         (given,) = re.findall(r"type model\.pretrained=(\S+)", str(error.value))
         assert given == str(path)
         built = build_segmenter(model.model_copy(update={"pretrained": given}), 7, seed=3)
@@ -177,7 +177,7 @@ def test_values_that_are_no_numbers_stop_every_road(tmp_path: Path, bad: float) 
     state = authors_setr(trained)
     state["decode_head.conv_seg.bias"][1] = bad
     path = save(tmp_path / "iter.pth", state)
-    for use in (lambda: load_networks(path, SETR, NUM_CLASSES), lambda: start_from(trained, path)):
+    for use in (lambda: load_networks(path, SETR, NUM_CLASSES), lambda: init_weights_from(trained, path)):
         with pytest.raises(NumericError, match=r"iter.pth holds .*head.classifier.bias"):
             use()
 

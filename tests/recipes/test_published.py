@@ -67,7 +67,7 @@ def test_published_settings() -> None:
         (4, 7, 9, 11),
     )
     assert (run.optimizer.name, run.optimizer.lr, run.optimizer.head_lr_factor) == ("sgd", 1e-3, 10)
-    assert (run.optimizer.floor_lr, run.optimizer.power, run.optimizer.weight_decay) == (1e-4, 0.9, 0)
+    assert (run.optimizer.min_lr, run.optimizer.power, run.optimizer.weight_decay) == (1e-4, 0.9, 0)
     assert (run.steps, run.evaluate_every, run.evaluate.short_side) == (80_000, 1150, 512)
     dump = run.method.model_dump()
     assert (dump["ema_decay"], dump["confidence_threshold"], dump["unlabeled_weight"]) == (0.999, 0.95, 1)
@@ -103,7 +103,7 @@ def test_the_released_segformer_config() -> None:
     assert (run.steps, run.evaluate_every, run.model.drop_path) == (40_000, 1000, 0.1)
     optimizer = run.optimizer
     assert (optimizer.name, optimizer.lr, optimizer.head_lr_factor) == ("adamw", 6e-5, 10)
-    assert (optimizer.weight_decay, optimizer.power, optimizer.floor_lr, optimizer.warmup_steps) == (
+    assert (optimizer.weight_decay, optimizer.power, optimizer.min_lr, optimizer.warmup_steps) == (
         0.01,
         1.0,
         0,

@@ -58,7 +58,7 @@ OLD_KEYS: dict[str, Old] = {
     "optimizer_config.grad_clip.max_norm": Old("optimizer.max_grad_norm"),
     "lr_config.policy": Old("", "poly is the only one", "poly"),
     "lr_config.power": Old("optimizer.power"),
-    "lr_config.min_lr": Old("optimizer.floor_lr"),
+    "lr_config.min_lr": Old("optimizer.min_lr"),
     "lr_config.warmup": Old("", "linear is the only one", "linear"),
     "lr_config.warmup_iters": Old("optimizer.warmup_steps"),
     "lr_config.warmup_ratio": Old("", "warm-up starts near 0"),

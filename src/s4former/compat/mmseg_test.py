@@ -75,32 +75,25 @@ def test(arguments: Sequence[str]) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     options = argparse.ArgumentParser(prog="tools/test.py", description="Score a segmentation model.")
-    options.add_argument(
-        "config", help="a .py or .yaml file, or the name of a recipe: data, protocol, network"
-    )
-    options.add_argument(
+    add = options.add_argument
+    add("config", help="a .py or .yaml file, or the name of a recipe: data, protocol, network")
+    add(
         "checkpoint",
         type=Path,
         help="run folder, model folder or model file; or a .pth in the S4Former authors' layout, of which "
         "student and teacher are both scored",
     )
-    options.add_argument("--eval", nargs="+", choices=["mIoU"], help="without effect: it is always printed")
-    options.add_argument(
-        "--aug-test", action="store_true", help="average the probabilities of six scales, mirrored and not"
-    )
-    options.add_argument(
-        "--out", type=Path, help="FILE.json for the scores, or a folder for one PNG of class indices an image"
-    )
-    options.add_argument("--format-only", action="store_true", help="only makes sure that --out is a folder")
-    options.add_argument(
-        "--show-dir", type=Path, help="folder for images with their classes painted over them"
-    )
-    options.add_argument("--show", action="store_true", help="as --show-dir work_dirs/CONFIG/show")
-    options.add_argument("--opacity", type=float, default=0.5, help="of the painted classes, from 0 to 1")
-    options.add_argument("--work-dir", type=Path, help="write the scores to scores.json in this folder")
-    options.add_argument("--gpu-id", type=int, help="number of the GPU, for one process")
+    add("--eval", nargs="+", choices=["mIoU"], help="without effect: it is always printed")
+    add("--aug-test", action="store_true", help="average the probabilities of six scales, mirrored and not")
+    add("--out", type=Path, help="FILE.json for the scores, or a folder for a PNG of class indices an image")
+    add("--format-only", action="store_true", help="only makes sure that --out is a folder")
+    add("--show-dir", type=Path, help="folder for images with their classes painted over them")
+    add("--show", action="store_true", help="as --show-dir work_dirs/CONFIG/show")
+    add("--opacity", type=float, default=0.5, help="of the painted classes, from 0 to 1")
+    add("--work-dir", type=Path, help="write the scores to scores.json in this folder")
+    add("--gpu-id", type=int, help="number of the GPU, for one process")
     for flag in ("--gpu-collect", "--tmpdir", "--eval-options", "--gpus"):
-        options.add_argument(flag, nargs="*", help="without effect")
+        add(flag, nargs="*", help="without effect")
     add_shared_options(options)
     return options
 
@@ -116,7 +109,7 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     from s4former.compat.mmseg_options import translate
     from s4former.inference import wording
     from s4former.inference.predict import model_folder, read_card
-    from s4former.inference.trained import is_own
+    from s4former.inference.trained import is_model_folder
     from s4former.recipes import load_run
 
     run, _ = load_run(options.config)
@@ -124,7 +117,7 @@ def read_run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     if options.aug_test:
         changes |= {"evaluate.scales": AUG_TEST_SCALES, "evaluate.flip": True}
     changes |= own_gpu(options.gpu_id)
-    if is_own(options.checkpoint):
+    if is_model_folder(options.checkpoint):
         protocol = read_card(model_folder(options.checkpoint)).evaluate.model_dump(mode="json")
         protocol["part"] = run.evaluate.part
         configured = run.evaluate.resolved(run.data.crop).model_dump(mode="json")
@@ -148,9 +141,7 @@ def output_places(options: argparse.Namespace) -> tuple[Path | None, Path | None
     if out is not None and out.suffix == ".json" and not options.format_only:
         return out, None
     if out is not None and out.suffix and not out.is_dir():
-        raise UserError(
-            f"--out {out}: expected FILE.json for the scores, or a folder for PNGs of class indices"
-        )
+        raise UserError(f"--out {out}: expected FILE.json for the scores, or a folder for PNGs of classes")
     if out is None and options.format_only:
         raise UserError("--format-only needs --out FOLDER")
     return scores, out

@@ -65,9 +65,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--load-from", help="start from this trained model, heads included")
     going_on = options.add_mutually_exclusive_group()
     going_on.add_argument("--resume-from", type=Path, help="go on with the run in this folder")
-    going_on.add_argument(
-        "--auto-resume", "--resume", action="store_true", help="go on with the run in the work dir, if any"
-    )
+    about = "go on with the run in the work dir, if any"
+    going_on.add_argument("--auto-resume", "--resume", action="store_true", help=about)
     options.add_argument("--no-validate", action="store_true", help="score nothing")
     options.add_argument("--seed", type=int, help="seed of all random draws")
     options.add_argument("--deterministic", action="store_true", help="repeatable kernels on a GPU")
@@ -81,15 +80,9 @@ def parser() -> argparse.ArgumentParser:
 
 def add_shared_options(options: argparse.ArgumentParser) -> None:
     """Add what training and testing have in common."""
-    options.add_argument(
-        "--cfg-options",
-        "--options",
-        dest="cfg_options",
-        nargs="+",
-        default=[],
-        metavar="a.b=c",
-        help="change fields of the config; mmsegmentation's keys are translated where they mean something",
-    )
+    about = "change fields of the config; mmsegmentation's keys are translated where they mean something"
+    names = ("--cfg-options", "--options")
+    options.add_argument(*names, dest="cfg_options", nargs="+", default=[], metavar="a.b=c", help=about)
     options.add_argument("--launcher", choices=LAUNCHERS, default="none", help="who started the processes")
     options.add_argument("--local_rank", "--local-rank", type=int, help="number of this process's GPU")
 

@@ -69,7 +69,7 @@ def set_learning_rate(
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     rates = {}
     for group in optimizer.param_groups:
-        rate = warmup * poly(step, steps, group["base_lr"], config.floor_lr, config.power)
+        rate = warmup * poly(step, steps, group["base_lr"], config.min_lr, config.power)
         group["lr"] = rates[group["name"]] = rate
     return rates
 

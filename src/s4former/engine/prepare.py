@@ -19,7 +19,7 @@ from s4former.engine.run import Run
 from s4former.engine.step import build_method
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.evaluate import MOST_PATCHES, patches_in_one_piece, too_many_patches
-from s4former.inference.trained import start_from
+from s4former.inference.trained import init_weights_from
 from s4former.methods import Method
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 
@@ -87,7 +87,7 @@ def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
     model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
     student = build_segmenter(model, len(source.classes), run.seed)
     if run.load_from is not None and not blank:
-        start_from(student, Path(run.load_from))
+        init_weights_from(student, Path(run.load_from))
     return student
 
 

@@ -20,7 +20,7 @@ from s4former.models.presets import model_preset
 
 
 class OptimizerConfig(Config):
-    """How weights move. The learning rate falls from ``lr`` to ``floor_lr`` as a polynomial does."""
+    """How weights move. The learning rate falls from ``lr`` to ``min_lr`` as a polynomial does."""
 
     name: Literal["sgd", "adamw"] = "adamw"
     """``sgd`` (with momentum, as published) or ``adamw``."""
@@ -32,7 +32,7 @@ class OptimizerConfig(Config):
     """Momentum of SGD; the first moment's decay of AdamW."""
     weight_decay: float = Field(0.0, ge=0)
     """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
-    floor_lr: float = Field(0.0, ge=0)
+    min_lr: float = Field(0.0, ge=0)
     """Learning rate at the end, the same for backbone and heads."""
     power: float = Field(0.9, ge=0)
     """Power of the polynomial; 0 keeps the learning rate constant until the end."""
@@ -42,10 +42,10 @@ class OptimizerConfig(Config):
     """Gradients are scaled down to this norm, over all parameters; 0 leaves them alone."""
 
     @model_validator(mode="after")
-    def _floor_below(self) -> OptimizerConfig:
-        if self.floor_lr > self.lr:
+    def _min_below(self) -> OptimizerConfig:
+        if self.min_lr > self.lr:
             raise ValueError(
-                f"expected floor_lr to be at most lr={self.lr}, as the schedule falls, got {self.floor_lr}"
+                f"expected min_lr to be at most lr={self.lr}, as the schedule falls, got {self.min_lr}"
             )
         return self
 

@@ -23,7 +23,7 @@ from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.predict import Model, ModelCard, model_folder, read_card
-from s4former.inference.trained import is_own, load_networks
+from s4former.inference.trained import is_model_folder, load_networks
 from s4former.models.config import ModelConfig
 from s4former.types import Segmenter
 
@@ -115,7 +115,7 @@ def validate_with_config(
         UserError: If there is no model, or it is none for these classes.
         DataError: If the data cannot be read.
     """
-    card = read_card(model_folder(path)) if is_own(path) else None
+    card = read_card(model_folder(path)) if is_model_folder(path) else None
 
     def load(source: Source) -> Mapping[str, Segmenter]:
         if card:

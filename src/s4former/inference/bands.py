@@ -17,19 +17,19 @@ from s4former.ops.resize import resize_bilinear
 from s4former.types import Images, Logits
 
 Bands = Iterator[Float[Tensor, "b k rows w"]]
-Ask = Callable[[Images], Logits]
+PredictLogits = Callable[[Images], Logits]
 
 _MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
 _MOST_PIXELS = 2**19  # that a network is given at once, unless a single image has more
 
 
-def whole_bands(ask: Ask, images: UInt8[np.ndarray, "b h w c"], device: str) -> Bands:
+def whole_bands(predict_logits: PredictLogits, images: UInt8[np.ndarray, "b h w c"], device: str) -> Bands:
     """Yield the logits of images that are looked at in one piece: one band."""
-    yield ask(_to_images(images, device))
+    yield predict_logits(_to_images(images, device))
 
 
 def slide_bands(
-    ask: Ask,
+    predict_logits: PredictLogits,
     num_classes: int,
     images: UInt8[np.ndarray, "b h w c"],
     crop: tuple[int, int],
@@ -41,7 +41,7 @@ def slide_bands(
     Windows side by side are given to the network together. Memory: as many rows of logits as a window has.
 
     Args:
-        ask: The network.
+        predict_logits: The network.
         num_classes: Number of classes.
         images: The images, of one size; they may be smaller than a window.
         crop: Height and width of a window.
@@ -58,7 +58,7 @@ def slide_bands(
         for first in range(0, len(lefts), together):
             windows = [slice(left, left + sides[1]) for left in lefts[first : first + together]]
             pixels = [images[:, top : top + sides[0], window] for window in windows]
-            logits = ask(_to_images(np.concatenate(pixels), device)).float()
+            logits = predict_logits(_to_images(np.concatenate(pixels), device)).float()
             for window, part in zip(windows, torch.split(logits, count), strict=True):
                 total[..., window] += part
                 times[..., window] += 1

@@ -32,7 +32,7 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
         UserError: If nothing is there, or not what the config says.
         NumericError: If a tensor holds a NaN or an infinity.
     """
-    if is_own(path):
+    if is_model_folder(path):
         own = Model.load(path, "cpu")
         assert isinstance(own.network, ViTSegmenter)
         return {own.card.network: own.network}
@@ -44,7 +44,7 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
     return networks
 
 
-def start_from(student: ViTSegmenter, path: Path) -> None:
+def init_weights_from(student: ViTSegmenter, path: Path) -> None:
     """Load a trained network into a student, heads included; auxiliary heads only if they are there.
 
     Of the authors' checkpoints it is the student, which is what goes on learning.
@@ -53,7 +53,7 @@ def start_from(student: ViTSegmenter, path: Path) -> None:
         UserError: If nothing is there, or it is another network than the student.
         NumericError: If a tensor holds a NaN or an infinity.
     """
-    if is_own(path):
+    if is_model_folder(path):
         state = Model.load(path, "cpu").network.state_dict()
     else:
         state = next(iter(_checkpoint(path).values()))
@@ -79,7 +79,7 @@ def _require_same_colors(config: ModelConfig, path: Path) -> None:
         require_colors(config, colors, f"the weights in {path}")
 
 
-def is_own(path: Path) -> bool:
+def is_model_folder(path: Path) -> bool:
     """Return whether a path is a run or model of this package, complete or not."""
     if path.is_dir():
         return any((path / name).exists() for name in (CARD, "run.json", f"model/{CARD}"))

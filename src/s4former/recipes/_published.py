@@ -61,7 +61,7 @@ def _model(network: Network, crop: int) -> ModelConfig:
 
 def _optimizer(network: Network) -> OptimizerConfig:
     if network == "setr":
-        return OptimizerConfig(name="sgd", lr=1e-3, head_lr_factor=10, floor_lr=1e-4)
+        return OptimizerConfig(name="sgd", lr=1e-3, head_lr_factor=10, min_lr=1e-4)
     return OptimizerConfig(
         name="adamw", lr=6e-5, head_lr_factor=10, weight_decay=0.01, power=1.0, warmup_steps=1500
     )
