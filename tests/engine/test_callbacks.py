@@ -35,11 +35,13 @@ class StopAt(Callback):
 def test_the_documented_callback_runs_from_a_file_outside_of_the_package(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (code,) = re.findall(r"```python\n# my_callbacks/beep.py\n(.*?)```", _PAGE.read_text(), re.DOTALL)
-    (tmp_path / "my_callbacks").mkdir()
-    (tmp_path / "my_callbacks" / "beep.py").write_text(code)
+    (code,) = re.findall(r"file: my_project/beep.py -->\n```python\n(.*?)```", _PAGE.read_text(), re.DOTALL)
+    for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
+        del sys.modules[name]  # of another test's folder
+    (tmp_path / "my_project").mkdir()
+    (tmp_path / "my_project" / "beep.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    asked, _ = override(tiny_run(data), ["callbacks=[{name: my_callbacks.beep, loudness: 2}]"])
+    asked, _ = override(tiny_run(data), ["callbacks=[{name: my_project.beep, loudness: 2}]"])
     train(asked, tmp_path / "run")
     lines = (tmp_path / "run" / "beep.txt").read_text().splitlines()
     losses = [line["loss"] for line in read_lines(tmp_path / "run" / "journal.jsonl")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,7 +15,6 @@ from s4former.cli.screen import say
 if TYPE_CHECKING:
     from s4former.curation.init.describe import Description
 
-Format = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
 _WHAT = ("the data set", "the list of val images")
 
 
@@ -39,9 +38,10 @@ def init(
         int, typer.Option(min=0, help="Write so many data sets, each of which holds out other images.")
     ] = 0,
     annotations_format: Annotated[
-        Format | None,
+        str | None,
         typer.Option(
-            help="What the masks or annotations are; mask_files: a mask for each class or object.",
+            help="What the annotations are: coco, cvat, label_studio, labelme, yolo, mask_files (a mask for "
+            "each class or object), or the import path of a format of your own.",
             show_default="found out from the files",
         ),
     ] = None,

@@ -1,1 +1,15 @@
-"""Looks after data sets: init, check, annotation formats, prepare, making of splits."""
+"""Looks after data sets: checks them, describes them, and makes masks of annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s4former.config.fronts import lazily
+
+if TYPE_CHECKING:
+    from s4former.curation.check import Check, check_source
+    from s4former.curation.sources import open_source
+else:
+    __getattr__ = lazily(__name__, {"check": "Check check_source", "sources": "open_source"})
+
+__all__ = ["Check", "check_source", "open_source"]

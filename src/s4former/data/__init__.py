@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
+    from s4former.data.classes import Classes
     from s4former.data.config import DataConfig
     from s4former.data.loader import TrainBatches, batch_iterator
     from s4former.data.sources import (
-        Classes,
         Part,
         Source,
         evaluation_pairs,
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
         part_ids,
         short_names,
         write_splits,
+    )
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "classes": "Classes",
+            "config": "DataConfig",
+            "loader": "TrainBatches batch_iterator",
+            "sources": "Part Source evaluation_pairs open_source part_ids short_names write_splits",
+        },
     )
 
 __all__ = [
@@ -32,12 +43,3 @@ __all__ = [
     "short_names",
     "write_splits",
 ]
-
-# Imported when asked for, as only batches need torch.
-_HOMES = {"DataConfig": "config", "TrainBatches": "loader", "batch_iterator": "loader"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'sources')}"), name)

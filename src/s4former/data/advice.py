@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from s4former.data.sources.base import Classes, MaskValue, shown
+from s4former.data.classes import Classes, MaskValue, shown
 
 _MANY = 8
 

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
 from s4former.config.override import parse_yaml, validated
-from s4former.data.sources.base import Classes, Color, MaskValue
-from s4former.data.sources.classes import as_color, default_colors, mask_values
+from s4former.data.classes import Classes, Color, MaskValue, as_color, default_colors, mask_values
 from s4former.types import IGNORE
 
 FORMAT = "s4former-dataset/1"
-AnnotationFormat = Literal["coco", "labelme", "cvat", "label_studio", "yolo", "mask_files"]
-"""Annotation formats that masks are made from."""
 
 
 def _listed(value: Any) -> Any:
@@ -100,8 +97,9 @@ class LabeledFiles(ImageFiles):
     """End of every mask's name that the image's name does not have, as ``_mask`` or ``_mask.png``."""
     annotations: str | None = None
     """Annotation file, or a folder of them, in place of masks."""
-    annotations_format: AnnotationFormat | None = None
-    """What they are; none: found out from the files."""
+    annotations_format: str | None = None
+    """What they are: a name, as ``coco``, or the import path of a format of your own; none: found out from
+    the files."""
     outside: str | None = None
     """Class of pixels in no shape of the annotations, or ``ignore``; none: the class ``background`` if there
     is one, else ``ignore``."""

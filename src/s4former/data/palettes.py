@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from s4former.data.sources.base import Color
+from s4former.data.classes import Color
 
 
 @dataclass(frozen=True)

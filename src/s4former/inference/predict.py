@@ -21,7 +21,7 @@ from s4former.config.errors import DataError, UserError, ValueMistake
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
 from s4former.config.record import read_json, write_atomically, write_json
-from s4former.data.sources.base import Classes, MaskValue
+from s4former.data.classes import Classes, MaskValue
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
 from s4former.inference.bands import placed

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -49,7 +49,8 @@ class S4Former(Method):
         boxes = config.model_copy(update={"cutmix_per": "batch"}) if config.as_released else config
         self.cutmix = CutMix(boxes, config.unlabeled_divisor)
         own = config.pasa and config.pasa_pass == "own"
-        alone, mixed = {"patch_shuffle": False}, {"pasa": config.pasa and not own}
+        alone: dict[str, Any] = {"patch_shuffle": False, "perturb": ()}
+        mixed: dict[str, Any] = {"pasa": config.pasa and not own}
         passes = {"pasa": alone, "mixed": mixed} if own else {"mixed": mixed}
         self.passes = nn.ModuleDict(
             {name: vit_perturbations(config.model_copy(update=off), student) for name, off in passes.items()}

@@ -12,8 +12,9 @@ from jaxtyping import UInt8
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
+from s4former.data.classes import Color
 from s4former.data.display import rgb_view
-from s4former.data.sources.base import Color, Part, Source
+from s4former.data.sources.base import Part, Source
 from s4former.data.statistics import spread
 from s4former.report.figures import Pixels, colorize
 

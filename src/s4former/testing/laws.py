@@ -195,6 +195,8 @@ def another_value(config: MethodConfig, name: str) -> Any:
         candidates: list[Any] = [not value]
     elif typing.get_origin(annotation) is typing.Literal:
         candidates = [choice for choice in typing.get_args(annotation) if choice != value]
+    elif isinstance(value, tuple):
+        candidates = [value[1:]]
     elif isinstance(value, int):
         candidates = [value * 2 or 3, value + 1]
     else:

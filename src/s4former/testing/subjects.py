@@ -24,6 +24,7 @@ AWAKE: Mapping[str, Any] = {
     "patch_shuffle": True,
     "pasa": True,
     "ncr": True,
+    "perturb": ("channel_dropout",),
 }
 """Settings under which the parts of this package are at work within three steps."""
 

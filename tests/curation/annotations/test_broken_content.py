@@ -13,7 +13,7 @@ import pytest
 from drawn import NAMES, OUTSIDE, tiny, write_images, write_json
 
 from s4former.config.errors import DataError
-from s4former.curation.annotations import Format, class_names, convert, detect_format
+from s4former.curation.annotations import class_names, convert, detect_format
 
 ODD = (
     None,
@@ -55,7 +55,7 @@ def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
     return content
 
 
-def try_to_read(path: Path, format: Format, images: dict[str, Path], out: Path) -> None:
+def try_to_read(path: Path, format: str, images: dict[str, Path], out: Path) -> None:
     for call in (
         lambda: detect_format(path),
         lambda: class_names(path, format),
@@ -71,7 +71,7 @@ def try_to_read(path: Path, format: Format, images: dict[str, Path], out: Path) 
 
 
 @pytest.mark.parametrize("format", ["coco", "labelme", "label_studio"])
-def test_any_value_may_be_wrong(tmp_path: Path, format: Format) -> None:
+def test_any_value_may_be_wrong(tmp_path: Path, format: str) -> None:
     images = write_images(tmp_path / "photos", "one.png", "sub/two.png")
     given = tiny(format, tmp_path / "given")
     file = given / "one.json" if format == "labelme" else given
@@ -88,7 +88,7 @@ def test_any_value_may_be_wrong(tmp_path: Path, format: Format) -> None:
 @pytest.mark.parametrize(
     ("format", "name"), [("cvat", "annotations.xml"), ("yolo", "labels/one.txt"), ("yolo", "data.yaml")]
 )
-def test_any_text_may_be_broken(tmp_path: Path, format: Format, name: str) -> None:
+def test_any_text_may_be_broken(tmp_path: Path, format: str, name: str) -> None:
     """Cut off, or with something put in or left out anywhere."""
     images = write_images(tmp_path / "photos", "one.png", "sub/two.png")
     given = tiny(format, tmp_path / "given")

@@ -30,10 +30,12 @@ from drawn import (
 from PIL import Image
 
 from s4former.config.errors import DataError
-from s4former.curation.annotations import FORMATS, Conversion, Format, class_names, convert, detect_format
+from s4former.curation.annotations import FORMATS, Conversion, class_names, convert, detect_format
 from s4former.types import IGNORE
 
-each_format = pytest.mark.parametrize("format", [format for format in FORMATS if format != "mask_files"])
+each_format = pytest.mark.parametrize(
+    "format", [format for format in FORMATS.names() if format != "mask_files"]
+)
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -44,7 +46,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def run(root: Path, annotations: Path, format: Format = "coco", **changes: object) -> Conversion:
+def run(root: Path, annotations: Path, format: str = "coco", **changes: object) -> Conversion:
     """Convert with images one, sub/two and plain, the last of which nobody annotated."""
     images = write_images(root / "photos", "one.png", "sub/two.png", "plain.png")
     arguments = {"images": images, "names": NAMES, "outside": OUTSIDE, "out": root / "out"} | changes
@@ -52,7 +54,7 @@ def run(root: Path, annotations: Path, format: Format = "coco", **changes: objec
 
 
 @each_format
-def test_masks_are_those_that_were_drawn(tmp_path: Path, format: Format) -> None:
+def test_masks_are_those_that_were_drawn(tmp_path: Path, format: str) -> None:
     annotations = tiny(format, tmp_path / "given")
     assert detect_format(annotations) == format
     before = files_of(tmp_path / "given")
@@ -67,7 +69,7 @@ def test_masks_are_those_that_were_drawn(tmp_path: Path, format: Format) -> None
 
 
 @each_format
-def test_folder_of_the_file_is_enough(tmp_path: Path, format: Format) -> None:
+def test_folder_of_the_file_is_enough(tmp_path: Path, format: str) -> None:
     annotations = tiny(format, tmp_path / "given")
     folder = annotations if annotations.is_dir() else annotations.parent
     assert detect_format(folder) == format
@@ -75,13 +77,13 @@ def test_folder_of_the_file_is_enough(tmp_path: Path, format: Format) -> None:
 
 
 @each_format
-def test_class_names(tmp_path: Path, format: Format) -> None:
+def test_class_names(tmp_path: Path, format: str) -> None:
     ordered = {"coco": ["cell", "vein"], "cvat": ["vein", "cell"]}  # by id; as the task lists them
     assert class_names(tiny(format, tmp_path), format) == ordered.get(format, ["cell", "vein"])
 
 
 @each_format
-def test_a_second_call_does_nothing(tmp_path: Path, format: Format) -> None:
+def test_a_second_call_does_nothing(tmp_path: Path, format: str) -> None:
     annotations = tiny(format, tmp_path / "given")
     first = run(tmp_path, annotations, format)
     images = {id: tmp_path / f"photos/{id}.png" for id in ("one", "sub/two", "plain")}
@@ -254,7 +256,7 @@ def test_one_name_in_two_folders(tmp_path: Path) -> None:
 
 
 @each_format
-def test_no_match_shows_both_sides(tmp_path: Path, format: Format) -> None:
+def test_no_match_shows_both_sides(tmp_path: Path, format: str) -> None:
     images = write_images(tmp_path / "photos", "IMG_1.png")
     with pytest.raises(DataError, match=r"no image of the data set is annotated.*(one|two).*IMG_1\.png"):
         run(tmp_path, tiny(format, tmp_path), format, images=images)
@@ -311,7 +313,7 @@ def test_values_that_a_mask_cannot_hold(tmp_path: Path, changes: dict[str, objec
 
 
 @each_format
-def test_missing_file(tmp_path: Path, format: Format) -> None:
+def test_missing_file(tmp_path: Path, format: str) -> None:
     with pytest.raises(DataError, match="there is no annotation file or folder"):
         run(tmp_path, tmp_path / "nothing", format)
     with pytest.raises(DataError, match="there is no annotation file or folder"):

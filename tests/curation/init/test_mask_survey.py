@@ -10,7 +10,7 @@ import pytest
 from s4former.config.errors import DataError
 from s4former.curation.init.mask_survey import MaskLook, MaskSurvey
 from s4former.curation.init.suggestion import suggest_classes
-from s4former.data.sources.classes import default_colors
+from s4former.data.classes import default_colors
 from s4former.data.sources.mask_files import NODATA
 
 VOC = dict(enumerate(default_colors(256)))

@@ -12,7 +12,7 @@ import pytest
 
 from loopback import Site, serve
 from s4former.config.errors import DataError, UserError
-from s4former.curation.prepare.download import download, require_space
+from s4former.curation.download import download, require_space
 
 CONTENT = bytes(range(256)) * 40
 CHECKSUM = f"md5:{hashlib.md5(CONTENT).hexdigest()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from s4former.config.errors import DataError
 from s4former.config.record import write_json
 from s4former.curation.annotations import reading
-from s4former.curation.annotations.formats import READERS, Format, Reader
+from s4former.curation.annotations.detecting import format_named
+from s4former.curation.annotations.formats import AnnotationFormat
 from s4former.curation.annotations.matching import Images, Match
 from s4former.curation.annotations.record import RECORD, Conversion, forget, recorded, stamp
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes
@@ -26,7 +28,7 @@ VERSION = 2
 
 def convert(
     annotations: Path,
-    format: Format,
+    format: str,
     images: Mapping[str, Path],
     names: Sequence[str],
     outside: int,
@@ -44,7 +46,7 @@ def convert(
 
     Args:
         annotations: The file or folder.
-        format: Its format, see `detect_format`.
+        format: The name of its format, see `detect_format`.
         images: The file of each image by its id; ids are paths below ``out`` without ending.
         names: The classes in index order.
         outside: The value of pixels in no shape: a class, or `IGNORE`.
@@ -59,8 +61,8 @@ def convert(
     _check(images, names, outside)
     if not annotations.exists():
         raise DataError(f"there is no annotation file or folder {annotations}")
-    reader = READERS[format]
-    inputs = [annotations, *reader.files(annotations)]
+    reader = format_named(format)
+    inputs = [annotations, *reader.files(annotations), *_own_code(reader)]
     made_of = {
         "version": VERSION,
         "format": format,
@@ -92,6 +94,11 @@ def convert(
     return Conversion(tuple(sorted(matched)), tuple(lines))
 
 
+def _own_code(format: AnnotationFormat) -> list[Path]:
+    """Return the file of a format from outside of the package: where it changes, masks are made anew."""
+    return [Path(inspect.getfile(type(format)))] if "." in format.name else []
+
+
 def _check(images: Mapping[str, Path], names: Sequence[str], outside: int) -> None:
     if len(names) > IGNORE:
         raise DataError(f"masks hold at most {IGNORE} classes, got {len(names)} names")
@@ -104,7 +111,7 @@ def _check(images: Mapping[str, Path], names: Sequence[str], outside: int) -> No
 
 
 def _match(
-    reader: Reader, annotations: Path, images: Mapping[str, Path], notes: Notes
+    reader: AnnotationFormat, annotations: Path, images: Mapping[str, Path], notes: Notes
 ) -> dict[str, AnnotatedImage]:
     """Return the entry that annotates each image.
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from s4former.config.errors import DataError
-from s4former.curation.annotations import convert, detect_format
+from s4former.curation.annotations.convert import convert
+from s4former.curation.annotations.detecting import detect_format
+from s4former.curation.annotations.formats import FORMATS
 from s4former.data.dataset_yaml import LabeledFiles
 from s4former.data.sources.matching import Found
 
@@ -47,7 +49,7 @@ def annotated_masks(
     if format is None:
         raise DataError(
             f"{annotations} is no annotation file that is read here; expected COCO, labelme, CVAT, Label "
-            f"Studio or YOLO; write {name}.annotations_format if it is one of them"
+            f"Studio or YOLO; write {name}.annotations_format if it is one of {', '.join(FORMATS.names())}"
         )
     images = {id: Path(file) for id, file in found.files.items()}
     which = hashlib.sha256(repr((part.annotations, part.images)).encode()).hexdigest()[:8]

@@ -11,6 +11,8 @@ import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.parsers import expat
 
 import numpy as np
 from jaxtyping import Bool
@@ -43,6 +45,29 @@ def load_json(path: Path) -> Any:
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:  # ValueError: endless numbers
         raise DataError(f"cannot read the annotation file {path}: {error}") from error
+
+
+def load_xml(file: Path) -> ElementTree.Element:
+    """Return the root of an XML file.
+
+    Raises:
+        DataError: If it is no XML, or declares a document type: entities in it could fill the memory.
+    """
+
+    def refuse(*_: object) -> None:
+        raise DataError(f"{file} declares a DOCTYPE, which no drawing tool writes; it is not read")
+
+    builder = ElementTree.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(file.read_bytes(), True)
+    except (expat.ExpatError, OSError, LookupError, ValueError) as error:  # the latter: unknown encodings
+        raise DataError(f"cannot read the annotation file {file}: {error}; export it again") from error
+    return builder.close()
 
 
 def text_of(path: Path) -> str:

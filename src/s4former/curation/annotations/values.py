@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from s4former.curation.annotations import reading
-from s4former.curation.annotations.formats import SPECIAL_LABELS
 from s4former.curation.annotations.shapes import Notes, Shape
 from s4former.types import IGNORE
+
+SPECIAL_LABELS = ("__ignore__", "_background_")
+"""Labels with a meaning instead of a class, as in labelme: pixels to ignore, and pixels outside of all
+classes."""
 
 
 class LabelValues:

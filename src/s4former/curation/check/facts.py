@@ -14,10 +14,11 @@ from jaxtyping import Integer, UInt8
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
-from s4former.data.labels import count_values
-from s4former.data.sources.base import Color, Image, MaskValue
+from s4former.data.classes import Color, MaskValue
+from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.decoding import decoding
+from s4former.data.sources.labels import count_values
 from s4former.data.sources.mask_files import Reading, open_mask
 from s4former.data.sources.raster import ValueRange
 

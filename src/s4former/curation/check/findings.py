@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from s4former.curation.check.facts import ImageFacts, MaskFacts
-from s4former.data.sources.base import Classes, MaskValue, Part
+from s4former.data.classes import Classes, MaskValue
+from s4former.data.sources.base import Part
 from s4former.inference.config import FEW_IMAGES
 
 Severity = Literal["error", "warning", "note"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from s4former.curation.check.findings import Finding, Sample
-from s4former.data.labels import LabelMap
+from s4former.data.classes import shown
 from s4former.data.palettes import BY_COLOR, Disagreement
-from s4former.data.sources.base import Part, shown
+from s4former.data.sources.base import Part
+from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.mask_files import NODATA
 from s4former.types import IGNORE
 

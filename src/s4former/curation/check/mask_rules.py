@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from s4former.curation.check.findings import Finding, Labels, Sample
 from s4former.curation.check.habit_rules import ignored_object_findings, nodata_findings, palette_findings
 from s4former.data.advice import advice
-from s4former.data.labels import LabelMap
-from s4former.data.sources.base import Classes, MaskValue, Part, shown
+from s4former.data.classes import Classes, MaskValue, shown
+from s4former.data.sources.base import Part
+from s4former.data.sources.labels import LabelMap
 from s4former.data.split_lists import first_few
 
 _NO_CLASSES = 8

@@ -18,10 +18,11 @@ from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels,
 from s4former.curation.check.image_rules import image_findings
 from s4former.curation.check.mask_rules import mask_findings
 from s4former.curation.check.store import FactsStore, seen_from
+from s4former.data.classes import MaskValue
 from s4former.data.config import DataConfig
-from s4former.data.labels import UNKNOWN, LabelMap
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import PARTS, MaskValue, Part, Source, part_ids
+from s4former.data.sources.base import PARTS, Part, Source, part_ids
+from s4former.data.sources.labels import UNKNOWN, LabelMap
 from s4former.types import IGNORE
 
 

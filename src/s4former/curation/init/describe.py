@@ -11,7 +11,7 @@ from statistics import median
 from types import MappingProxyType
 
 from s4former.config.errors import DataError, UserError
-from s4former.curation.annotations import Format, class_names
+from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
 from s4former.curation.init.holding_out import choose_val, classes_shown
@@ -25,12 +25,13 @@ from s4former.curation.init.pairs import (
     val_folder,
 )
 from s4former.curation.init.suggestion import suggest_classes
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
-from s4former.data.labels import LabelMap
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import Classes, Image
+from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Matcher
@@ -74,7 +75,7 @@ def describe(
     report: Report = silent,
     *,
     folds: int = 0,
-    format: Format | None = None,
+    format: str | None = None,
     affixes: Mapping[str, str] = MappingProxyType({}),
 ) -> Description:
     """Look at the files and return what they seem to be.
@@ -105,7 +106,7 @@ def describe(
     if not masks.exists():
         raise UserError(f"there is no folder or file of masks {masks}")
     folders = tuple(relative(folder, root) for folder in images)
-    format = format or annotation_format(masks)
+    format = _known(format) or annotation_format(masks)
     if format:
         where = relative(masks, root)
         labeled = LabeledFiles(
@@ -168,7 +169,16 @@ def _classes_in(masks: Sequence[Path], notes: _Notes, report: Report) -> dict[st
     return {"names": suggestion.names, "ignore": suggestion.ignore}
 
 
-def _annotated_classes(path: Path, format: Format, notes: _Notes) -> tuple[ClassEntry, ...]:
+def _known(format: str | None) -> str | None:
+    try:
+        if format:
+            FORMATS.config_class(format)
+    except ValueError as error:
+        raise UserError(f"--annotations-format: {error}") from None
+    return format
+
+
+def _annotated_classes(path: Path, format: str, notes: _Notes) -> tuple[ClassEntry, ...]:
     names = class_names(path, format)
     if not names:
         raise DataError(f"{path} ({format}) names no class; nothing can be learned from it")

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from s4former.config.errors import DataError, UserError
-from s4former.data.labels import LabelMap
 from s4former.data.progress import Report
+from s4former.data.sources.labels import LabelMap
 from s4former.types import IGNORE
 
 Shown = Mapping[str, frozenset[int]]

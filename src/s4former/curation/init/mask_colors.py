@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from s4former.config.errors import DataError
 from s4former.curation.init.mask_survey import MOST, MaskLook, MaskSurvey, Suggestion, require_few
+from s4former.data.classes import Color, shown
 from s4former.data.dataset_yaml import ClassEntry
-from s4former.data.sources.base import Color, shown
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import NODATA
 from s4former.types import IGNORE

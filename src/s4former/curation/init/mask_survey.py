@@ -14,11 +14,11 @@ from jaxtyping import Integer
 from PIL import Image, ImageFilter
 
 from s4former.config.errors import DataError
+from s4former.data.classes import Color, MaskValue
 from s4former.data.dataset_yaml import ClassEntry
-from s4former.data.labels import count_values
 from s4former.data.palettes import Disagreement
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import Color, MaskValue
+from s4former.data.sources.labels import count_values
 from s4former.data.sources.mask_files import NODATA, open_mask
 from s4former.data.split_lists import first_few
 from s4former.data.statistics import spread

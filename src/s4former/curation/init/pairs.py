@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from s4former.config.errors import DataError, UserError
-from s4former.curation.annotations import Format, detect_format
+from s4former.curation.annotations import detect_format
 from s4former.data.dataset_yaml import LabeledFiles
 from s4former.data.sources.finding import plain
 from s4former.data.sources.listing import image_files
@@ -50,7 +50,7 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     )
 
 
-def annotation_format(path: Path) -> Format | None:
+def annotation_format(path: Path) -> str | None:
     """Return the format of annotations; None if they are masks."""
     holds_text = path.is_file() or any(any(path.rglob(f"*{end}")) for end in (".json", ".xml", ".txt"))
     return detect_format(path) if holds_text else None

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from s4former.config.override import parse_yaml
+from s4former.data.classes import shown
 from s4former.data.dataset_yaml import FORMAT, ClassEntry, DatasetFile, ImageFiles
-from s4former.data.sources.base import shown
 
 _PLAIN = re.compile(r"[A-Za-z_./][\w ./()+-]*")
 

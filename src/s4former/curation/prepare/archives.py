@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from s4former.config.errors import DataError, UserError
 from s4former.config.record import write_atomically
-from s4former.curation.prepare.download import require_space
+from s4former.curation.download import require_space
 from s4former.data.progress import Report, silent
 from s4former.data.split_lists import first_few
 

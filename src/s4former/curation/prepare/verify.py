@@ -11,9 +11,10 @@ from jaxtyping import Int64
 from s4former.config.errors import DataError
 from s4former.curation.prepare.masks import for_each
 from s4former.curation.sources import open_source
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import Classes, Image, LabelImage, Part, part_ids, require_same_size
+from s4former.data.sources.base import Image, LabelImage, Part, part_ids, require_same_size
 from s4former.data.split_lists import first_few
 from s4former.types import IGNORE
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_text
-from s4former.curation.prepare.download import download
+from s4former.curation.download import download
 from s4former.curation.splits.shipped import write_shipped
 from s4former.data.progress import Report, silent
 from s4former.data.published_lists import PublishedList, Publisher, checksum

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import (
-    Classes,
     Part,
     Source,
     evaluation_pairs,

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from s4former.config.errors import DataError
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import LabeledFiles
-from s4former.data.labels import LabelMap
-from s4former.data.sources.base import Classes, Image, LabelImage, Part
+from s4former.data.sources.base import Image, LabelImage, Part
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import read_layout
 from s4former.data.sources.matching import Found, Matcher
 from s4former.data.split_lists import first_few

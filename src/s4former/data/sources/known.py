@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from s4former.data.sources.base import Classes
-from s4former.data.sources.classes import default_colors
+from s4former.data.classes import Classes, default_colors
 
 _VOC = """
 background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse,

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from s4former.config.errors import DataError
+from s4former.data.classes import Classes, read_classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles, read_dataset_file
-from s4former.data.sources.base import Classes
-from s4former.data.sources.classes import read_classes
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.listing import image_files
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from s4former.config.errors import DataError
-from s4former.data.sources.base import Color
+from s4former.data.classes import Color
 from s4former.data.sources.codecs import lossy_codec
 from s4former.data.sources.decoding import Array
 from s4former.data.sources.mask_layers import Layers, read_layers

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 from s4former.config.errors import DataError
+from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.sources.aerial import CLASS_COLORS, CLASS_NAMES, render_scene
-from s4former.data.sources.base import Classes, Image, LabelImage, Part
+from s4former.data.sources.base import Image, LabelImage, Part
 from s4former.data.split_lists import first_few, read_split
 
 _LABELED = range(8)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from s4former.config.base import Config
+from s4former.methods.configs.perturbation import PerturbationField
 from s4former.ops.schedules import ramp
 
 
@@ -109,4 +110,8 @@ class RankingConfig(Config):
 
 
 class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
-    """PatchShuffle, PASA and NCR, each a switch."""
+    """PatchShuffle, PASA and NCR, each a switch, and further perturbations by name."""
+
+    perturb: tuple[PerturbationField, ...] = ()
+    """Further perturbations of the student's pass over the (mixed) strong view, in the order in which they
+    act: names as ``channel_dropout``, or import paths of files of your own."""

@@ -10,6 +10,7 @@ from s4former.methods.configs.parts import (
     UnlabeledScheduleConfig,
     ViTPartsConfig,
 )
+from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationConfig, PerturbationField
 from s4former.methods.parts.cutmix import CutMix
 from s4former.methods.parts.ema_teacher import EMATeacher
 from s4former.methods.parts.pasa import PASA
@@ -21,6 +22,7 @@ from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 
 __all__ = [
     "PASA",
+    "PERTURBATIONS",
     "CutMix",
     "CutMixConfig",
     "EMATeacher",
@@ -29,6 +31,8 @@ __all__ = [
     "PatchShuffle",
     "PatchShuffleConfig",
     "Perturbation",
+    "PerturbationConfig",
+    "PerturbationField",
     "Perturbations",
     "PseudoLabelConfig",
     "RankingConfig",

@@ -21,6 +21,7 @@ def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbatio
         parts.append(PatchShuffle(config, student.patch_size))
     if config.pasa:
         parts.append(PASA(config, student.patch_size, student.num_prefix_tokens))
+    parts.extend(part.build(student) for part in config.perturb)
     return parts
 
 

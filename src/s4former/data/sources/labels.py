@@ -10,7 +10,7 @@ from jaxtyping import Integer, UInt8, UInt16, UInt32
 
 from s4former.config.errors import DataError
 from s4former.data.advice import advice
-from s4former.data.sources.base import Classes, Color, MaskValue, shown
+from s4former.data.classes import Classes, Color, MaskValue, shown
 from s4former.data.sources.mask_files import NODATA, Reading, decode_mask
 from s4former.types import IGNORE
 

@@ -15,13 +15,14 @@ import datetime
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import (
     DEGENERATE,
     AnnotatedImage,
@@ -37,51 +38,60 @@ _NAMES = ("data.yaml", "data.yml", "classes.txt", "obj.names")
 _FARTHEST = 1.5  # tools write points a little outside of the image; more means that these are no fractions
 
 
-def files(path: Path) -> list[Path]:
-    """Return the files that hold the annotations and the names."""
-    names = _names_file(path)
-    return _label_files(path) + ([names] if names else [])
+class Yolo(AnnotationFormat):
+    """YOLO polygons, a text file an image."""
 
+    larger_first = True
+    file_per_image = True
 
-def looks_like(path: Path) -> bool:
-    """Say whether a folder, or the folder of a ``data.yaml``, holds labels of this format."""
-    for file in _label_files(path)[:20]:
-        for line in _lines(file):
-            return len(line) >= 5 and all(_is_number(word) for word in line)
-    return False
+    name: Literal["yolo"] = "yolo"
+    """The format: this file's name."""
 
+    def files(self, path: Path) -> list[Path]:
+        """Return the files that hold the annotations and the names."""
+        names = _names_file(path)
+        return _label_files(path) + ([names] if names else [])
 
-def class_names(path: Path) -> list[str]:
-    """Return the names of the classes; ``class_0``, ``class_1``, ... where no file gives them.
+    def class_names(self, path: Path) -> list[str]:
+        """Return the names of the classes; ``class_0``, ``class_1``, ... where no file gives them.
 
-    Raises:
-        DataError: If a file is broken.
-    """
-    names = _names(path)
-    if names is None:
-        classes = [_class_number(line[0], str(file)) for file in _label_files(path) for line in _lines(file)]
-        return [f"class_{number}" for number in range(max(classes, default=-1) + 1)]
-    return [name for _, name in sorted(names.items())]
+        Raises:
+            DataError: If a file is broken.
+        """
+        names = _names(path)
+        if names is None:
+            classes = [
+                _class_number(line[0], str(file)) for file in _label_files(path) for line in _lines(file)
+            ]
+            return [f"class_{number}" for number in range(max(classes, default=-1) + 1)]
+        return [name for _, name in sorted(names.items())]
 
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return an image for every text file.
 
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return an image for every text file.
+        Raises:
+            DataError: If the file with the names is broken, or all lines are boxes.
+        """
+        names, root = _names(path), _root(path)
+        layout = _Layout(path)
+        if layout.lengths == {9}:
+            notes.add(
+                "all shapes have four corners, and are drawn; if they are the oriented boxes of a detection "
+                "data set, they are no outlines",
+                str(path),
+            )
+        for file in _label_files(path):
+            folders = ["images" if part == "labels" else part for part in file.relative_to(root).parts[:-1]]
+            name = "/".join([*folders, file.stem])
+            yield AnnotatedImage((name,), str(file), partial(_shapes, file, names, layout))
 
-    Raises:
-        DataError: If the file with the names is broken, or all lines are boxes.
-    """
-    names, root = _names(path), _root(path)
-    layout = _Layout(path)
-    if layout.lengths == {9}:
-        notes.add(
-            "all shapes have four corners, and are drawn; if they are the oriented boxes of a detection data "
-            "set, they are no outlines",
-            str(path),
-        )
-    for file in _label_files(path):
-        folders = ["images" if part == "labels" else part for part in file.relative_to(root).parts[:-1]]
-        name = "/".join([*folders, file.stem])
-        yield AnnotatedImage((name,), str(file), partial(_shapes, file, names, layout))
+    def recognizes(self, path: Path, content: Any) -> bool:
+        """Say whether a folder, or the folder of a ``data.yaml``, holds labels of this format."""
+        if path.is_file() and path.suffix.lower() not in (".yaml", ".yml"):
+            return False
+        lines = (line for file in _label_files(path)[:20] for line in _lines(file))
+        first = next(lines, None)
+        return first is not None and len(first) >= 5 and all(map(_is_number, first))
 
 
 class _Layout:

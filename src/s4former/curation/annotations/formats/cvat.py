@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 import numpy as np
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import (
     DEGENERATE,
     AnnotatedImage,
@@ -40,82 +41,64 @@ _WITHOUT_OUTLINE = {"polyline": "lines", "points": "points", "cuboid": "cuboids"
 _CORNERS = [f"{side}{end}" for end in (1, 2) for side in ("tl", "bl", "tr", "br")]
 
 
-def files(path: Path) -> list[Path]:
-    """Return the files that hold the annotations."""
-    return [reading.only_file(path, ".xml")]
+class CVAT(AnnotationFormat):
+    """CVAT for images 1.1."""
 
+    name: Literal["cvat"] = "cvat"
+    """The format: this file's name."""
 
-def parse(file: Path) -> ElementTree.Element:
-    """Return the root of an XML file.
+    def files(self, path: Path) -> list[Path]:
+        """Return the files that hold the annotations."""
+        return [reading.only_file(path, ".xml")]
 
-    Raises:
-        DataError: If it is no XML, or declares a document type: entities in it could fill the memory.
-    """
+    def class_names(self, path: Path) -> list[str]:
+        """Return the labels of the task in its order; without a list of them, those with an area, sorted.
 
-    def refuse(*_: object) -> None:
-        raise DataError(f"{file} declares a DOCTYPE, which CVAT never writes; it is not read")
+        Raises:
+            DataError: If the file is broken.
+        """
+        file, root = _load(path)
+        listed = [label.findtext("name") for label in root.iterfind("meta//labels/label")]
+        names = [reading.text(name, f"{file}: meta: labels", "a name") for name in listed]
+        used: dict[bool, set[str]] = {True: set(), False: set()}
+        for image in root.iterfind("image"):
+            for shape in image:
+                if shape.tag in _DRAWN or shape.tag in _WITHOUT_OUTLINE:
+                    used[shape.tag in _DRAWN].add(reading.text(shape.get("label"), str(file), "a label"))
+        return list(dict.fromkeys(names)) or sorted(used[True] or used[False])
 
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(file.read_bytes(), True)
-    except (expat.ExpatError, OSError, LookupError, ValueError) as error:  # the latter: unknown encodings
-        raise DataError(f"cannot read the annotation file {file}: {error}; export it again") from error
-    return builder.close()
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return the images of a file with their shapes.
 
+        Raises:
+            DataError: If the file is broken or is an export for videos.
+        """
+        file, root = _load(path)
+        if root.find("image/tag") is not None and all(
+            shape.tag == "tag" for shape in root.iterfind("image/*")
+        ):
+            raise DataError(f"{file} holds tags of whole images alone, and no shapes; draw polygons or masks")
+        for image in root.iterfind("image"):
+            name = reading.text(image.get("name"), f"{file}: image {image.get('id')}", "a name")
+            where = f"{file}: image {name}"
+            size = reading.size(image.get("height"), image.get("width"), where)
+            if size is None:
+                raise DataError(f"{where}: expected the image's width and height; export it again")
+            if image.get("subset"):  # CVAT's projects keep what other tools keep in folders
+                name = f"{image.get('subset')}/{name}"
+            yield AnnotatedImage((name,), where, partial(_shapes, image, size, where), size)
 
-def looks_like(root: ElementTree.Element) -> bool:
-    """Say whether an XML file is of this format, or CVAT's for videos."""
-    return root.tag == "annotations" and (root.find("image") is not None or root.find("meta") is not None)
-
-
-def class_names(path: Path) -> list[str]:
-    """Return the labels of the task in its order; without a list of them, those with an area, sorted.
-
-    Raises:
-        DataError: If the file is broken.
-    """
-    file, root = _load(path)
-    listed = [label.findtext("name") for label in root.iterfind("meta//labels/label")]
-    names = [reading.text(name, f"{file}: meta: labels", "a name") for name in listed]
-    used: dict[bool, set[str]] = {True: set(), False: set()}
-    for image in root.iterfind("image"):
-        for shape in image:
-            if shape.tag in _DRAWN or shape.tag in _WITHOUT_OUTLINE:
-                used[shape.tag in _DRAWN].add(reading.text(shape.get("label"), str(file), "a label"))
-    return list(dict.fromkeys(names)) or sorted(used[True] or used[False])
-
-
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return the images of a file with their shapes.
-
-    Raises:
-        DataError: If the file is broken or is an export for videos.
-    """
-    file, root = _load(path)
-    if root.find("image/tag") is not None and all(shape.tag == "tag" for shape in root.iterfind("image/*")):
-        raise DataError(f"{file} holds tags of whole images alone, and no shapes; draw polygons or masks")
-    for image in root.iterfind("image"):
-        name = reading.text(image.get("name"), f"{file}: image {image.get('id')}", "a name")
-        where = f"{file}: image {name}"
-        size = reading.size(image.get("height"), image.get("width"), where)
-        if size is None:
-            raise DataError(f"{where}: expected the image's width and height; export it again")
-        if image.get("subset"):  # CVAT's projects keep what other tools keep in folders
-            name = f"{image.get('subset')}/{name}"
-        yield AnnotatedImage((name,), where, partial(_shapes, image, size, where), size)
+    def recognizes(self, path: Path, content: Any) -> bool:
+        """Say whether an XML file is of this format, or CVAT's for videos."""
+        return isinstance(content, ElementTree.Element) and _is_cvat(content)
 
 
 def _load(path: Path) -> tuple[Path, ElementTree.Element]:
     file = reading.only_file(path, ".xml")
-    root = parse(file)
+    root = reading.load_xml(file)
     if root.find("track") is not None:
         raise DataError(f"{file} is an export for videos; export the task as 'CVAT for images 1.1'")
-    if not looks_like(root):
+    if not _is_cvat(root):
         raise DataError(
             f"{file}: expected 'CVAT for images 1.1' with the root <annotations>, got <{root.tag}>"
         )
@@ -191,3 +174,7 @@ def _cuboid(element: ElementTree.Element, where: str) -> Points:
         for corner in _CORNERS
     ]
     return np.array(corners)
+
+
+def _is_cvat(root: ElementTree.Element) -> bool:
+    return root.tag == "annotations" and (root.find("image") is not None or root.find("meta") is not None)

@@ -13,10 +13,11 @@ import posixpath
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import (
     DEGENERATE,
     AnnotatedImage,
@@ -37,60 +38,65 @@ _RECTANGLES = ("rectangle", "rotation", "quadrilateral")
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 
-def files(path: Path) -> list[Path]:
-    """Return the files that hold the annotations."""
-    return reading.files_below(path, ".json")
+class Labelme(AnnotationFormat):
+    """labelme json, a file an image."""
 
+    file_per_image = True
 
-def looks_like(content: Any) -> bool:
-    """Say whether a JSON file's content is of this format."""
-    return isinstance(content, dict) and "shapes" in content and "annotations" not in content
+    name: Literal["labelme"] = "labelme"
+    """The format: this file's name."""
 
+    def files(self, path: Path) -> list[Path]:
+        """Return the files that hold the annotations."""
+        return reading.files_below(path, ".json")
 
-def class_names(path: Path) -> list[str]:
-    """Return the labels of the shapes that have an area, sorted; those of all if none has.
+    def class_names(self, path: Path) -> list[str]:
+        """Return the labels of the shapes that have an area, sorted; those of all if none has.
 
-    Raises:
-        DataError: If a file is broken.
-    """
-    shapes = [
-        (
-            _kind(shape) in (*_POLYGONS, *_RECTANGLES, "circle", "mask"),
-            _label(shape, f"{file}: shape {index}"),
-        )
-        for file, content in _contents(path, Notes())
-        for index, shape in enumerate(reading.entries(content["shapes"], f"{file}: shapes"))
-    ]
-    return sorted({label for drawn, label in shapes if drawn} or {label for _, label in shapes})
+        Raises:
+            DataError: If a file is broken.
+        """
+        shapes = [
+            (
+                _kind(shape) in (*_POLYGONS, *_RECTANGLES, "circle", "mask"),
+                _label(shape, f"{file}: shape {index}"),
+            )
+            for file, content in _contents(path, Notes())
+            for index, shape in enumerate(reading.entries(content["shapes"], f"{file}: shapes"))
+        ]
+        return sorted({label for drawn, label in shapes if drawn} or {label for _, label in shapes})
 
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return the image of each file; an image whose name changed is found by the name of the JSON file.
 
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return the image of each file; an image whose name changed is found by the name of the JSON file.
+        Raises:
+            DataError: If a file is broken.
+        """
+        for file, content in _contents(path, notes):
+            named, folder = content.get("imagePath"), file.parent.as_posix()
+            beside = file.with_suffix("").as_posix()
+            if isinstance(named, str) and named.strip():  # seen from the file's folder
+                named = posixpath.normpath(posixpath.join(folder, named.strip().replace("\\", "/")))
+            else:
+                named = beside
+            yield AnnotatedImage(
+                names=(named,),
+                where=str(file),
+                shapes=partial(_shapes, content["shapes"], str(file)),
+                size=reading.size(content.get("imageHeight"), content.get("imageWidth"), str(file)),
+                beside=beside,
+            )
 
-    Raises:
-        DataError: If a file is broken.
-    """
-    for file, content in _contents(path, notes):
-        named, folder = content.get("imagePath"), file.parent.as_posix()
-        beside = file.with_suffix("").as_posix()
-        if isinstance(named, str) and named.strip():  # seen from the file's folder
-            named = posixpath.normpath(posixpath.join(folder, named.strip().replace("\\", "/")))
-        else:
-            named = beside
-        yield AnnotatedImage(
-            names=(named,),
-            where=str(file),
-            shapes=partial(_shapes, content["shapes"], str(file)),
-            size=reading.size(content.get("imageHeight"), content.get("imageWidth"), str(file)),
-            beside=beside,
-        )
+    def recognizes(self, path: Path, content: Any) -> bool:
+        """Say whether a file's content is of this format."""
+        return _is_labelme(content)
 
 
 def _contents(path: Path, notes: Notes) -> Iterator[tuple[Path, dict[str, Any]]]:
     found = False
-    for file in files(path):
+    for file in reading.files_below(path, ".json"):
         content = reading.load_json(file)
-        if looks_like(content):
+        if _is_labelme(content):
             found = True
             yield file, {key: value for key, value in content.items() if key != "imageData"}
         else:
@@ -158,3 +164,7 @@ def _mask(encoded: Any, corners: Points, where: str) -> Bitmap:
             f"{width} x {height}; draw it again"
         )
     return Bitmap(pixels, left=left, top=top)
+
+
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and "shapes" in content and "annotations" not in content

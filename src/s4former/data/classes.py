@@ -1,21 +1,95 @@
-"""Reads the class names, colors and values to ignore of a data set."""
+"""The classes of a data set: names, colors, and what mask files hold for each; where they are read."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s4former.config.errors import DataError
-from s4former.data.sources.base import Classes, MaskValue
 from s4former.types import IGNORE
 
+Color = tuple[int, int, int]
+MaskValue = int | Color
+"""What a pixel of a mask file holds: a number, or an RGB color of 0 to 255 each."""
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 _RANGE = -(2**31), 2**32 - 1
 """What 32 bits hold, with a sign or without."""
 _EXAMPLE = '{"names": ["background", "cell"], "colors": [[0, 0, 0], [255, 0, 0]], "ignore_index": 255}'
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a data set, in the order of their indices.
+
+    Attributes:
+        names: One name per class index.
+        colors: One RGB color (0 to 255) per class index, for pictures.
+        ignore: Values in mask files that mean "unknown"; a reader turns them into `IGNORE`.
+        values: What each class's pixels hold in mask files; none: class ``i`` is the value ``i``.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    ignore: tuple[MaskValue, ...] = (IGNORE,)
+    values: tuple[tuple[MaskValue, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.names) <= IGNORE:
+            raise DataError(f"a data set has 1 to {IGNORE} classes, got {len(self.names)} names")
+        if len(set(self.names)) != len(self.names):
+            raise DataError(f"class names must differ, got {', '.join(self.names)}")
+        if len(self.colors) != len(self.names):
+            raise DataError(
+                f"expected one color per class: {len(self.names)} names, {len(self.colors)} colors"
+            )
+        if self.values is not None and len(self.values) != len(self.names):
+            raise DataError(
+                f"expected values for each class: {len(self.names)} names, {len(self.values)} lists of values"
+            )
+        self._require_one_meaning()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def meanings(self) -> dict[MaskValue, int]:
+        """The class index of each value that mask files may hold, `IGNORE` for values to ignore."""
+        values = self.values or tuple((index,) for index in range(len(self.names)))
+        meanings = {value: index for index, own in enumerate(values) for value in own}
+        return meanings | dict.fromkeys(self.ignore, IGNORE)
+
+    def _require_one_meaning(self) -> None:
+        """Refuse values of two meanings; a number and the gray of that level are one value."""
+        owners: dict[MaskValue, str] = {}
+        for index, own in enumerate(self.values or [(index,) for index in range(len(self.names))]):
+            for value in own:
+                other = owners.setdefault(_as_number(value), self.names[index])
+                if other != self.names[index]:
+                    raise DataError(
+                        f"mask value {shown(value)} is both the class {other!r} and the class "
+                        f"{self.names[index]!r}; take it out of the values of one of them"
+                    )
+        both = [value for value in self.ignore if _as_number(value) in owners]
+        if both:
+            raise DataError(
+                f"mask value {shown(both[0])} is both the class {owners[_as_number(both[0])]!r} and a value "
+                "to ignore; take it out of the class's values (a class that has no other: out of names) or "
+                "out of what is ignored"
+            )
+
+
+def _as_number(value: MaskValue) -> MaskValue:
+    """Return a gray color as its level."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+
+
+def shown(value: MaskValue) -> str:
+    """Return a mask value as a data set's file has it: a number, or ``[r, g, b]``."""
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def read_classes(path: Path) -> Classes:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.label_studio_regions import (
     has_outline,
     is_on_image,
@@ -50,60 +51,63 @@ class _Annotation:
     rank: tuple[bool, str]
 
 
-def files(path: Path) -> list[Path]:
-    """Return the files that hold the annotations."""
-    return [reading.only_file(path, ".json")]
+class LabelStudio(AnnotationFormat):
+    """Label Studio json, full or JSON-MIN."""
 
+    name: Literal["label_studio"] = "label_studio"
+    """The format: this file's name."""
 
-def looks_like(content: Any) -> bool:
-    """Say whether a JSON file's content is of this format."""
-    first = content[0] if isinstance(content, list) and content else None
-    if not isinstance(first, dict):
-        return False
-    return _is_full(first) or ("id" in first and bool(_image_values(first)))
+    def files(self, path: Path) -> list[Path]:
+        """Return the files that hold the annotations."""
+        return [reading.only_file(path, ".json")]
 
+    def class_names(self, path: Path) -> list[str]:
+        """Return the labels of the regions that have an outline, sorted; those of all if none has.
 
-def class_names(path: Path) -> list[str]:
-    """Return the labels of the regions that have an outline, sorted; those of all if none has.
+        Raises:
+            DataError: If the file is broken.
+        """
+        regions = [region for annotation in _annotations(path, Notes()) for region in annotation.regions]
+        labels = [(has_outline(region), label) for region in regions for label in labels_of(region)[:1]]
+        return sorted({label for drawn, label in labels if drawn} or {label for _, label in labels})
 
-    Raises:
-        DataError: If the file is broken.
-    """
-    regions = [region for annotation in _annotations(path, Notes()) for region in annotation.regions]
-    labels = [(has_outline(region), label) for region in regions for label in labels_of(region)[:1]]
-    return sorted({label for drawn, label in labels if drawn} or {label for _, label in labels})
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return the images of a file with their regions; tasks that nobody annotated are left out.
 
-
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return the images of a file with their regions; tasks that nobody annotated are left out.
-
-    Raises:
-        DataError: If the file is broken.
-    """
-    chosen: dict[str, _Annotation] = {}
-    for annotation in _annotations(path, notes):
-        other = chosen.get(annotation.names[0])
-        if other is not None:
-            notes.add(
-                "further annotations of one image, of which ground truth or the last counts", other.where
-            )
-        if other is None or annotation.rank >= other.rank:
-            chosen[annotation.names[0]] = annotation
-    others = Counter(kind for annotation in chosen.values() for kind in annotation.others)
-    if others and not any(annotation.regions for annotation in chosen.values()):
-        listed = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(4))
-        raise DataError(
-            f"{path}: no result marks a part of an image; they are {listed}. Draw polygons, brushes, "
-            "rectangles or ellipses"
-        )
-    for annotation in chosen.values():
-        sizes = {size_of(region, annotation.where) for region in annotation.regions}
-        if len(sizes) > 1:
+        Raises:
+            DataError: If the file is broken.
+        """
+        chosen: dict[str, _Annotation] = {}
+        for annotation in _annotations(path, notes):
+            other = chosen.get(annotation.names[0])
+            if other is not None:
+                notes.add(
+                    "further annotations of one image, of which ground truth or the last counts", other.where
+                )
+            if other is None or annotation.rank >= other.rank:
+                chosen[annotation.names[0]] = annotation
+        others = Counter(kind for annotation in chosen.values() for kind in annotation.others)
+        if others and not any(annotation.regions for annotation in chosen.values()):
+            listed = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(4))
             raise DataError(
-                f"{annotation.where}: its regions were drawn on images of different sizes: {sizes}"
+                f"{path}: no result marks a part of an image; they are {listed}. Draw polygons, brushes, "
+                "rectangles or ellipses"
             )
-        shapes = partial(shapes_of, annotation.regions, annotation.where)
-        yield AnnotatedImage(annotation.names, annotation.where, shapes, next(iter(sizes), None))
+        for annotation in chosen.values():
+            sizes = {size_of(region, annotation.where) for region in annotation.regions}
+            if len(sizes) > 1:
+                raise DataError(
+                    f"{annotation.where}: its regions were drawn on images of different sizes: {sizes}"
+                )
+            shapes = partial(shapes_of, annotation.regions, annotation.where)
+            yield AnnotatedImage(annotation.names, annotation.where, shapes, next(iter(sizes), None))
+
+    def recognizes(self, path: Path, content: Any) -> bool:
+        """Say whether a file's content is of this format."""
+        first = content[0] if isinstance(content, list) and content else None
+        if not isinstance(first, dict):
+            return False
+        return _is_full(first) or ("id" in first and bool(_image_values(first)))
 
 
 def _annotations(path: Path, notes: Notes) -> Iterator[_Annotation]:

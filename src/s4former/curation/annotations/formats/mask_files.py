@@ -14,11 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 
 from s4former.config.errors import DataError
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import AnnotatedImage, Bitmap, Notes, Shape
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.mask_files import decode_mask
@@ -26,23 +28,30 @@ from s4former.data.sources.mask_files import decode_mask
 _OBJECT = "object"
 
 
-def files(path: Path) -> list[Path]:
-    """Return the masks."""
-    return [path / name for name in image_files(path)]
+class MaskFiles(AnnotationFormat):
+    """Several masks of an image, each of one class or object."""
 
+    larger_first = True
+    file_per_image = True
 
-def class_names(path: Path) -> list[str]:
-    """Return the classes in alphabetical order."""
-    return sorted({label for _, label, _ in _told(path)})
+    name: Literal["mask_files"] = "mask_files"
+    """The format: this file's name."""
 
+    def files(self, path: Path) -> list[Path]:
+        """Return the masks."""
+        return [path / name for name in image_files(path)]
 
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return each image with its masks as shapes."""
-    of_image: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for image, label, file in _told(path):
-        of_image[image].append((label, file))
-    for image, own in of_image.items():
-        yield AnnotatedImage((image,), f"{path} (masks of {image})", partial(_shapes, own))
+    def class_names(self, path: Path) -> list[str]:
+        """Return the classes in alphabetical order."""
+        return sorted({label for _, label, _ in _told(path)})
+
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return each image with its masks as shapes."""
+        of_image: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+        for image, label, file in _told(path):
+            of_image[image].append((label, file))
+        for image, own in of_image.items():
+            yield AnnotatedImage((image,), f"{path} (masks of {image})", partial(_shapes, own))
 
 
 def _shapes(own: Sequence[tuple[str, Path]], notes: Notes) -> list[Shape]:

@@ -11,67 +11,76 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
 from s4former.curation.annotations.coco_instances import instance, size_of_runs
+from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes, Shape
 from s4former.data.split_lists import first_few
 
 
-def files(path: Path) -> list[Path]:
-    """Return the files that hold the annotations."""
-    return [reading.only_file(path, ".json")]
+class COCO(AnnotationFormat):
+    """COCO json."""
 
+    larger_first = True
 
-def looks_like(content: Any) -> bool:
-    """Say whether a JSON file's content is of this format."""
-    return isinstance(content, dict) and "images" in content and "annotations" in content
+    name: Literal["coco"] = "coco"
+    """The format: this file's name."""
 
+    def files(self, path: Path) -> list[Path]:
+        """Return the files that hold the annotations."""
+        return [reading.only_file(path, ".json")]
 
-def class_names(path: Path) -> list[str]:
-    """Return the names of the categories in the order of their ids.
+    def class_names(self, path: Path) -> list[str]:
+        """Return the names of the categories in the order of their ids.
 
-    A category that no annotation has and that others name as their supercategory is no class: Roboflow writes
-    the name of the project as one.
+        A category that no annotation has and that others name as their supercategory is no class:
+        Roboflow writes the name of the project as one.
 
-    Raises:
-        DataError: If the file is broken.
-    """
-    file, content = _load(path)
-    names = _categories(content, file)
-    used = {_category(annotation, str(file)) for annotation in _annotations(content, file)}
-    groups = {str(category.get("supercategory")) for category in content["categories"]}
-    ordered = sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0]))
-    return list(dict.fromkeys(name for id, name in ordered if id in used or name not in groups))
+        Raises:
+            DataError: If the file is broken.
+        """
+        file, content = _load(path)
+        names = _categories(content, file)
+        used = {_category(annotation, str(file)) for annotation in _annotations(content, file)}
+        groups = {str(category.get("supercategory")) for category in content["categories"]}
+        ordered = sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0]))
+        return list(dict.fromkeys(name for id, name in ordered if id in used or name not in groups))
 
+    def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
+        """Return the images of a file with their instances.
 
-def images(path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-    """Return the images of a file with their instances.
+        Raises:
+            DataError: If the file is broken, or ids don't tell which image or category an annotation means.
+        """
+        file, content = _load(path)
+        names = _categories(content, file)
+        listed = _listed(content, file)
+        of_image = _by_image(_annotations(content, file), listed, file, notes)
+        for id, image in listed.items():
+            where = f"{file}: image {reading.short(id)}"
+            own = of_image[id]
+            sizes = {
+                size_of_runs(annotation.get("segmentation"), _where(annotation, str(file)))
+                for annotation in own
+            } - {None}
+            size = reading.size(image.get("height"), image.get("width"), where) or next(iter(sizes), None)
+            if sizes - {size}:
+                shown = " and ".join(
+                    f"{one[0]} x {one[1]}" for one in {size: 0, **dict.fromkeys(sizes)} if one
+                )
+                raise DataError(
+                    f"{where}: the sizes of the image and of its run lengths differ: {shown} (height x "
+                    "width); export the annotations again"
+                )
+            name = reading.text(image.get("file_name"), where, "a file_name")
+            yield AnnotatedImage((name,), where, partial(_shapes, own, names, str(file)), size)
 
-    Raises:
-        DataError: If the file is broken, or ids don't tell which image or category an annotation means.
-    """
-    file, content = _load(path)
-    names = _categories(content, file)
-    listed = _listed(content, file)
-    of_image = _by_image(_annotations(content, file), listed, file, notes)
-    for id, image in listed.items():
-        where = f"{file}: image {reading.short(id)}"
-        own = of_image[id]
-        sizes = {
-            size_of_runs(annotation.get("segmentation"), _where(annotation, str(file))) for annotation in own
-        } - {None}
-        size = reading.size(image.get("height"), image.get("width"), where) or next(iter(sizes), None)
-        if sizes - {size}:
-            shown = " and ".join(f"{one[0]} x {one[1]}" for one in {size: 0, **dict.fromkeys(sizes)} if one)
-            raise DataError(
-                f"{where}: the sizes of the image and of its run lengths differ: {shown} (height x width); "
-                "export the annotations again"
-            )
-        name = reading.text(image.get("file_name"), where, "a file_name")
-        yield AnnotatedImage((name,), where, partial(_shapes, own, names, str(file)), size)
+    def recognizes(self, path: Path, content: Any) -> bool:
+        """Say whether a file's content is of this format."""
+        return _is_coco(content)
 
 
 def _annotations(content: dict[str, Any], file: Path) -> list[dict[str, Any]]:
@@ -145,7 +154,7 @@ def _by_image(
 def _load(path: Path) -> tuple[Path, dict[str, Any]]:
     file = reading.only_file(path, ".json")
     content = reading.load_json(file)
-    if not looks_like(content):
+    if not _is_coco(content):
         raise DataError(f"{file}: expected COCO json, which has images, annotations and categories")
     return file, content
 
@@ -186,3 +195,7 @@ def _shapes(
 
 def _where(annotation: dict[str, Any], file: str) -> str:
     return f"{file}: annotation {reading.short(annotation.get('id'))}"
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and "images" in content and "annotations" in content
