@@ -29,7 +29,7 @@ WAITS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
 def run_named(name: str) -> Any:
     """Return the demo's run, or one with the network and crops that `s4former init` suggests on a CPU."""
-    from s4former.models.config import ModelConfig
+    from s4former.models import ModelConfig
     from s4former.recipes import load_run
 
     if name == "demo":
@@ -37,7 +37,7 @@ def run_named(name: str) -> Any:
     run, _ = load_run(
         "demo", ["data.crop_size=224", "data.labeled_batch_size=4", "data.unlabeled_batch_size=4"]
     )
-    model = ModelConfig(backbone="vit_small_patch14_dinov2", frozen_blocks=6, taps=(10,), head="linear")
+    model = ModelConfig(frozen_blocks=6, head={"name": "linear", "out_indices": [10]})
     return run.model_copy(update={"model": model}).resolved()
 
 

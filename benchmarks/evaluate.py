@@ -24,8 +24,7 @@ from s4former.data import Source, evaluation_pairs
 from s4former.data.config import DataConfig
 from s4former.inference.bands import placed
 from s4former.inference.evaluate import EvaluateConfig, evaluate, in_eval, logit_bands
-from s4former.models.config import ModelConfig
-from s4former.models.segmenter import build_segmenter
+from s4former.models import ModelConfig, build_segmenter
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Segmenter
 
@@ -54,7 +53,7 @@ def one_by_one(
 def measure(name: str, mode: str, device: str, threads: int, repeats: int) -> dict[str, Any]:
     """Time both ways in turns, and compare their scores."""
     source = open_source(DataConfig(root=str(SHARED / name)))
-    model = ModelConfig.model_validate({"backbone": "vit", "custom": SMALL, "head": "linear"})
+    model = ModelConfig.model_validate({"backbone": {"name": "vit", **SMALL}, "head": "linear"})
     networks = {
         each: build_segmenter(model, len(source.classes), seed).to(device)
         for seed, each in enumerate(("student", "teacher"))

@@ -34,21 +34,19 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from s4former.methods import Method, config_class
+from s4former.models import (
+    BACKBONES,
+    ModelConfig,
+    build_segmenter,
+    faster_on_cpu,
+    model_preset,
+    upsampled_conv,
+)
 from s4former.models import fast_linear as fast_linear_module
 from s4former.models.fast_linear import fast_linear
-from s4former.models.heads import upsampled_conv
-from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
 from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
 
 NUM_CLASSES = 21
-HEADS: dict[str, Any] = {
-    "taps": (11,),
-    "head": "setr_pup",
-    "head_channels": 256,
-    "head_convs": 4,
-    "auxiliary_taps": (4, 7, 9, 11),
-    "auxiliary_convs": 2,
-}
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,11 @@ class Preset:
     images: int
 
 
+SETR = model_preset("setr_deit_base").model_copy(update={"pretrained": "none"})
+SMALL = BACKBONES.parse({"name": "vit", "embed_dim": 384, "num_heads": 6, "image_size": [256, 256]})
 PRESETS = {
-    "published_1x1_512": Preset(ModelConfig(backbone="deit_base_patch16_224", **HEADS), 512, 1),
-    "small_2x2_256": Preset(
-        ModelConfig(
-            backbone="vit",
-            custom=CustomViT(embed_dim=384, depth=12, num_heads=6, patch_size=16, image_size=(256, 256)),
-            **HEADS,
-        ),
-        256,
-        2,
-    ),
+    "published_1x1_512": Preset(SETR, 512, 1),
+    "small_2x2_256": Preset(SETR.model_copy(update={"backbone": SMALL}), 256, 2),
 }
 
 
@@ -137,7 +129,9 @@ def build(preset: Preset, name: str, device: torch.device) -> tuple[Method, torc
     """Method and optimizer of a preset; threshold 0 keeps every pixel in every loss."""
     config = config_class(name)
     settings = {"confidence_threshold": 0.0} if "confidence_threshold" in config.model_fields else {}
-    method = config(**settings).build(build_segmenter(preset.model, NUM_CLASSES, seed=0)).to(device)
+    student = build_segmenter(preset.model, NUM_CLASSES, seed=0)
+    faster_on_cpu(student)
+    method = config(**settings).build(student).to(device)
     method.train()
     trained = [p for p in method.parameters() if p.requires_grad]
     return method, torch.optim.SGD(trained, lr=1e-3, momentum=0.9)

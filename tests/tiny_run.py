@@ -53,8 +53,8 @@ def tiny_run(data: Path, changes: dict[str, Any] | None = None) -> Run:
                 "unlabeled_batch_size": 2,
             },
             "model": {
-                "backbone": "vit",
-                "custom": {
+                "backbone": {
+                    "name": "vit",
                     "image_size": [32, 32],
                     "patch_size": 8,
                     "embed_dim": 16,

@@ -29,10 +29,16 @@ TINY = {
     "data.unlabeled_batch_size": 2,
     "evaluate.short_side": None,
     "model": {
-        "backbone": "vit",
-        "custom": {"image_size": [32, 32], "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2},
+        "backbone": {
+            "name": "vit",
+            "image_size": [32, 32],
+            "patch_size": 8,
+            "embed_dim": 16,
+            "depth": 2,
+            "num_heads": 2,
+        },
         "pretrained": "none",
-        "taps": [-1],
+        "head": "linear",
         "frozen_blocks": 0,
     },
 }

@@ -21,8 +21,8 @@ COMMANDS = {
 }
 # A tiny ViT of timm, crops of 4 x 4 patches with blocks of 2 x 2, few steps: all else is as published.
 SMALLER = (
-    "model.backbone=vit_tiny_patch16_224 model.pretrained=none model.image_size=[64,64] "
-    "model.head_channels=16 data.crop_size=64 data.short_side=96 data.num_workers=0 evaluate.short_side=64"
+    "model.backbone=vit_tiny_patch16_224 model.pretrained=none model.backbone.image_size=[64,64] "
+    "model.head.channels=16 data.crop_size=64 data.short_side=96 data.num_workers=0 evaluate.short_side=64"
 )
 SHUFFLE = "method.shuffle_block=2 method.confidence_threshold=0.06"
 

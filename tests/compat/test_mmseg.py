@@ -31,10 +31,10 @@ from tiny_run import make_data, tiny_run
 
 SETR = {
     "model.head": "setr_pup",
-    "model.head_channels": 8,
-    "model.head_convs": 2,
-    "model.auxiliary_taps": [0],
-    "model.taps": [1],
+    "model.head.channels": 8,
+    "model.head.num_convs": 2,
+    "model.head.out_indices": [1],
+    "model.auxiliary_heads": [{"name": "setr_pup", "channels": 8, "num_convs": 2, "out_indices": [0]}],
 }
 
 
@@ -142,7 +142,7 @@ def test_load_from_starts_from_the_whole_network(
 
 
 def test_load_from_another_network_says_what_to_do(tools: Tools, config: Path, finished: Path) -> None:
-    wide = ["--cfg-options", "steps=1", "model.head_channels=16"]
+    wide = ["--cfg-options", "steps=1", "model.head.channels=16"]
     assert tools(mmseg_train.main, config, "--load-from", finished, *wide) == 1
     assert f"model.pretrained={finished}" in "".join(tools.err.split("\n"))
 
@@ -203,7 +203,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("train", ["nowhere.py"], 1, "nowhere.py"),
         ("train", ["CONFIG", "--cfg-options", "data.samples_per_gp=2"], 1, "data.samples_per_gpu"),
         ("train", ["CONFIG", "--cfg-options", "optimizer.lrr=2"], 1, "optimizer.lr"),
-        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.drop_path"),
+        ("train", ["CONFIG", "--cfg-options", "model.backbone.drop_path=2"], 1, "model.backbone.drop_path"),
         ("train", ["CONFIG", "--cfg-options", "runner.type=EpochBasedRunner"], 1, "only IterBasedRunner"),
         ("train", ["CONFIG", "--cfg-options", "work_dir=x"], 1, "use --work-dir"),
         ("train", ["CONFIG", "--launcher", "pytorch"], 1, "tools/dist_train.sh"),
@@ -219,7 +219,7 @@ def test_aug_test_is_six_scales_and_their_mirror_images(tools: Tools, config: Pa
         ("test", ["CONFIG", "FINISHED", "--out", "results.pkl"], 1, "FILE.json"),
         (
             "test",
-            ["CONFIG", "AUTHORS", "--cfg-options", "model.head_channels=16"],
+            ["CONFIG", "AUTHORS", "--cfg-options", "model.head.channels=16"],
             1,
             "is not of the network in the config",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import ClassVar, Literal
 
 import pytest
@@ -21,7 +22,6 @@ from s4former.config.override import (
     validated,
 )
 from s4former.engine.run import Run
-from s4former.methods.s4former import S4FormerConfig
 from s4former.methods.supervised import SupervisedConfig
 
 
@@ -53,7 +53,9 @@ class Cage(Config):
 
 
 class Zoo(Config):
-    variants: ClassVar[Variants] = {"animal": animal_class}
+    variants: ClassVar[Variants] = {
+        "animal": SimpleNamespace(config_class=animal_class, names=lambda: ["bird", "cat"])
+    }
     animal: SerializeAsAny[Animal] = Cat()
     cage: Cage = Cage()
     spare: Cage | None = None
@@ -128,12 +130,16 @@ def test_another_variant_keeps_shared_fields_and_notes_what_it_drops(changes: li
 
 
 def test_many_dropped_fields_are_counted() -> None:
-    run, notes = override(Run(), ["method=supervised"])
-    left_out = len(S4FormerConfig.model_fields) - len(SupervisedConfig.model_fields)
-    assert run.method == SupervisedConfig()
-    assert notes == [
-        f"method.name=supervised has no use for {left_out} of the settings of s4former: left out"
+    changed = [
+        "method.ema_decay=0.9",
+        "method.ncr_weight=2",
+        "method.shuffle_block=2",
+        "method.pasa_weight=1",
     ]
+    run, notes = override(override(Run(), changed)[0], ["method=supervised"])
+    assert run.method == SupervisedConfig()
+    assert notes == ["method.name=supervised has no use for 4 of the settings of s4former: left out"]
+    assert override(Run(), ["method=supervised"])[1] == []  # nobody had set any
 
 
 @pytest.mark.parametrize(

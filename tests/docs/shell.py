@@ -40,8 +40,14 @@ def shrink(run: Run) -> Run:
     fields["data"] |= {"crop_size": 32, "short_side": None, "num_workers": 0}
     fields["data"] |= {"labeled_batch_size": 2, "unlabeled_batch_size": 2}
     fields["model"] = {
-        "backbone": "vit",
-        "custom": {"image_size": [32, 32], "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2},
+        "backbone": {
+            "name": "vit",
+            "image_size": [32, 32],
+            "patch_size": 8,
+            "embed_dim": 16,
+            "depth": 2,
+            "num_heads": 2,
+        },
         "head": "linear",
     } | {name: fields["model"][name] for name in ("channels", "mean", "std")}
     if "shuffle_block" in fields["method"]:

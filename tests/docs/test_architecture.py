@@ -121,3 +121,18 @@ def test_every_way_to_add_has_a_file_that_is_tried() -> None:
     for section in text.split("\n### ")[1:]:
         heading, _, body = section.partition("\n")
         assert not body.strip() or any(file in section for file in files), heading
+
+
+@pytest.mark.parametrize(
+    ("changes", "layer"),
+    [
+        ({"model.head": "my_project.my_head", "model.head.channels": 6}, "head.mix.weight"),
+        ({"model.backbone": "my_project.my_backbone", "model.backbone.width": 8}, "backbone.embed.weight"),
+    ],
+    ids=["head", "backbone"],
+)
+def test_a_head_and_a_backbone(place: Path, changes: dict[str, object], layer: str) -> None:
+    assert losses(place, changes) != losses(place, {}, "plain")
+    model = s4former.load(place / "run")
+    assert layer in model.network.state_dict()
+    assert model.predict(place / "data/images/val/val0.png").mask.shape == (40, 48)

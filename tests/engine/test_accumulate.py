@@ -10,18 +10,15 @@ import pytest
 from s4former.config.errors import UserError
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.models.config import CustomMiT
+from s4former.models.backbones.configs.mit import MiTConfig
 from tiny_run import make_data, tiny_run
 
 SIZES = {"data.labeled_batch_size": 4, "data.unlabeled_batch_size": 4, "log_every": 1, "steps": 4}
-MIT = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
+MIT = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "with drop path": {
-        "model.backbone": "mit",
-        "model.custom": None,
-        "model.custom_mit": MIT.model_dump(),
-        "model.drop_path": 0.4,
+        "model.backbone": MIT.model_dump() | {"drop_path": 0.4},
         "data.crop_size": 64,
         "method.shuffle_block": 1,
     },

@@ -20,7 +20,7 @@ from s4former.engine.loop import train
 from s4former.models.segmenter import build_segmenter
 from tiny_run import make_data, tiny_run
 
-CHANGES: dict[str, Any] = {"model.head": "setr_pup", "model.head_channels": 8, "model.head_convs": 2}
+CHANGES: dict[str, Any] = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}
 
 _SCRIPT = """
 import json

@@ -17,7 +17,7 @@ from s4former.curation.sources import open_source
 from s4former.engine.prepare import prepare
 from tiny_run import make_data, tiny_run
 
-PUP = {"model.head": "setr_pup", "model.head_channels": 8, "model.head_convs": 2}
+PUP = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}
 ONE_PATCH = PUP | {"data.crop_size": 8, "method.patch_shuffle": False}
 
 
@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Callable[[Path], None], dict[str, Any], int, str]] = {
     "an image too large for one piece": (huge_val, {}, 1, "evaluate.mode=slide"),
     "windows with gaps": (as_it_is, {"evaluate.mode": "slide", "evaluate.stride": 40}, 1, "evaluate.stride"),
     "no test images": (as_it_is, {"evaluate.part": "test"}, 3, "there are no test images"),
-    "blocks that are not there": (as_it_is, {"model.taps": [7]}, 1, "model.taps"),
+    "blocks that are not there": (as_it_is, {"model.head.out_indices": [7]}, 1, "model.head.out_indices"),
     "no weights": (as_it_is, {"model.pretrained": "nowhere.safetensors"}, 1, "nowhere.safetensors"),
     "nowhere to start from": (as_it_is, {"load_from": "nowhere"}, 1, "nowhere"),
     "a device that is not there": (as_it_is, {"device": "cuda:77"}, 1, "cuda"),

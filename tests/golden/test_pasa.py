@@ -6,7 +6,7 @@ import pytest
 import torch
 from golden_data import cases, load_arrays
 
-from s4former.ops.attention import adaptive_bias, released_mit_bias, uncertain_share
+from s4former.ops.attention import adaptive_bias, uncertain_share
 
 WEIGHT = 5.0  # of all stored cases
 
@@ -14,6 +14,18 @@ WEIGHT = 5.0  # of all stored cases
 @pytest.fixture
 def pasa(golden):
     return cases(load_arrays(golden("pasa.npz")), "conf_mask")
+
+
+def released_mit_bias(uncertainty, weight):
+    """The bias of the released SegFormer code, with its slips.
+
+    It treats token 0 as if it were a class token: the floor((N-1)/2) lowest of tokens 1 to N-1 are silenced,
+    at their position in that shorter list, so the row before the one that is meant.
+    """
+    unsure = uncertainty.float().flatten(1)
+    silent = unsure[:, 1:].argsort(dim=1, stable=True)[:, : (unsure.shape[1] - 1) // 2]
+    queries = torch.ones_like(unsure).scatter(1, silent, 0)
+    return queries[:, :, None] * (weight * (1 - unsure))[:, None, :]
 
 
 def patch_of(case):

@@ -6,14 +6,13 @@ import torch
 from golden_data import cases, load_arrays
 from torch.nn import functional as F
 
-from s4former.models.config import CustomMiT
-from s4former.models.mit import MiTBackbone
+from s4former.models.backbones.configs.mit import MiTConfig
 
 
 def test_the_released_bias_reaches_the_last_stage_alone(golden, monkeypatch):
     case = cases(load_arrays(golden("pasa.npz")), "conf_mask")["mit.a"]
     count, rows, cols = case["unconfidence"].shape
-    model = MiTBackbone(CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 1, 2, 2), num_heads=(1, 1, 1, 2)))
+    model = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 2, 2), num_heads=(1, 1, 1, 2)).build(3)
     images = torch.rand(count, 3, 32 * rows, 32 * cols)
     masks = []
     fused = F.scaled_dot_product_attention

@@ -14,8 +14,11 @@ from golden_data import Case, assert_gradient_close, cases
 from safetensors.torch import load_file
 from torch import Tensor
 
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.models.segmenter import CustomViT, ModelConfig, ViTSegmenter, build_segmenter
+from s4former.models.segmenter import ViTSegmenter
 from s4former.ops.losses import cross_entropy
 
 Golden = Callable[[str], Path]
@@ -49,8 +52,7 @@ def network(golden: Golden, sizes: dict[str, Any]) -> ViTSegmenter:
         return len({key.split(".")[depth] for key in state if key.startswith(prefix)})
 
     config = ModelConfig(
-        backbone="vit",
-        custom=CustomViT(
+        backbone=ViTConfig(
             image_size=tuple(setr["img_size"]),
             patch_size=setr["patch_size"],
             embed_dim=setr["embed_dims"],
@@ -58,11 +60,16 @@ def network(golden: Golden, sizes: dict[str, Any]) -> ViTSegmenter:
             num_heads=setr["num_heads"],
             mlp_ratio=setr["mlp_ratio"],
         ),
-        taps=(setr["out_indices"][-1],),
-        head_channels=setr["head_channels"],
-        head_convs=count("decode_head.up_convs.", 2),
-        auxiliary_taps=tuple(setr["out_indices"]),
-        auxiliary_convs=count("auxiliary_head.0.up_convs.", 3),
+        head=SETRPUPConfig(channels=setr["head_channels"], num_convs=count("decode_head.up_convs.", 2)),
+        auxiliary_heads=tuple(
+            SETRPUPConfig(
+                out_indices=(block,),
+                channels=setr["head_channels"],
+                num_convs=count("auxiliary_head.0.up_convs.", 3),
+                scale=4,
+            )
+            for block in setr["out_indices"]
+        ),
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
     )

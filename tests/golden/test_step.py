@@ -15,8 +15,10 @@ from torch import Tensor
 
 from s4former.methods.parts import PatchShuffle, perturbed, unlabeled_losses
 from s4former.methods.s4former import S4Former, S4FormerConfig
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
 from s4former.ops.attention import adaptive_bias, uncertain_share
 from s4former.ops.mixing import mix
 from s4former.ops.shuffle import Shuffle, shuffle_blocks
@@ -58,8 +60,7 @@ class Step:
     def method(self, **settings: Any) -> S4Former:
         tiny = self.tiny
         config = ModelConfig(
-            backbone="vit",
-            custom=CustomViT(
+            backbone=ViTConfig(
                 image_size=tuple(tiny["img_size"]),
                 patch_size=tiny["patch_size"],
                 embed_dim=tiny["embed_dims"],
@@ -67,10 +68,11 @@ class Step:
                 num_heads=tiny["num_heads"],
                 mlp_ratio=tiny["mlp_ratio"],
             ),
-            taps=(tiny["out_indices"][-1],),
-            head="setr_pup",
-            head_channels=tiny["head_channels"],
-            auxiliary_taps=tuple(tiny["out_indices"]),
+            head=SETRPUPConfig(channels=tiny["head_channels"]),
+            auxiliary_heads=tuple(
+                SETRPUPConfig(out_indices=(block,), num_convs=2, scale=4, channels=tiny["head_channels"])
+                for block in tiny["out_indices"]
+            ),
             mean=(0, 0, 0),  # the recorded images are normalized already
             std=(1, 1, 1),
         )

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s4former.models.backbones import ViTBackbone, create_vit
-from s4former.models.config import CustomViT
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.keys import to_timm
 from s4former.models.weights import load_backbone_weights
 
@@ -26,21 +26,21 @@ def expected(golden: Golden) -> dict[str, Tensor]:
 
 
 @pytest.fixture
-def backbone(expected: dict[str, Tensor]) -> ViTBackbone:
+def backbone(expected: dict[str, Tensor]) -> TimmBackbone:
     """A random ViT of the width, depth and patch grid that the reference holds."""
     width, _, patch, _ = expected["patch_embed.proj.weight"].shape
     depth = len({key.split(".")[1] for key in expected if key.startswith("blocks.")})
     grid = math.isqrt(expected["pos_embed"].shape[1])
-    sizes = CustomViT(
+    sizes = ViTConfig(
         image_size=(grid * patch, grid * patch), patch_size=patch, embed_dim=width, depth=depth, num_heads=1
     )
-    return ViTBackbone(create_vit("vit", sizes), taps=(depth - 1,))
+    return sizes.build(3)
 
 
 @pytest.mark.parametrize("style", ["mmcls", "converted"])
 @pytest.mark.parametrize("form", ["safetensors", "pth"])
 def test_weights_of_either_naming(
-    golden: Golden, tmp_path: Path, backbone: ViTBackbone, expected: dict[str, Tensor], style: str, form: str
+    golden: Golden, tmp_path: Path, backbone: TimmBackbone, expected: dict[str, Tensor], style: str, form: str
 ) -> None:
     path = golden(f"weights_tiny_{style}.safetensors")
     if form == "pth":
@@ -68,7 +68,7 @@ def test_weights_of_either_naming(
 
 
 def test_the_readmes_snippet_gives_the_converted_file(
-    golden: Golden, tmp_path: Path, backbone: ViTBackbone
+    golden: Golden, tmp_path: Path, backbone: TimmBackbone
 ) -> None:
     """What a user has who ran the authors' renaming over the original download."""
     original = load_file(golden("weights_tiny_mmcls.safetensors"))

@@ -21,7 +21,8 @@ from s4former.inference.bands import placed, resized_bands, slide_bands, window_
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.evaluate import logit_bands
 from s4former.inference.predict import Model
-from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.types import Segmenter
 from tiny_run import make_data, tiny_run
 
@@ -31,8 +32,8 @@ CLASSES = 3
 @pytest.fixture(scope="module")
 def network() -> Segmenter:
     """A network whose answer for a pixel depends on the whole window."""
-    custom = CustomViT(image_size=(32, 32), patch_size=8, embed_dim=16, depth=1, num_heads=2)
-    return build_segmenter(ModelConfig(backbone="vit", custom=custom, head="linear"), CLASSES, 0).eval()
+    custom = ViTConfig(image_size=(32, 32), patch_size=8, embed_dim=16, depth=1, num_heads=2)
+    return build_segmenter(ModelConfig(backbone=custom, head="linear"), CLASSES, 0).eval()
 
 
 @pytest.fixture(autouse=True)
@@ -184,10 +185,11 @@ import resource, numpy as np, torch
 from s4former.inference.bands import placed
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.evaluate import in_eval, logit_bands
-from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.vit import ViTConfig
 torch.set_num_threads(1)
-custom = CustomViT(image_size=(128, 128), patch_size=16, embed_dim=16, depth=1, num_heads=2)
-network = build_segmenter(ModelConfig(backbone="vit", custom=custom, head="linear"), 40, 0)
+custom = ViTConfig(image_size=(128, 128), patch_size=16, embed_dim=16, depth=1, num_heads=2)
+network = build_segmenter(ModelConfig(backbone=custom, head="linear"), 40, 0)
 image = np.random.default_rng(0).integers(0, 256, ({height}, {width}, 3), dtype=np.uint8)
 mask = np.empty(image.shape[:2], np.uint8)
 config = EvaluateConfig(mode="slide", stride=128).resolved((128, 128))

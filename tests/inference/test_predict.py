@@ -28,10 +28,10 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("predict")
     changes = {
         "model.head": "setr_pup",
-        "model.head_channels": 8,
-        "model.head_convs": 2,
-        "model.taps": [0],
-        "model.auxiliary_taps": [0, 1],
+        "model.head.channels": 8,
+        "model.head.num_convs": 2,
+        "model.head.out_indices": [0],
+        "model.auxiliary_heads": [{"name": "setr_pup", "out_indices": [block]} for block in (0, 1)],
     }
     train(tiny_run(make_data(root / "data"), changes), root / "run")
     return root / "run"

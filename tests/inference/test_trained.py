@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,28 +17,36 @@ from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.loop import train
 from s4former.inference.predict import Model
 from s4former.inference.trained import init_weights_from, load_networks
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from tiny_run import make_data, tiny_run
 
 NUM_CLASSES = 3
 SEGFORMER = ModelConfig.model_validate(
     {
-        "backbone": "mit",
-        "custom_mit": {"embed_dims": [4, 4, 8, 8], "depths": [1] * 4, "num_heads": [1, 1, 2, 2]},
-        "head": "segformer",
-        "head_channels": 8,
-        "taps": [0, 1, 2, 3],
+        "backbone": {
+            "name": "mit",
+            "embed_dims": [4, 4, 8, 8],
+            "depths": [1] * 4,
+            "num_heads": [1, 1, 2, 2],
+        },
+        "head": {"name": "segformer", "channels": 8},
     }
 )
 SETR = ModelConfig.model_validate(
     {
-        "backbone": "vit",
-        "custom": {"image_size": [16, 16], "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2},
-        "head": "setr_pup",
-        "head_channels": 8,
-        "head_convs": 2,
-        "auxiliary_taps": [0],
+        "backbone": {
+            "name": "vit",
+            "image_size": [16, 16],
+            "patch_size": 8,
+            "embed_dim": 16,
+            "depth": 2,
+            "num_heads": 2,
+        },
+        "head": {"name": "setr_pup", "channels": 8, "num_convs": 2},
+        "auxiliary_heads": [
+            {"name": "setr_pup", "channels": 8, "num_convs": 2, "scale": 4, "out_indices": [0]}
+        ],
     }
 )
 
@@ -86,17 +93,17 @@ def test_a_segformer_of_its_authors_is_scored_and_gone_on_with(tmp_path: Path) -
     found = load_networks(path, SEGFORMER, NUM_CLASSES)
     assert list(found) == ["student", "teacher"]
     for name, network in (("student", student), ("teacher", teacher)):
-        assert torch.equal(logits(found[name], 64), logits(network, 64))
+        torch.testing.assert_close(logits(found[name], 64), logits(network, 64))
     fresh = build_segmenter(SEGFORMER, NUM_CLASSES, seed=3)
-    init_weights_from(fresh, path)
-    assert torch.equal(logits(fresh, 64), logits(student, 64))
+    init_weights_from(fresh, fresh.config, path)
+    torch.testing.assert_close(logits(fresh, 64), logits(student, 64))
 
 
 def test_a_setr_made_for_another_crop_is_scored_at_ours_and_without_auxiliary_heads(tmp_path: Path) -> None:
     trained = build_segmenter(SETR, NUM_CLASSES, seed=1)
     path = save(tmp_path / "iter.pth", authors_setr(trained))
-    sizes: Any = SETR.custom
-    wide = SETR.model_copy(update={"custom": sizes.model_copy(update={"image_size": (32, 32)})})
+    backbone = SETR.backbone.model_copy(update={"image_size": (32, 32)})
+    wide = SETR.model_copy(update={"backbone": backbone})
     (network,) = load_networks(path, wide, NUM_CLASSES).values()
     assert network.backbone.grid == (4, 4)
     assert len(network.auxiliary_heads) == 0
@@ -129,8 +136,8 @@ def hugging_face_segformer(folder: Path) -> ViTSegmenter:
 def test_a_folder_of_hugging_face_is_gone_on_with(tmp_path: Path) -> None:
     network = hugging_face_segformer(tmp_path / "hf")
     fresh = build_segmenter(SEGFORMER, NUM_CLASSES, seed=3)
-    init_weights_from(fresh, tmp_path / "hf")
-    assert torch.equal(logits(fresh, 64), logits(network, 64))
+    init_weights_from(fresh, fresh.config, tmp_path / "hf")
+    torch.testing.assert_close(logits(fresh, 64), logits(network, 64))
 
 
 def test_other_color_statistics_are_no_network_to_go_on_with(tmp_path: Path) -> None:
@@ -144,7 +151,7 @@ def test_other_color_statistics_are_no_network_to_go_on_with(tmp_path: Path) -> 
     for path, model, typed in ((tmp_path / "run", run.model, "0.485"), (tmp_path / "hf", SEGFORMER, "0.1")):
         student = build_segmenter(model.model_copy(update=half), NUM_CLASSES, seed=1)
         with pytest.raises(UserError, match=rf"other color statistics .* type model.mean=\[{typed}"):
-            init_weights_from(student, path)
+            init_weights_from(student, student.config, path)
     with pytest.raises(UserError, match="other color statistics"):
         load_networks(tmp_path / "hf", SEGFORMER, NUM_CLASSES)
 
@@ -162,7 +169,7 @@ def test_for_other_classes_the_advised_field_takes_the_backbone_alone(tmp_path: 
     ):
         other = build_segmenter(model, 7, seed=3)
         with pytest.raises(UserError, match="in place of load_from") as error:
-            init_weights_from(other, path)
+            init_weights_from(other, other.config, path)
         (given,) = re.findall(r"type model\.pretrained=(\S+)", str(error.value))
         assert given == str(path)
         built = build_segmenter(model.model_copy(update={"pretrained": given}), 7, seed=3)
@@ -177,7 +184,10 @@ def test_values_that_are_no_numbers_stop_every_road(tmp_path: Path, bad: float) 
     state = authors_setr(trained)
     state["decode_head.conv_seg.bias"][1] = bad
     path = save(tmp_path / "iter.pth", state)
-    for use in (lambda: load_networks(path, SETR, NUM_CLASSES), lambda: init_weights_from(trained, path)):
+    for use in (
+        lambda: load_networks(path, SETR, NUM_CLASSES),
+        lambda: init_weights_from(trained, trained.config, path),
+    ):
         with pytest.raises(NumericError, match=r"iter.pth holds .*head.classifier.bias"):
             use()
 

@@ -15,19 +15,21 @@ from s4former.engine.callbacks import Callback
 from s4former.engine.loop import train
 from s4former.inference.predict import Model
 from s4former.methods import MethodConfig, config_class
-from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.testing import NUM_CLASSES, awake, random_batch, train_steps
 from s4former.testing.laws import equal
 from s4former.types import Batch, Segmenter, UnlabeledBatch
 from tiny_run import make_data, tiny_run
 
 SIZE = 64  # two by two patches
-SIZES = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
+SIZES = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
 
 
 def tiny_student(**changes: Any) -> Segmenter:
     """A block a stage, and a classifier large enough to be sure of some pixels and unsure of others."""
-    config = ModelConfig(backbone="mit", custom_mit=SIZES, head="segformer", head_channels=8, **changes)
+    backbone = SIZES.model_copy(update=changes)
+    config = ModelConfig(backbone=backbone, head={"name": "segformer", "channels": 8})
     segmenter = build_segmenter(config, NUM_CLASSES, seed=0)
     with torch.no_grad():
         segmenter.head.classifier.weight.mul_(100)
@@ -97,8 +99,8 @@ class StopAt(Callback):
 def test_a_run_resumes_to_the_same_bits_and_predicts(tmp_path: Path) -> None:
     """Whatever was dropped on the way: a step names what its layers draw."""
     data = make_data(tmp_path / "data")
-    model = {"backbone": "mit", "custom": None, "custom_mit": SIZES.model_dump(), "head": "segformer"}
-    changes = {f"model.{field}": value for field, value in (model | {"drop_path": 0.3}).items()}
+    changes: dict[str, Any] = {"model.backbone": SIZES.model_dump() | {"drop_path": 0.3}}
+    changes["model.head"] = "segformer"
     changes |= {"data.crop_size": SIZE, "method.shuffle_block": 1, "steps": 4, "evaluate_every": 0}
     run = tiny_run(data, changes)
     train(run, tmp_path / "straight")

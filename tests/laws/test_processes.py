@@ -13,7 +13,8 @@ from s4former import collectives
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
 from s4former.methods import config_class, method_names
-from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
 
@@ -46,15 +47,10 @@ def cases() -> list[tuple[str, str]]:
 
 def tiny_segformer() -> Segmenter:
     """Return a SegFormer whose every step skips branches and leaves out channels."""
-    sizes = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 2, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
-    config = ModelConfig(
-        backbone="mit",
-        custom_mit=sizes,
-        taps=(0, 1, 2, 3),
-        head="segformer",
-        head_channels=8,
-        drop_path=0.3,
+    sizes = MiTConfig(
+        embed_dims=(4, 8, 12, 16), depths=(1, 2, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2, drop_path=0.3
     )
+    config = ModelConfig(backbone=sizes, head={"name": "segformer", "channels": 8})
     network = build_segmenter(config, NUM_CLASSES, seed=0)
     assert any(isinstance(part, torch.nn.Dropout2d) and part.p > 0 for part in network.modules())
     return network

@@ -13,8 +13,7 @@ from s4former.data import DataConfig, TrainBatches, open_source
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.methods import config_class, method_names
-from s4former.models.config import ModelConfig
-from s4former.models.segmenter import build_segmenter
+from s4former.models import ModelConfig, build_segmenter
 from s4former.testing.subjects import learn
 from tiny_run import make_data, tiny_run
 
@@ -116,8 +115,15 @@ def test_a_real_batch_gives_a_finite_step(method: str) -> None:
         root=str(CAMVID), labeled_split="splits/1_64/labeled.txt", crop_size=64, resize_range=(0.1, 0.2)
     )
     settings = {"shuffle_block": 4} if "shuffle_block" in config_class(method).model_fields else {}
-    sizes = {"image_size": (64, 64), "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
-    model = ModelConfig(backbone="vit", custom=sizes, head="linear")  # type: ignore[arg-type]
+    sizes = {
+        "name": "vit",
+        "image_size": (64, 64),
+        "patch_size": 8,
+        "embed_dim": 16,
+        "depth": 2,
+        "num_heads": 2,
+    }
+    model = ModelConfig(backbone=sizes, head="linear")
     source = open_source(config)
     built = (
         config_class(method)(**settings).build(build_segmenter(model, len(source.classes), seed=0)).train()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 from s4former.methods import Method, config_class
-from s4former.models.config import CustomViT, ModelConfig
-from s4former.models.segmenter import build_segmenter
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.ops.losses import class_weights
 from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch
 
 
 def tiny_method(**settings: float) -> Method:
-    sizes = CustomViT(embed_dim=8, depth=1, num_heads=1, patch_size=4, image_size=(8, 8))
-    network = build_segmenter(ModelConfig(backbone="vit", custom=sizes, head="linear"), 3, seed=0)
+    sizes = ViTConfig(embed_dim=8, depth=1, num_heads=1, patch_size=4, image_size=(8, 8))
+    network = build_segmenter(ModelConfig(backbone=sizes, head="linear"), 3, seed=0)
     return config_class("supervised")(**settings).build(network).train()
 
 

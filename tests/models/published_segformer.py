@@ -6,16 +6,16 @@ import torch
 from torch import nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from s4former.models.config import CustomMiT
+from s4former.models.backbones.configs.mit import MiTConfig
 
 
 def random_segformer(
-    sizes: CustomMiT, channels: int = 8, num_classes: int = 3
+    sizes: MiTConfig, channels: int = 8, num_classes: int = 3
 ) -> SegformerForSemanticSegmentation:
     """The network with fresh weights, small ones."""
     config = SegformerConfig(
-        depths=list(sizes.depths),
-        hidden_sizes=list(sizes.embed_dims),
+        depths=list(sizes.blocks),
+        hidden_sizes=list(sizes.widths),
         num_attention_heads=list(sizes.num_heads),
         mlp_ratios=[sizes.mlp_ratio] * 4,
         decoder_hidden_size=channels,
@@ -24,7 +24,7 @@ def random_segformer(
     return SegformerForSemanticSegmentation(config).eval()
 
 
-def awake_segformer(sizes: CustomMiT, channels: int, num_classes: int) -> SegformerForSemanticSegmentation:
+def awake_segformer(sizes: MiTConfig, channels: int, num_classes: int) -> SegformerForSemanticSegmentation:
     """The network with random norms and statistics, and the epsilons of the authors."""
     torch.manual_seed(1)
     made = random_segformer(sizes, channels, num_classes)

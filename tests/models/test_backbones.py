@@ -9,18 +9,28 @@ from small_networks import SIZES
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone, create_vit
-from s4former.models.config import CustomViT
+from s4former.models.backbones import BACKBONES
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.timm import TimmBackbone
 
 
 def images(count: int = 2, height: int = 16, width: int = 16, seed: int = 0) -> Tensor:
     return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def backbone(taps: tuple[int, ...] = (2,), registers: int = 0, **options: object) -> ViTBackbone:
+def backbone(
+    out_indices: tuple[int, ...] = (2,),
+    registers: int = 0,
+    frozen_blocks: int = 0,
+    recompute: bool = False,
+    **options: object,
+) -> TimmBackbone:
     torch.manual_seed(0)
-    sizes = CustomViT(**(SIZES.model_dump() | {"num_registers": registers}))
-    made = ViTBackbone(create_vit("vit", sizes), taps, **options)  # type: ignore[arg-type]
+    made = type(SIZES)(**(SIZES.model_dump() | {"num_registers": registers} | options)).build(3)
+    made.keep(out_indices)
+    made.freeze(frozen_blocks)
+    if recompute:
+        made.recompute()
     for parameter in made.parameters():  # the default is so small that attention hardly matters
         torch.nn.init.normal_(parameter, std=0.3)
     return made
@@ -35,24 +45,28 @@ def test_features_are_those_of_timm(name: str) -> None:
     with torch.no_grad():
         expected = vit.forward_intermediates(batch, indices=[1, 3], intermediates_only=True)
         normed = vit.forward_intermediates(batch, indices=[3], intermediates_only=True, norm=True)
-        # Taking over rewires a model, so the reference comes first.
-        actual = ViTBackbone(vit, taps=(1, 3)).eval()(batch)
-        with_norm = ViTBackbone(vit, taps=(3,), norm_taps=True).eval()(batch)
+        # Taking over changes a model, so the reference comes first.
+        whole = TimmBackbone(vit, TimmConfig(name=name, final_norm=True)).eval()
+        whole.keep((3,))
+        with_norm = whole(batch)
+        plain = TimmBackbone(vit, TimmConfig(name=name)).eval()
+        plain.keep((1, 3))
+        actual = plain(batch)
     assert len(actual) == 2
     for one, other in zip((*actual, *with_norm), (*expected, *normed), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_blocks_after_the_last_tap_are_dropped() -> None:
-    names = backbone(taps=(0, 1)).state_dict().keys()
+def test_blocks_that_nobody_looks_at_are_dropped() -> None:
+    names = backbone(out_indices=(0, 1)).state_dict().keys()
     assert {name.split(".")[1] for name in names if name.startswith("blocks.")} == {"0", "1"}
     assert not any(name.startswith("norm.") for name in names)
-    assert any(name.startswith("norm.") for name in backbone(norm_taps=True).state_dict())
+    assert any(name.startswith("norm.") for name in backbone(final_norm=True).state_dict())
 
 
 @pytest.mark.parametrize("registers", [0, 2])
 def test_any_grid(registers: int) -> None:
-    features = backbone(taps=(0, 2), registers=registers)(images(2, 12, 40))
+    features = backbone(out_indices=(0, 2), registers=registers)(images(2, 12, 40))
     assert [tuple(feature.shape) for feature in features] == [(2, 16, 3, 10)] * 2
 
 
@@ -64,7 +78,7 @@ def test_attention_bias_is_added_to_the_scores(registers: int) -> None:
     bias = 3 * torch.randn(2, length, length, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         fused = model(images(), bias)[0]
-        for block in model.blocks:
+        for block in model.vit.blocks:
             block.attn.fused_attn = False  # timm's own written-out attention
         written_out = model(images(), bias)[0]
         without = model(images())[0]
@@ -74,24 +88,24 @@ def test_attention_bias_is_added_to_the_scores(registers: int) -> None:
 
 def test_a_bias_on_one_key_makes_every_query_look_there() -> None:
     """Rows of the bias are queries, columns keys: where one key is favored, the rest is not seen."""
-    model = backbone(taps=(0,)).eval()
+    model = backbone(out_indices=(0,)).eval()
     bias = torch.zeros(1, 17, 17)
     bias[:, :, 1 + 5] = 1e4
-    seen = model.blocks[0].attn
+    seen = model.vit.blocks[0].attn
     with torch.no_grad():
-        tokens = model._embed(images(1), (4, 4))
-        out = seen(model.blocks[0].norm1(tokens), attn_mask=bias[:, None])
+        tokens = model.vit._pos_embed(model.vit.patch_embed(images(1)))
+        out = seen(model.vit.blocks[0].norm1(tokens), attn_mask=bias[:, None])
     torch.testing.assert_close(out, out[:, :1].expand_as(out), rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_pass_the_bias() -> None:
-    model = backbone(taps=(2,))
+    model = backbone(out_indices=(2,))
     bias = torch.randn(2, 17, 17)
     model(images(), bias)[0].square().sum().backward()
     fused = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     assert fused.keys() == dict(model.named_parameters()).keys()
     model.zero_grad()
-    for block in model.blocks:
+    for block in model.vit.blocks:
         block.attn.fused_attn = False
     model(images(), bias)[0].square().sum().backward()
     for name, parameter in model.named_parameters():
@@ -115,7 +129,7 @@ def test_bias_under_autocast() -> None:
 
 @pytest.mark.parametrize("frozen", [1, 2, 3])
 def test_frozen_blocks_build_no_graph(frozen: int) -> None:
-    model = backbone(taps=(0, 1, 2), frozen_blocks=frozen)
+    model = backbone(out_indices=(0, 1, 2), frozen_blocks=frozen)
     features = model(images())
     assert [feature.requires_grad for feature in features] == [index >= frozen for index in range(3)]
     trained = {name.split(".")[1] for name, p in model.named_parameters() if p.requires_grad}
@@ -138,7 +152,7 @@ def test_a_frozen_trunk_gives_the_gradients_of_a_whole_one() -> None:
 def test_checkpointed_blocks_give_the_same_gradients() -> None:
     gradients = []
     for recompute in (False, True):
-        model = backbone(checkpoint_blocks=recompute, frozen_blocks=1)
+        model = backbone(recompute=recompute, frozen_blocks=1)
         model(images(), torch.randn(2, 17, 17, generator=torch.Generator().manual_seed(1)))[
             0
         ].square().sum().backward()
@@ -150,9 +164,9 @@ def test_checkpointed_blocks_give_the_same_gradients() -> None:
 def test_the_position_embedding_learns_at_any_grid() -> None:
     model = backbone()
     model(images(1, 24, 8))[0].square().sum().backward()
-    assert model.pos_embed.grad is not None
-    assert model.pos_embed.grad.shape == (1, 17, 16)
-    assert (model.pos_embed.grad.abs().sum(-1) > 0).all()
+    assert model.vit.pos_embed.grad is not None
+    assert model.vit.pos_embed.grad.shape == (1, 17, 16)
+    assert (model.vit.pos_embed.grad.abs().sum(-1) > 0).all()
 
 
 def test_position_interpolation_matters() -> None:
@@ -164,25 +178,27 @@ def test_position_interpolation_matters() -> None:
 
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(UserError, match="nearest names are vit_small_patch14_dinov2"):
-        create_vit("vit_smal_patch14_dinov2")
+        BACKBONES.parse("vit_smal_patch14_dinov2").build(3)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_small_r26_s32_224", "vit_small_patch16_dinov3"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vit_small_r26_s32_224", "swin_tiny_patch4_window7_224", "samvit_base_patch16"]
+)
 def test_a_network_that_is_no_plain_vit(name: str) -> None:
     with pytest.raises(UserError, match=f"'{name}' .* is not a plain vision transformer"):
-        create_vit(name)
+        BACKBONES.parse(name).build(3)
 
 
 def test_another_native_size() -> None:
-    assert ViTBackbone(create_vit("vit_tiny_patch16_224", image_size=(32, 64)), (0,)).grid == (2, 4)
+    assert TimmConfig(name="vit_tiny_patch16_224", image_size=(32, 64)).build(3).grid == (2, 4)
 
 
 def test_drop_path_reaches_the_blocks() -> None:
-    vit = create_vit("vit_tiny_patch16_224", image_size=(32, 32), drop_path=0.3)
-    assert [block.drop_path1.drop_prob for block in vit.blocks[1::5]] == pytest.approx(
+    deep = TimmConfig(name="vit_tiny_patch16_224", image_size=(32, 32), drop_path=0.3).build(3)
+    assert [block.drop_path1.drop_prob for block in deep.trunk[1::5]] == pytest.approx(
         [0.3 / 11, 0.3 * 6 / 11, 0.3]
     )
-    model = ViTBackbone(create_vit("vit", SIZES, drop_path=0.9), (2,))
+    model = backbone(drop_path=0.9)
     assert not torch.equal(model(images())[0], model(images())[0])
     model.eval()
     assert torch.equal(model(images())[0], model(images())[0])

@@ -22,11 +22,11 @@ from typer.testing import CliRunner
 from s4former.cli.main import app
 from s4former.config.errors import UserError
 from s4former.config.override import validated
-from s4former.models.backbones import ViTBackbone
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import find_backbones, name_weights
-from s4former.models.config import ModelConfig
 from s4former.models.convert import convert_weights
-from s4former.models.segmenter import build_segmenter
 from s4former.models.weights import load_backbone_weights
 
 State = dict[str, Tensor]
@@ -34,7 +34,7 @@ State = dict[str, Tensor]
 
 def vit(value: float = 0.0) -> State:
     """A backbone whose class token tells it from others."""
-    state = dict(tiny(1, norm_taps=True).backbone.state_dict())
+    state = dict(tiny(1, final_norm=True).backbone.state_dict())
     return state | {"cls_token": torch.full_like(state["cls_token"], value)}
 
 
@@ -226,7 +226,8 @@ def test_npz_of_jax_gives_what_timm_reads_from_it(tmp_path: Path, prefix: str, s
         theirs = VisionTransformer(**sizes)
         theirs.load_pretrained(str(tmp_path / "vit.npz"))
         assert all(torch.equal(value, own.state_dict()[name]) for name, value in theirs.state_dict().items())
-    backbone = ViTBackbone(VisionTransformer(**sizes, global_pool=""), taps=(1,), norm_taps=True)
+    vit = VisionTransformer(**sizes, global_pool="")
+    backbone = TimmBackbone(vit, TimmConfig(name="any", final_norm=True))
     report = load_backbone_weights(backbone, tmp_path / "vit.npz")
     assert report.style == "jax"
     assert [name.split(".")[0] for name in report.ignored + report.unexpected] in ([], ["head"])

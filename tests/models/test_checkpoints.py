@@ -13,11 +13,12 @@ from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
+from s4former.models import ModelConfig
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
-from s4former.models.config import CustomMiT, ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 
-AUXILIARY: Any = {"auxiliary_taps": (0, 2)}
+AUXILIARY: Any = {"auxiliary": (0, 2)}
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
@@ -118,7 +119,7 @@ def test_our_own_layout(tmp_path: Path) -> None:
 
 
 def test_positions_of_another_grid(released: Path) -> None:
-    wide = tiny_config(custom=SIZES.model_copy(update={"image_size": (16, 32)}))
+    wide = tiny_config(backbone=SIZES.model_copy(update={"image_size": (16, 32)}))
     loaded = segmenter_from_checkpoint(wide, NUM_CLASSES, released)
     assert loaded.backbone.grid == (4, 8)
     own = segmenter_from_checkpoint(tiny_config(), NUM_CLASSES, released)
@@ -131,10 +132,14 @@ def test_positions_of_another_grid(released: Path) -> None:
     ("changes", "num_classes", "why"),
     [
         ({}, NUM_CLASSES + 1, r"2 of another shape: head.classifier.weight is \(3, 8, 1, 1\), the network's"),
-        ({"head_convs": 1}, NUM_CLASSES, r"unexpected: head.stages.1.conv.weight"),
-        ({"custom": SIZES.model_copy(update={"depth": 4}), "taps": (3,)}, NUM_CLASSES, r"12 missing: backb"),
+        ({"head_num_convs": 1}, NUM_CLASSES, r"unexpected: head.stages.1.conv.weight"),
         (
-            {"custom": SIZES.model_copy(update={"embed_dim": 32})},
+            {"backbone": SIZES.model_copy(update={"depth": 4}), "out_indices": (3,)},
+            NUM_CLASSES,
+            r"12 missing: backb",
+        ),
+        (
+            {"backbone": SIZES.model_copy(update={"embed_dim": 32})},
             NUM_CLASSES,
             r"of another shape: backbone.cls",
         ),
@@ -146,9 +151,8 @@ def test_another_network(released: Path, changes: Any, num_classes: int, why: st
 
 
 def segformer_config(**changes: Any) -> ModelConfig:
-    sizes = CustomMiT(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
-    fields = {"backbone": "mit", "custom_mit": sizes, "head": "segformer", "head_channels": 8}
-    return ModelConfig(**(fields | changes))
+    sizes = MiTConfig(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
+    return tiny_config(**({"backbone": sizes, "head": "segformer"} | changes))
 
 
 # Our names of the two heads' layers, and theirs.
@@ -175,7 +179,7 @@ def authors_segformer(network: ViTSegmenter, ending: str = "") -> dict[str, Tens
     for name, value in network.state_dict().items():
         part, _, rest = name.partition(".")
         if part == "head":
-            for ours, theirs in SEGFORMER_HEADS[network.config.head].items():
+            for ours, theirs in SEGFORMER_HEADS[network.config.head.name].items():
                 rest, found = re.subn(rf"^{ours}(?=\.)", theirs, rest)
                 if found:
                     break
@@ -199,9 +203,9 @@ def test_a_segformer_of_the_authors(tmp_path: Path, head: Any) -> None:
 @pytest.mark.parametrize(
     ("head", "asked", "advice"),
     [
-        ("segformer_conv", {"head": "segformer"}, "model.head=segformer_conv model.head_channels=8"),
-        ("segformer_conv", {"head_channels": 16}, "model.head=segformer_conv model.head_channels=8"),
-        ("segformer", {"head": "segformer_conv"}, "model.head=segformer model.head_channels=8"),
+        ("segformer_conv", {"head": "segformer"}, "model.head=segformer_conv model.head.channels=8"),
+        ("segformer_conv", {"head_channels": 16}, "model.head=segformer_conv model.head.channels=8"),
+        ("segformer", {"head": "segformer_conv"}, "model.head=segformer model.head.channels=8"),
     ],
 )
 def test_a_segformer_with_the_other_head_is_told_which(

@@ -30,7 +30,7 @@ def build(path: Path, **changes: Any) -> None:
 
 def weights(path: Path, metadata: dict[str, str] | None = None) -> Path:
     path.parent.mkdir(exist_ok=True)
-    state = {name: value.clone() for name, value in tiny(1, norm_taps=True).backbone.state_dict().items()}
+    state = {name: value.clone() for name, value in tiny(1, final_norm=True).backbone.state_dict().items()}
     save_file(state, path, metadata)
     return path
 
@@ -95,7 +95,7 @@ def test_what_is_assumed_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 def test_another_habit_of_the_backbones_name_is_mentioned(caplog: pytest.LogCaptureFixture) -> None:
     config = ModelConfig(backbone="vit_base_patch16_224", pretrained="mae.pth")
-    usual = published_colors(config.backbone)
+    usual = published_colors(config.backbone.name)
     assert usual is not None
     assert usual.mean == (0.5, 0.5, 0.5)
     with caplog.at_level(logging.WARNING):

@@ -15,9 +15,8 @@ from typer.testing import CliRunner
 
 from s4former.cli.main import app
 from s4former.config.errors import UserError
-from s4former.models.config import CustomMiT
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.convert import convert_weights
-from s4former.models.mit import MiTBackbone
 
 
 def deit_tiny() -> dict[str, Tensor]:
@@ -88,7 +87,7 @@ def test_registers_get_the_form_that_timm_has(tmp_path: Path) -> None:
 
 
 def test_a_mit(tmp_path: Path) -> None:
-    state = MiTBackbone(CustomMiT()).state_dict()
+    state = MiTConfig().build(3).state_dict()
     heads = {"decode_head.linear_pred.weight": torch.zeros(1)}
     torch.save({f"backbone.{name}": value for name, value in state.items()} | heads, tmp_path / "mit.pth")
     done = convert_weights(tmp_path / "mit.pth", tmp_path / "mit.safetensors", "mit_b0")

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s4former.models import fast_linear as module
-from s4former.models.fast_linear import FastLinear, fast_linear, use_fast_linears
+from s4former.models import faster_on_cpu
+from s4former.models.fast_linear import FastLinear, fast_linear
 
 needs_onednn = pytest.mark.skipif(not module._AVAILABLE, reason="this torch has no oneDNN")
 
@@ -58,7 +59,7 @@ def test_other_types_are_left_alone() -> None:
 def test_swapping_keeps_parameters_and_their_names() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 2, bias=False)))
     before = dict(network.named_parameters())
-    use_fast_linears(network)
+    faster_on_cpu(network)
     after = dict(network.named_parameters())
     assert before.keys() == after.keys()
     assert all(after[name] is parameter for name, parameter in before.items())

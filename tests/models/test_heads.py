@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s4former.models.heads import upsampled_conv as module
+from s4former.models import upsampled_conv as module
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.heads.linear import LinearHead
 from s4former.models.heads.setr_pup import SETRPUPHead
-from s4former.models.heads.upsampled_conv import conv_then_enlarge, upsampled_conv3x3
+from s4former.models.upsampled_conv import FastUpsampledConv2d, conv_then_enlarge
 from s4former.ops.resize import resize_bilinear
 
 
@@ -31,12 +32,16 @@ def classified_last(head: SETRPUPHead, grid: Tensor, scale: int) -> Tensor:
 
 @pytest.mark.parametrize(("num_convs", "scale"), [(4, 2), (2, 4), (1, 2)])
 def test_classifying_before_the_last_upsampling_changes_nothing(num_convs: int, scale: int) -> None:
-    head = SETRPUPHead(8, 6, num_classes=5, num_convs=num_convs, scale=scale).double().eval()
+    head = (
+        SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=num_convs, scale=scale), num_classes=5)
+        .double()
+        .eval()
+    )
     nn.init.normal_(head.classifier.weight)
     nn.init.normal_(head.classifier.bias)
     grid = numbers(2, 8, 3, 4, dtype=torch.float64)
     size = (3 * scale**num_convs, 4 * scale**num_convs)
-    logits, published = head(grid, size), classified_last(head, grid, scale)
+    logits, published = head((grid,), size), classified_last(head, grid, scale)
     torch.testing.assert_close(logits, published, rtol=0, atol=1e-12)
     parameters = [*head.norm.parameters(), *head.stages[0].parameters(), *head.classifier.parameters()]
     out = numbers(*logits.shape, seed=1, dtype=torch.float64)
@@ -50,11 +55,11 @@ def test_classifying_before_the_last_upsampling_changes_nothing(num_convs: int, 
 
 
 def test_the_largest_map_has_a_channel_a_class() -> None:
-    head = SETRPUPHead(8, 6, num_classes=5).eval()
+    head = SETRPUPHead(8, SETRPUPConfig(channels=6), num_classes=5).eval()
     shapes: list[torch.Size] = []
     for layer in head.modules():
         layer.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.shape))
-    logits = head(numbers(1, 8, 2, 2), (32, 32))
+    logits = head((numbers(1, 8, 2, 2),), (32, 32))
     assert logits.shape == (1, 5, 32, 32)
     assert max(shape[-1] for shape in shapes if shape[1] == 6) == 16
 
@@ -79,24 +84,33 @@ def test_convolving_before_enlarging_changes_nothing(scale: int, shape: tuple[in
 def test_large_maps_take_the_cheap_order(scale: int) -> None:
     x, weight = numbers(1, 128, 64 // scale, 64 // scale), numbers(128, 128, 3, 3, seed=1)
     assert x.numel() * scale**2 * weight[:, 0].numel() >= module._WORTHWHILE
-    result = upsampled_conv3x3(x, weight.requires_grad_(), scale)
+    layer = FastUpsampledConv2d(128, 128, scale)
+    layer.weight = nn.Parameter(weight)
+    result = layer(x)
     assert type(result.grad_fn).__name__ == "_SpreadAndBlurBackward"
     torch.testing.assert_close(result, enlarge_then_conv(x, weight, scale), rtol=1e-4, atol=1e-3)
 
 
 def test_small_maps_take_the_plain_order_to_the_bit() -> None:
     x, weight = numbers(1, 5, 4, 6), numbers(7, 5, 3, 3, seed=1)
-    assert torch.equal(upsampled_conv3x3(x, weight, 2), enlarge_then_conv(x, weight, 2))
+    layer = FastUpsampledConv2d(5, 7, 2)
+    layer.weight = nn.Parameter(weight)
+    assert torch.equal(layer(x), enlarge_then_conv(x, weight, 2))
 
 
 def test_any_size_of_logits() -> None:
     grid = numbers(1, 8, 3, 4)
-    assert SETRPUPHead(8, 6, 5, num_convs=2).eval()(grid, (50, 61)).shape == (1, 5, 50, 61)
-    assert LinearHead(8, 1, 5)((grid,), (50, 61)).shape == (1, 5, 50, 61)
+    assert SETRPUPHead(8, SETRPUPConfig(channels=6, num_convs=2), 5).eval()((grid,), (50, 61)).shape == (
+        1,
+        5,
+        50,
+        61,
+    )
+    assert LinearHead((8,), 5)((grid,), (50, 61)).shape == (1, 5, 50, 61)
 
 
 def test_linear_head_is_one_linear_map_of_normalized_taps() -> None:
-    head = LinearHead(8, num_taps=2, num_classes=5)
+    head = LinearHead((8, 8), num_classes=5)
     grids = (numbers(2, 8, 3, 4), numbers(2, 8, 3, 4, seed=1))
     logits = head(grids, (3, 4))
     token = torch.cat([F.layer_norm(grid[1, :, 2, 3], (8,), eps=1e-6) for grid in grids])

@@ -22,15 +22,15 @@ from safetensors.torch import save
 from small_networks import NUM_CLASSES
 
 from s4former.config.errors import UserError
-from s4former.models import hub
-from s4former.models.config import ModelConfig
-from s4former.models.segmenter import build_segmenter
+from s4former.models import BACKBONES, ModelConfig, build_segmenter, hub
 from s4former.models.weights import load_hub_weights
 
 NAME = "vit_wee_patch16_reg1_gap_256"
 FILE = "model.safetensors"
 HALF = (0.5, 0.5, 0.5)
-CONFIG = ModelConfig(backbone=NAME, pretrained="hub", head="linear", norm_taps=True, mean=HALF, std=HALF)
+CONFIG = ModelConfig(
+    backbone={"name": NAME, "final_norm": True}, pretrained="hub", head="linear", mean=HALF, std=HALF
+)
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_images_of_other_channels(small_hub: list[str], timms_own: dict[str, tor
 
 
 def test_a_hub_without_the_file(small_hub: list[str]) -> None:
-    config = CONFIG.model_copy(update={"backbone": "vit_tiny_patch16_224"})
+    config = CONFIG.model_copy(update={"backbone": BACKBONES.parse("vit_tiny_patch16_224")})
     with pytest.raises(UserError, match=r"in21k_ft_in1k holds none of model.safetensors, pytorch_model.bin"):
         build_segmenter(config, NUM_CLASSES, seed=0)
     assert len(small_hub) == 2
@@ -170,7 +170,7 @@ def test_a_download_that_breaks_off(monkeypatch: pytest.MonkeyPatch, small_hub: 
 
 def test_a_backbone_that_nobody_publishes(small_hub: list[str]) -> None:
     config = ModelConfig(backbone="vit_base_patch16_plus_240", pretrained="hub")
-    assert timm.get_pretrained_cfg(config.backbone).hf_hub_id is None
+    assert timm.get_pretrained_cfg(config.backbone.name).hf_hub_id is None
     network = build_segmenter(CONFIG.model_copy(update={"pretrained": "none"}), NUM_CLASSES, seed=0).backbone
     with pytest.raises(UserError, match=r"publishes no weights of 'vit_base_patch16_plus_240'"):
         load_hub_weights(network, config)
@@ -180,7 +180,7 @@ def test_a_backbone_that_nobody_publishes(small_hub: list[str]) -> None:
 @pytest.mark.slow
 def test_the_environment_names_the_hub(free_port: int) -> None:
     code = (
-        "from s4former.models.segmenter import ModelConfig, build_segmenter\n"
+        "from s4former.models import ModelConfig, build_segmenter\n"
         "import time; start = time.monotonic()\n"
         "try: build_segmenter(ModelConfig(backbone='vit_tiny_patch16_224', pretrained='hub',"
         " mean=[0.5] * 3, std=[0.5] * 3), 2, 0)\n"

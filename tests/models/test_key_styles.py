@@ -13,7 +13,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import find_backbones, name_weights
 from s4former.models.keys import to_timm
 from s4former.models.weights import load_backbone_weights
@@ -44,7 +45,7 @@ def hugging_face(kind: str, **changes: Any) -> nn.Module:
     return model
 
 
-def trunk(kind: str, image_size: int = 32, position: bool = False, **changes: Any) -> ViTBackbone:
+def trunk(kind: str, image_size: int = 32, position: bool = False, **changes: Any) -> TimmBackbone:
     """Our backbone for it. ``position``: prefix tokens of their own have positions, or else none has."""
     registers = {"DeiT": 1, "Dinov2WithRegisters": 4}.get(kind, 0)
     scale = {"init_values": 1.0} if "Dinov2" in kind else {}
@@ -55,10 +56,12 @@ def trunk(kind: str, image_size: int = 32, position: bool = False, **changes: An
         vit = VisionTransformer(
             img_size=image_size, patch_size=8, num_classes=0, global_pool="", **(options | changes)
         )
-    return ViTBackbone(vit, taps=(2,), norm_taps=True).eval()
+    made = TimmBackbone(vit, TimmConfig(name="any", final_norm=True)).eval()
+    made.keep((2,))
+    return made
 
 
-def assert_same_features(model: nn.Module, backbone: ViTBackbone) -> None:
+def assert_same_features(model: nn.Module, backbone: TimmBackbone) -> None:
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = model(images).last_hidden_state[:, backbone.num_prefix_tokens :]

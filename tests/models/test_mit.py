@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s4former.config.errors import UserError
-from s4former.models.config import MIT_SIZES, CustomMiT
-from s4former.models.heads.segformer import SegFormerConvHead, SegFormerHead
-from s4former.models.mit import MiTBackbone
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.mit import MiTBackbone
+from s4former.models.heads.configs.segformer import SegFormerConfig
+from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
+from s4former.models.heads.segformer import SegFormerHead
+from s4former.models.heads.segformer_conv import SegFormerConvHead
 from s4former.models.mit_keys import to_mit, to_segformer
 from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
-from s4former.ops.attention import released_mit_bias
 from s4former.ops.resize import resize_bilinear
 from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
 from s4former.recipes import load_run
@@ -29,23 +31,24 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def encoder(**options: Any) -> MiTBackbone:
+def encoder(frozen_blocks: int = 0, **options: Any) -> MiTBackbone:
     """A tiny encoder whose weights are so large that attention matters."""
     torch.manual_seed(0)
-    made = MiTBackbone(TINY_MIT, **options)
+    made = TINY_MIT.model_copy(update=options).build(3)
+    made.freeze(frozen_blocks)
     for parameter in made.parameters():
         nn.init.normal_(parameter, std=0.3)
     return made
 
 
 @pytest.mark.parametrize(
-    ("sizes", "channels", "size"), [(TINY_MIT, 12, (64, 96)), (MIT_SIZES["mit_b0"], 256, (64, 64))]
+    ("sizes", "channels", "size"), [(TINY_MIT, 12, (64, 96)), (MiTConfig(name="mit_b0"), 256, (64, 64))]
 )
 def test_features_and_logits_are_those_of_transformers(
-    sizes: CustomMiT, channels: int, size: tuple[int, int]
+    sizes: MiTConfig, channels: int, size: tuple[int, int]
 ) -> None:
     other = awake_segformer(sizes, channels, NUM_CLASSES)
-    custom = {"custom_mit": sizes, "head_channels": channels, "mean": (0, 0, 0), "std": (1, 1, 1)}
+    custom = {"backbone": sizes, "head_channels": channels, "mean": (0, 0, 0), "std": (1, 1, 1)}
     mine = tiny_segformer(**custom).eval()
     mine.load_state_dict(to_segformer(other.state_dict()))
     images = numbers(2, 3, *size)
@@ -61,12 +64,12 @@ def test_features_and_logits_are_those_of_transformers(
         torch.testing.assert_close(mine(images), resize_bilinear(quarter, size), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", list(MIT_SIZES))
+@pytest.mark.parametrize("name", MiTConfig.published)
 def test_sizes_are_the_published_ones(name: str) -> None:
     millions = {"mit_b0": 3.4, "mit_b1": 13.1, "mit_b2": 24.2, "mit_b3": 44.0, "mit_b4": 60.8, "mit_b5": 81.4}
     with torch.device("meta"):
-        made = MiTBackbone(MIT_SIZES[name])
-        theirs = random_segformer(MIT_SIZES[name]).segformer
+        made = MiTConfig(name=name).build(3)
+        theirs = random_segformer(MiTConfig(name=name)).segformer
     count = sum(parameter.numel() for parameter in made.parameters())
     assert count == sum(parameter.numel() for parameter in theirs.parameters())
     assert count / 1e6 == pytest.approx(millions[name], abs=0.1)  # as in table 1 of the paper
@@ -80,7 +83,7 @@ def test_grids_have_four_strides() -> None:
     features = encoder()(numbers(2, 3, 64, 128))
     assert [tuple(feature.shape) for feature in features] == [
         (2, width, 64 // stride, 128 // stride)
-        for width, stride in zip(TINY_MIT.embed_dims, (4, 8, 16, 32), strict=True)
+        for width, stride in zip(TINY_MIT.widths, (4, 8, 16, 32), strict=True)
     ]
 
 
@@ -99,7 +102,7 @@ def test_encode_wants_multiples_of_32() -> None:
 def test_attributes_of_a_segmenter() -> None:
     segmenter = tiny_segformer()
     assert (segmenter.num_classes, segmenter.patch_size, segmenter.num_prefix_tokens) == (NUM_CLASSES, 32, 0)
-    assert segmenter.config.taps == (0, 1, 2, 3)
+    assert segmenter.backbone.out_indices == (0, 1, 2, 3)
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
@@ -110,7 +113,7 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor
 def test_the_last_stage_alone_takes_the_bias() -> None:
     """As published: earlier stages give the same features with and without it."""
     model, images = encoder().eval(), numbers(2, 3, 64, 96)
-    bias = released_mit_bias(torch.rand(2, 2, 3), weight=5.0)
+    bias = 5 * torch.rand(2, 6, 6)
     without, biased = model(images), model(images, bias)
     assert [torch.equal(*pair) for pair in zip(without, biased, strict=True)] == [True, True, True, False]
 
@@ -134,7 +137,7 @@ def test_each_stage_can_take_the_bias(stage: int, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     expected = encoder(biased_stages=()).eval()(images)
-    assert masks == [None] * sum(TINY_MIT.depths)
+    assert masks == [None] * sum(TINY_MIT.blocks)
     for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
@@ -145,10 +148,12 @@ def test_a_bias_of_another_size() -> None:
 
 
 def test_a_bias_that_no_stage_takes() -> None:
-    network = tiny_segformer(head="linear", taps=(1,))
-    with pytest.raises(ValueError, match=r"biased_stages=\[3\] come after .* set model.biased_stages=\[1\]"):
+    network = tiny_segformer(head="linear", out_indices=(1,))
+    with pytest.raises(
+        ValueError, match=r"biased_stages=\[3\] come after .* set model.backbone.biased_stages=\[1\]"
+    ):
         network.encode(numbers(1, 3, 32, 32), torch.zeros(1, 1, 1))
-    biased = tiny_segformer(head="linear", taps=(1,), biased_stages=(1,))
+    biased = tiny_segformer(head="linear", out_indices=(1,), biased_stages=(1,))
     assert len(biased.encode(numbers(1, 3, 32, 32), torch.zeros(1, 1, 1))) == 1
 
 
@@ -224,20 +229,20 @@ def test_more_frozen_blocks_than_there_are() -> None:
         tiny_segformer(frozen_blocks=6)
 
 
-def test_stages_after_the_last_tap_are_dropped() -> None:
-    network = tiny_segformer(head="linear", taps=(1,)).eval()
+def test_stages_that_nobody_looks_at_are_dropped() -> None:
+    network = tiny_segformer(head="linear", out_indices=(1,)).eval()
     assert {name[:12] for name in network.backbone.state_dict() if name.startswith("patch")} == {
         "patch_embed1",
         "patch_embed2",
     }
     assert [tuple(grid.shape) for grid in network.encode(torch.rand(1, 3, 32, 32))] == [(1, 8, 4, 4)]
-    whole = tiny_segformer(head="linear", taps=(-1,)).backbone
-    assert whole.taps == (3,)
+    whole = tiny_segformer(head="linear", out_indices=(-1,)).backbone
+    assert whole.out_indices == (3,)
 
 
 def test_a_stage_that_it_lacks() -> None:
-    with pytest.raises(UserError, match="names stages that the backbone doesn't have: it has 4, 0 to 3"):
-        tiny_segformer(head="linear", taps=(4,))
+    with pytest.raises(UserError, match="has 4 blocks or stages, 0 to 3"):
+        tiny_segformer(head="linear", out_indices=(4,))
 
 
 def test_drop_path_draws_from_the_seeded_generator_in_training_alone() -> None:
@@ -275,7 +280,8 @@ def test_fusing_before_upsampling_changes_nothing(
     train: bool, kind: type[SegFormerHead | SegFormerConvHead]
 ) -> None:
     widths = (4, 6, 8, 10)
-    head = kind(widths, 12, NUM_CLASSES, dropout=0.0).double().train(train)
+    config = {SegFormerHead: SegFormerConfig, SegFormerConvHead: SegFormerConvConfig}[kind]
+    head = config(channels=12, dropout=0.0).build(widths, NUM_CLASSES).double().train(train)
     for parameter in head.parameters():
         nn.init.normal_(parameter)
     for norm in (part for part in head.modules() if isinstance(part, nn.BatchNorm2d)):
@@ -294,7 +300,7 @@ def test_fusing_before_upsampling_changes_nothing(
 
 
 def test_the_head_drops_channels_in_training_alone() -> None:
-    head = SegFormerHead((4,), 50, NUM_CLASSES)
+    head = SegFormerConfig(channels=50).build((4,), NUM_CLASSES)
     nn.init.constant_(head.norm.bias, 9.0)  # so that no ReLU is at rest
     seen: list[Tensor] = []
     head.classifier.register_forward_hook(lambda _layer, inputs, _out: seen.append(inputs[0]))
@@ -310,7 +316,7 @@ def test_the_released_head_and_its_loss_at_the_size_of_the_crop() -> None:
     """Sizes of the release's one SegFormer config; its labeled loss compares pixels of the crop."""
     config = next(Path(__file__).parents[2].glob("configs/segformer/*.py"))
     run, _ = load_run(config, {"model.pretrained": "none"})
-    head = SegFormerConvHead(MIT_SIZES["mit_b4"].embed_dims, 256, num_classes=19)
+    head = run.model.head.build(run.model.backbone.widths, num_classes=19)
     shapes = {name: tuple(value.shape) for name, value in head.named_parameters()}
     assert shapes == {
         **{f"convs.{i}.weight": (256, w, 1, 1) for i, w in enumerate((64, 128, 320, 512))},
@@ -320,7 +326,7 @@ def test_the_released_head_and_its_loss_at_the_size_of_the_crop() -> None:
         "classifier.weight": (19, 256, 1, 1),
         "classifier.bias": (19,),
     }
-    network = tiny_segformer(head=run.model.head).eval()
+    network = tiny_segformer(head=run.model.head.name).eval()
     assert isinstance(network.head, SegFormerConvHead)
     images = numbers(2, 3, 32, 64)
     labels = torch.randint(0, NUM_CLASSES, (2, 32, 64), generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,6 @@ from small_networks import NUM_CLASSES, TINY_MIT, tiny_segformer
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.mit import MiTBackbone
 from s4former.models.mit_keys import mit_style, to_mit, to_segformer
 
 State = dict[str, Tensor]
@@ -23,7 +22,7 @@ State = dict[str, Tensor]
 def official() -> State:
     """An encoder as in ``mit_b0.pth``: our own names are the official ones."""
     torch.manual_seed(0)
-    return MiTBackbone(TINY_MIT).state_dict()
+    return TINY_MIT.build(3).state_dict()
 
 
 def renamed(state: State, *rules: tuple[str, str]) -> State:

@@ -58,7 +58,7 @@ def test_normalization_is_inside() -> None:
 
 
 def test_taps_go_to_their_heads() -> None:
-    segmenter = tiny(taps=(1,), auxiliary_taps=(2, 0, 2)).eval()
+    segmenter = tiny(out_indices=(1,), auxiliary=(2, 0, 2)).eval()
     features = segmenter.encode(images())
     assert len(features) == 3
     for index in range(3):
@@ -74,26 +74,28 @@ def test_taps_go_to_their_heads() -> None:
 
 
 def test_the_linear_head_sees_taps_in_the_order_given() -> None:
-    segmenter = tiny(head="linear", taps=(2, 0)).eval()
+    segmenter = tiny(head="linear", out_indices=(2, 0)).eval()
     features = segmenter.encode(images())
     expected = segmenter.head((features[1], features[0]), (16, 16))
     assert torch.equal(segmenter.decode(features, (16, 16)), expected)
 
 
 def test_negative_taps_count_from_the_end() -> None:
-    assert torch.equal(tiny(taps=(-2,)).eval()(images()), tiny(taps=(1,)).eval()(images()))
+    assert torch.equal(tiny(out_indices=(-2,)).eval()(images()), tiny(out_indices=(1,)).eval()(images()))
 
 
-@pytest.mark.parametrize("field", ["taps", "auxiliary_taps"])
+@pytest.mark.parametrize("field", ["out_indices", "auxiliary"])
 @pytest.mark.parametrize("tap", [3, -4])
 def test_taps_that_the_backbone_lacks(field: str, tap: int) -> None:
-    with pytest.raises(UserError, match=f"model.{field}=.* it has 3, 0 to 2"):
+    with pytest.raises(
+        UserError, match=r"model.(head|auxiliary_heads.0).out_indices=.* has 3 blocks or stages, 0 to 2"
+    ):
         tiny(**{field: (tap,)})
 
 
 def test_more_frozen_blocks_than_there_are() -> None:
     with pytest.raises(UserError, match="frozen_blocks=3 is more than the 2 blocks"):
-        tiny(taps=(1,), frozen_blocks=3)
+        tiny(out_indices=(1,), frozen_blocks=3)
 
 
 def test_one_class_is_too_few() -> None:
@@ -102,7 +104,7 @@ def test_one_class_is_too_few() -> None:
 
 
 def test_every_trained_parameter_is_in_one_group() -> None:
-    segmenter = tiny(frozen_blocks=1, auxiliary_taps=(0,))
+    segmenter = tiny(frozen_blocks=1, auxiliary=(0,))
     groups = segmenter.parameter_groups()
     assert groups.keys() == {"backbone", "head"}
     found = [id(p) for group in groups.values() for p in group]
@@ -111,7 +113,7 @@ def test_every_trained_parameter_is_in_one_group() -> None:
 
 
 def test_rebuilt_from_config_and_state() -> None:
-    segmenter = tiny(auxiliary_taps=(0,), norm_taps=True, frozen_blocks=1)
+    segmenter = tiny(auxiliary=(0,), final_norm=True, frozen_blocks=1)
     segmenter.train()
     segmenter(images()).sum().backward()  # moves the batch-norm statistics
     segmenter.eval()
@@ -129,7 +131,7 @@ def test_rebuilt_from_another_state() -> None:
 
 @pytest.mark.parametrize("taps", [(-1,), (0,)])
 def test_auxiliary_heads_can_be_dropped(taps: tuple[int, ...]) -> None:
-    segmenter = tiny(taps=taps, auxiliary_taps=(1, 2), frozen_blocks=2).eval()
+    segmenter = tiny(out_indices=taps, auxiliary=(1, 2), frozen_blocks=2).eval()
     light = copy.deepcopy(segmenter)
     light.drop_auxiliary_heads()
     assert torch.equal(light(images()), segmenter(images()))
@@ -154,7 +156,7 @@ def test_attributes_of_a_segmenter() -> None:
 def test_recomputed_activations_change_nothing_but_memory(head: str) -> None:
     results = []
     for recompute in ("none", "heads", "all"):
-        auxiliary = {"auxiliary_taps": (0,)} if head == "setr_pup" else {}
+        auxiliary = {"auxiliary": (0,)} if head == "setr_pup" else {}
         network = tiny(head=head, recompute_activations=recompute, **auxiliary).train()
         features = network.encode(images())
         logits = [network.decode(features, (16, 16)), *network.decode_auxiliary(features, (16, 16))]

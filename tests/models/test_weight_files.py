@@ -31,11 +31,11 @@ State = dict[str, Tensor]
 @pytest.fixture(scope="module")
 def vit() -> State:
     """A backbone's own names and values."""
-    return {name: value.clone() for name, value in tiny(1, norm_taps=True).backbone.state_dict().items()}
+    return {name: value.clone() for name, value in tiny(1, final_norm=True).backbone.state_dict().items()}
 
 
 def assert_gives(source: Path, vit: State) -> None:
-    backbone = tiny(0, norm_taps=True).backbone
+    backbone = tiny(0, final_norm=True).backbone
     load_backbone_weights(backbone, source)
     assert all(torch.equal(value, vit[name]) for name, value in backbone.state_dict().items())
 
@@ -111,9 +111,9 @@ def gone() -> Iterator[Any]:
         (lambda vit: {"model": vit, "args": argparse.Namespace(lr=1, out=Path("a"))}, True),
         (lambda vit: {"model": vit, "names": np.array(["a"]), "args": argparse.Namespace()}, False),
         (lambda vit: {"state_dict": OddDict(vit), "message_hub": History()}, True),
-        (lambda vit: tiny(1, norm_taps=True).backbone, True),
-        (lambda vit: Net(tiny(1, norm_taps=True).backbone), False),
-        (lambda vit: {"epoch": 1, "model": Net(tiny(1, norm_taps=True).backbone)}, True),
+        (lambda vit: tiny(1, final_norm=True).backbone, True),
+        (lambda vit: Net(tiny(1, final_norm=True).backbone), False),
+        (lambda vit: {"epoch": 1, "model": Net(tiny(1, final_norm=True).backbone)}, True),
         (lambda vit: [History(), vit], True),
     ],
     ids=["namespace", "array", "odd dict", "whole module", "own module", "inner module", "list"],
@@ -246,7 +246,7 @@ def test_values_that_are_no_numbers_are_named(
     state = {name: value.to(dtype, copy=True) for name, value in vit.items()}
     state["blocks.1.mlp.fc1.bias"][3] = bad
     save_file(state, tmp_path / "vit.safetensors")
-    backbone = tiny(0, norm_taps=True).backbone
+    backbone = tiny(0, final_norm=True).backbone
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     with pytest.raises(NumericError, match=r"vit.safetensors .* 1 of 42 tensors: blocks.1.mlp.fc1.bias"):
         load_backbone_weights(backbone, tmp_path / "vit.safetensors")
@@ -258,7 +258,7 @@ def test_values_that_are_no_numbers_are_named(
 
 def test_what_is_not_loaded_may_hold_anything(vit: State) -> None:
     load_backbone_weights(
-        tiny(0, norm_taps=True).backbone, vit | {"head.weight": torch.full((2,), torch.nan)}
+        tiny(0, final_norm=True).backbone, vit | {"head.weight": torch.full((2,), torch.nan)}
     )
     require_finite({"empty": torch.zeros(0), "counts": torch.arange(3), "mask": torch.ones(2).bool()}, "FILE")
 

@@ -16,10 +16,9 @@ from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.config import MIT_SIZES
+from s4former.models import ModelConfig, build_segmenter
+from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.models.mit import MiTBackbone
-from s4former.models.segmenter import CustomMiT, ModelConfig, build_segmenter
 from s4former.models.weight_files import read_state
 from s4former.models.weights import load_backbone_weights
 
@@ -27,21 +26,21 @@ DINOV2 = Path(__file__).resolve().parents[3] / "shared" / "weights" / "dinov2_vi
 
 
 def backbone_state(seed: int = 1) -> dict[str, Tensor]:
-    return tiny(seed, norm_taps=True).backbone.state_dict()
+    return tiny(seed, final_norm=True).backbone.state_dict()
 
 
 def test_a_file_gives_the_backbone_and_leaves_the_heads_random(tmp_path: Path) -> None:
     path = tmp_path / "vit.safetensors"
     save_file(backbone_state(), path)
-    loaded = tiny(0, pretrained=str(path), taps=(1,)).state_dict()
-    random, stored = tiny(0, taps=(1,)).state_dict(), backbone_state()
+    loaded = tiny(0, pretrained=str(path), out_indices=(1,)).state_dict()
+    random, stored = tiny(0, out_indices=(1,)).state_dict(), backbone_state()
     for name, value in loaded.items():
         expected = stored[name.removeprefix("backbone.")] if name.startswith("backbone.") else random[name]
         assert torch.equal(value, expected)
 
 
 def test_what_a_trunk_has_no_place_for_is_reported() -> None:
-    trunk = tiny(0, taps=(1,)).backbone
+    trunk = tiny(0, out_indices=(1,)).backbone
     report = load_backbone_weights(trunk, backbone_state() | {"head.weight": torch.zeros(2, 16)})
     assert report.style == "timm"
     assert report.loaded == len(trunk.state_dict())
@@ -134,19 +133,20 @@ def test_images_of_other_channels(channels: int) -> None:
         torch.testing.assert_close(loaded, torch.cat([given, given], dim=1)[:, :channels] * 3 / channels)
 
 
-TINY_MIT = CustomMiT(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
+TINY_MIT = MiTConfig(embed_dims=(4, 4, 8, 8), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
 
 
 @pytest.mark.parametrize("style", ["official", "huggingface"])
 def test_a_mit(style: str) -> None:
-    stored = MiTBackbone(TINY_MIT).state_dict()
+    stored = TINY_MIT.build(3).state_dict()
     state = {f"backbone.{name}": value for name, value in stored.items()}
     if style == "huggingface":
         config = transformers.SegformerConfig(
             hidden_sizes=[4, 4, 8, 8], depths=[1] * 4, num_attention_heads=[1, 1, 2, 2], mlp_ratios=[4] * 4
         )
         state = dict(transformers.SegformerModel(config).state_dict())
-    backbone = MiTBackbone(TINY_MIT, taps=(0, 1))
+    backbone = TINY_MIT.build(3)
+    backbone.keep((0, 1))
     report = load_backbone_weights(backbone, state)
     assert report.style == {"official": "mit_official", "huggingface": "mit_hf"}[style]
     assert report.loaded == len(backbone.state_dict())
@@ -157,16 +157,16 @@ def test_a_mit(style: str) -> None:
 
 def test_a_mit_and_a_plain_vit_are_not_mistaken_for_each_other() -> None:
     with pytest.raises(UserError, match=r"holds a plain ViT, but model.backbone is a MiT$"):
-        load_backbone_weights(MiTBackbone(TINY_MIT), backbone_state())
+        load_backbone_weights(TINY_MIT.build(3), backbone_state())
     with pytest.raises(
         UserError, match=r"a MiT, but model.backbone is a plain ViT; the file fits .*=mit_b0$"
     ):
-        load_backbone_weights(tiny(0).backbone, MiTBackbone(CustomMiT()).state_dict())
+        load_backbone_weights(tiny(0).backbone, MiTConfig().build(3).state_dict())
 
 
 def test_a_mit_of_another_size_names_the_one_that_fits() -> None:
     with pytest.raises(UserError, match=r"tensors differ in shape.*the file fits model.backbone=mit_b0"):
-        load_backbone_weights(MiTBackbone(TINY_MIT), MiTBackbone(CustomMiT()).state_dict())
+        load_backbone_weights(TINY_MIT.build(3), MiTConfig().build(3).state_dict())
 
 
 def test_positions_that_fit_no_square() -> None:
@@ -207,9 +207,9 @@ def test_positions_of_an_oblong_grid_that_their_shape_tells(form: str) -> None:
 
 def test_positions_of_an_oblong_grid_are_asked_for_and_load_as_advised() -> None:
     state = backbone_state() | {"pos_embed": torch.randn(1, 1 + 2 * 7, 16)}
-    with pytest.raises(UserError, match=r"model.image_size=\[8,28\]"):
+    with pytest.raises(UserError, match=r"model.backbone.image_size=\[8,28\]"):
         load_backbone_weights(tiny(0).backbone, state)
-    wide = tiny(0, custom=SIZES.model_copy(update={"image_size": (8, 28)})).backbone
+    wide = tiny(0, backbone=SIZES.model_copy(update={"image_size": (8, 28)})).backbone
     load_backbone_weights(wide, state)
     assert torch.equal(wide.state_dict()["pos_embed"], state["pos_embed"])
 
@@ -234,8 +234,7 @@ def test_half_a_network_is_not_proposed() -> None:
     shallow = timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict()
     deep = build_segmenter(
         ModelConfig(
-            backbone="vit",
-            custom=SIZES.model_copy(
+            backbone=SIZES.model_copy(
                 update={
                     "image_size": (224, 224),
                     "patch_size": 16,
@@ -258,8 +257,8 @@ def test_positions_of_another_grid_are_resized(mode: Any) -> None:
     state = backbone_state() | {
         "pos_embed": torch.randn(1, 10, 16, generator=torch.Generator().manual_seed(0))
     }
-    backbone = tiny(0).backbone
-    report = load_backbone_weights(backbone, state, position_interpolation=mode)
+    backbone = tiny(0, position_interpolation=mode).backbone
+    report = load_backbone_weights(backbone, state)
     grid = state["pos_embed"][:, 1:].reshape(1, 3, 3, 16).permute(0, 3, 1, 2)
     expected = torch.nn.functional.interpolate(grid, size=(4, 4), mode=mode, align_corners=False)
     torch.testing.assert_close(backbone.pos_embed[:, 1:], expected.flatten(2).transpose(1, 2))
@@ -279,7 +278,7 @@ def test_a_missing_file_says_where_to_put_it(tmp_path: Path) -> None:
     assert str(path) in str(error.value)
     assert "model.pretrained=hub" in str(error.value)
     assert "model.pretrained=none" in str(error.value)
-    mit = MiTBackbone(MIT_SIZES["mit_b0"])
+    mit = MiTConfig(name="mit_b0").build(3)
     with pytest.raises(UserError, match=r"mit_b\*\.pth of SegFormer's authors.*=none") as error:
         load_backbone_weights(mit, path)
     assert "=hub" not in str(error.value)  # timm has no MiT
@@ -352,7 +351,9 @@ def dinov2() -> Path:
 
 def test_a_real_file(dinov2: Path) -> None:
     config = ModelConfig(
-        backbone="vit_small_patch14_dinov2", pretrained=str(dinov2), taps=(0,), head="linear"
+        backbone="vit_small_patch14_dinov2",
+        pretrained=str(dinov2),
+        head={"name": "linear", "out_indices": [0]},
     )
     segmenter = build_segmenter(config, NUM_CLASSES, seed=0).eval()
     stored = read_state(dinov2)

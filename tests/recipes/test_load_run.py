@@ -30,7 +30,7 @@ def test_overrides_reach_a_recipe_and_notes_come_back() -> None:
     run, notes = load_run("demo", ["steps=7", "method.name=supervised"])
     assert (run.steps, run.method.name) == (7, "supervised")
     assert len(notes) == 1
-    assert "settings of s4former" in notes[0]
+    assert "method.name=supervised has no" in notes[0]
     assert load_run(run, {"seed": 3})[0].seed == 3
     assert load_run(run, "seed=3")[0].seed == 3
 

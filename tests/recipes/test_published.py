@@ -10,6 +10,8 @@ import pytest
 from s4former.config.errors import UserError
 from s4former.curation.prepare import DATASETS
 from s4former.data.published_lists import PUBLISHERS
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))
@@ -61,11 +63,8 @@ def test_every_file_of_recipes_has_a_run_card(file: str) -> None:
 def test_published_settings() -> None:
     run, _ = load_run("voc.classic_92.s4former")
     assert (run.data.labeled_batch_size, run.data.unlabeled_batch_size, run.data.crop) == (8, 8, (512, 512))
-    assert (run.model.backbone, run.model.taps, run.model.auxiliary_taps) == (
-        "deit_base_patch16_224",
-        (11,),
-        (4, 7, 9, 11),
-    )
+    assert (run.model.backbone.name, run.model.head.out_indices) == ("deit_base_patch16_224", (11,))
+    assert [head.out_indices for head in run.model.auxiliary_heads] == [(4,), (7,), (9,), (11,)]
     assert (run.optimizer.name, run.optimizer.lr, run.optimizer.head_lr_factor) == ("sgd", 1e-3, 10)
     assert (run.optimizer.min_lr, run.optimizer.power, run.optimizer.weight_decay) == (1e-4, 0.9, 0)
     assert (run.steps, run.evaluate_every, run.evaluate.short_side) == (80_000, 1150, 512)
@@ -99,8 +98,9 @@ def test_a_published_config_makes_a_run_and_says_where_it_differs(path: Path) ->
 
 def test_the_released_segformer_config() -> None:
     run, _ = load_run(next(path for path in CONFIGS if "segformer" in path.name))
-    assert (run.model.backbone, run.model.head, run.model.head_channels) == ("mit_b4", "segformer_conv", 256)
-    assert (run.steps, run.evaluate_every, run.model.drop_path) == (40_000, 1000, 0.1)
+    assert run.model.backbone == MiTConfig(name="mit_b4", drop_path=0.1)
+    assert run.model.head == SegFormerConvConfig(channels=256)
+    assert (run.steps, run.evaluate_every) == (40_000, 1000)
     optimizer = run.optimizer
     assert (optimizer.name, optimizer.lr, optimizer.head_lr_factor) == ("adamw", 6e-5, 10)
     assert (optimizer.weight_decay, optimizer.power, optimizer.min_lr, optimizer.warmup_steps) == (
@@ -126,11 +126,13 @@ def test_the_three_commands_train_three_methods_that_share_all_else() -> None:
 
 
 def test_a_preset_replaces_the_network_before_its_fields_change() -> None:
-    run, _ = load_run("demo", ["model.pretrained=mine.pth", "model=dinov2_small", "model.head_convs=3"])
-    assert (run.model.backbone, run.model.pretrained, run.model.head_convs) == (
+    run, _ = load_run(
+        "demo", ["model.pretrained=mine.pth", "model=dinov2_small", "model.head.out_indices=[3]"]
+    )
+    assert (run.model.backbone.name, run.model.pretrained, run.model.head.out_indices) == (
         "vit_small_patch14_dinov2",
         "mine.pth",
-        3,
+        (3,),
     )
     with pytest.raises(UserError, match=r"there is no network 'resnet50'.*setr_deit_base"):
         load_run("demo", ["model=resnet50"])

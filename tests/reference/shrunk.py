@@ -9,13 +9,14 @@ from s4former.config.override import override
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.run import Run
-from s4former.models.config import CustomMiT, CustomViT
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.recipes import recipe_families
 
 STEPS = 20
 SIDE = 64
-VIT = CustomViT(image_size=(SIDE, SIDE), patch_size=8, embed_dim=16, depth=2, num_heads=2)
-MIT = CustomMiT(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
+VIT = ViTConfig(image_size=(SIDE, SIDE), patch_size=8, embed_dim=16, depth=2, num_heads=2)
+MIT = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
 
 
 def subjects(data: Path) -> dict[str, tuple[Run, list[str]]]:
@@ -32,22 +33,23 @@ def subjects(data: Path) -> dict[str, tuple[Run, list[str]]]:
 
 def shrunk(run: Run, data: Path) -> Run:
     """Return a run with the method, optimizer, schedules and views of another one, on tiny pictures."""
-    mit = run.model.mit is not None
-    auxiliary = (0,) * bool(run.model.auxiliary_taps) if not mit else ()
+    mit = run.model.backbone.name.startswith("mit")
+    backbone = (MIT if mit else VIT).model_copy(
+        update={"drop_path": run.model.backbone.model_dump()["drop_path"]}
+    )
+    head = {**run.model.head.model_dump(), "out_indices": None if mit else (1,)}
+    head |= {"channels": 8} if "channels" in head else {}
+    auxiliary = {"name": "setr_pup", "channels": 8, "num_convs": 2, "scale": 4, "out_indices": (0,)}
     method = run.method.model_dump()
     # Unlabeled images take part from the first steps, though the network knows nothing yet.
     method |= {key: 0 for key in ("unlabeled_start_step", "unlabeled_ramp_steps") if key in method}
     method |= {key: 0.34 for key in ("confidence_threshold",) if key in method}
     method |= {key: 1 if mit else 4 for key in ("shuffle_block",) if key in method}
     model: dict[str, Any] = {
-        "backbone": "mit" if mit else "vit",
-        "custom": None if mit else VIT.model_dump(),
-        "custom_mit": MIT.model_dump() if mit else None,
-        "image_size": None,
+        "backbone": backbone.model_dump(),
         "pretrained": "none",
-        "head_channels": 8,
-        "taps": run.model.taps if mit else (1,),
-        "auxiliary_taps": auxiliary,
+        "head": head,
+        "auxiliary_heads": [auxiliary] * bool(run.model.auxiliary_heads),
         "frozen_blocks": 0,
     }
     changes: dict[str, Any] = {

@@ -18,7 +18,7 @@ def models(
 
     Example: s4former models dinov2
     """
-    from s4former.models.presets import describe_preset, preset_names
+    from s4former.models import describe_preset, preset_names
 
     if name:
         _backbones(name)
@@ -26,7 +26,7 @@ def models(
     table = Table("model=", "model.backbone", "model.head", "", box=None, pad_edge=False)
     for preset in preset_names():
         described = describe_preset(preset)
-        table.add_row(preset, described.config.backbone, described.config.head, described.about)
+        table.add_row(preset, described.config.backbone.name, described.config.head.name, described.about)
     console = Console()
     console.print(table)
     console.print(
@@ -39,14 +39,14 @@ def _backbones(part: str) -> None:
     import timm
 
     from s4former.config.errors import UserError
-    from s4former.models.config import MIT_SIZES
+    from s4former.models.backbones.configs.mit import MiTConfig
 
     found = [
         name
-        for module in ("vision_transformer", "deit")
+        for module in ("vision_transformer", "deit", "eva")
         for name in timm.list_models(f"*{part}*", module=module)
     ]
-    found += [name for name in MIT_SIZES if part in name]
+    found += [name for name in MiTConfig.published if part in name]
     if not found:
         raise UserError(f"no backbone's name holds {part!r}; try `s4former models vit_small`")
     Console(soft_wrap=True, highlight=False).print("\n".join(found))

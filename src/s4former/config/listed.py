@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Listed(Generic[ConfigT]):
     name in the package's folder ``configs``.
 
     Attributes:
-        package: The package whose files are listed, without ``base`` and its sub-packages.
+        package: The package whose files are listed, without sub-packages, ``base`` and ``_private`` files.
         base: What the configs derive from.
         kind: What one of them is called in messages.
     """
@@ -36,7 +37,7 @@ class Listed(Generic[ConfigT]):
         """Return the names of all files of the package."""
         path = importlib.import_module(self.package).__path__
         found = [module.name for module in pkgutil.iter_modules(path) if not module.ispkg]
-        return sorted(name for name in found if name != "base")
+        return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
     def config_class(self, name: str) -> type[ConfigT]:
         """Return the config class in the file of a name.
@@ -57,6 +58,7 @@ class Listed(Generic[ConfigT]):
             and issubclass(value, self.base)
             and value.__module__ == module.__name__
             and "name" in value.model_fields
+            and not inspect.isabstract(value)
         ]
         if len(found) != 1:
             raise ValueError(

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,12 +16,21 @@ from pydantic.fields import FieldInfo
 from s4former.config.errors import UserError
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-Variants = Mapping[str, Callable[[str], type[BaseModel]]]
-"""Fields whose config class is chosen by their own ``name``: field to (name to class), which raises
-ValueError for an unknown name. A config class declares its own as the class variable ``variants``."""
-VariantNames = Mapping[str, Callable[[], Iterable[str]]]
-"""Fields that have variants: field to their names. A config class declares its own as the class variable
-``variant_names``."""
+
+
+class Kinds(Protocol):
+    """Config classes by name, as `s4former.config.listed.Listed` has them."""
+
+    def names(self) -> list[str]:
+        """Return all names that are listed."""
+
+    def config_class(self, name: str) -> type[BaseModel]:
+        """Return the class of a name; raises ValueError for an unknown one."""
+
+
+Variants = Mapping[str, Kinds]
+"""Fields whose config class is chosen by their own ``name``. A config class declares its own as the class
+variable ``variants``."""
 Presets = Mapping[str, Callable[[str], BaseModel]]
 """Fields that can be replaced whole by a short name: field to (name to config), which raises ValueError for
 an unknown name. A config class declares its own as the class variable ``presets``."""
@@ -122,8 +131,8 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
 
     A change of the name of a variant (see `Variants`) comes first, whatever the order: settings (values other
     than the old class's defaults) that the new class has too are kept, the others are left out and noted.
-    ``method=supervised`` is short for ``method.name=supervised``. So does a preset (see `Presets`), as in
-    ``model=segformer_b0``: it replaces the whole field.
+    ``method=supervised`` is short for ``method.name=supervised``. Before that comes a preset (see `Presets`),
+    as in ``model=segformer_b0``: it replaces the whole field.
 
     Args:
         config: The config to start from.
@@ -136,22 +145,36 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
         pairs = [(tuple(str(key).split(".")), value) for key, value in changes.items()]
     else:
         pairs = [parse_override(text) for text in changes]
-    variants = variants_of(type(config))
     presets: Presets = getattr(type(config), "presets", {})
     notes: list[str] = []
     rest = []
     for path, value in pairs:
         if len(path) == 1 and path[0] in presets and isinstance(value, str):
             config = _replace(config, path[0], value, presets)
-        elif path[0] in variants and (path[1:] == ("name",) or (len(path) == 1 and isinstance(value, str))):
-            config, left_out = _switch(config, path[0], str(value))
-            notes += left_out
         else:
             rest.append((path, value))
+    for path, value in rest:
+        field, name = (path[:-1], value) if path[-1] == "name" else (path, _name_in(value))
+        if name is not None and _is_variant(config, field):
+            config, left_out = _switch(config, field, str(name))
+            notes += left_out
     data = config.model_dump()
     for path, value in rest:
-        _assign(config, data, path, value)
+        if not (isinstance(value, str) and _is_variant(config, path)):
+            _assign(config, data, path, value)
     return validated(type(config), data, "these overrides do not fit"), notes
+
+
+def _name_in(value: Any) -> Any:
+    return value.get("name") if isinstance(value, Mapping) else value if isinstance(value, str) else None
+
+
+def _is_variant(config: BaseModel, path: tuple[str, ...]) -> bool:
+    """Whether a path leads to a field whose class follows its name."""
+    node: Any = config
+    for key in path[:-1]:
+        node = getattr(node, key, None)
+    return bool(path) and isinstance(node, BaseModel) and path[-1] in variants_of(type(node))
 
 
 def variants_of(model: type[BaseModel] | None) -> Variants:
@@ -160,21 +183,29 @@ def variants_of(model: type[BaseModel] | None) -> Variants:
     return variants
 
 
-def _switch(config: ConfigT, field: str, name: str) -> tuple[ConfigT, list[str]]:
+def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT, list[str]]:
     data = config.model_dump()
-    old = data[field]
+    owner: Any = config
+    inner = data
+    for key in path[:-1]:
+        owner, inner = getattr(owner, key), inner[key]
+    old = inner[path[-1]]
     if old["name"] == name:
         return config, []
+    field = ".".join(path)
     try:
-        known = variants_of(type(config))[field](name).model_fields
+        known = variants_of(type(owner))[path[-1]].config_class(name).model_fields
     except ValueError as error:
         raise UserError(f"{field}.name={name}: {error}") from None
-    own = _own_settings(getattr(config, field))
-    data[field] = {
-        key: _fitting(value, known[key]) for key, value in old.items() if key in known and key in own
+    before: BaseModel = getattr(owner, path[-1])
+    own = {key: value for key, value in old.items() if key in _own_settings(before) and key != "name"}
+    kept = {
+        key: _fitting(value, known[key])
+        for key, value in own.items()
+        if key in known and _alike(type(before).model_fields[key], known[key])
     }
-    data[field]["name"] = name
-    left_out = [key for key in old if key not in known]
+    inner[path[-1]] = kept | {"name": name}
+    left_out = [key for key in own if key not in kept]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
     notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
@@ -189,6 +220,11 @@ def _own_settings(config: BaseModel) -> set[str]:
         for key, field in fields.items()
         if getattr(config, key) != field.get_default(call_default_factory=True)
     }
+
+
+def _alike(one: FieldInfo, other: FieldInfo) -> bool:
+    """Whether values of one field are those of the other, or configs that share fields."""
+    return one.annotation == other.annotation or _config_in(other.annotation) is not None
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:
@@ -210,12 +246,14 @@ def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> Config
 
 def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
     """Return whose field a path is, if it is one of another variant than the config has; else nothing."""
-    field, key = path[0], path[1] if len(path) > 1 else ""
-    names: VariantNames = getattr(type(config), "variant_names", {})
-    if field not in names:
+    place, key = path[:-1], path[-1]
+    if not place or not _is_variant(config, place):
         return ""
-    own = getattr(config, field).name
-    having = [name for name in names[field]() if key in variants_of(type(config))[field](name).model_fields]
+    owner: Any = config
+    for each in place[:-1]:
+        owner = getattr(owner, each)
+    kinds, own, field = variants_of(type(owner))[place[-1]], getattr(owner, place[-1]).name, ".".join(place)
+    having = [name for name in kinds.names() if key in kinds.config_class(name).model_fields]
     if not having:
         return ""
     listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
@@ -231,7 +269,7 @@ def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], valu
     for depth, key in enumerate(path):
         if isinstance(node, BaseModel) and key not in type(node).model_fields:
             beside = [".".join([*path[:depth], name]) for name in type(node).model_fields]
-            owners = _owners(config, path)
+            owners = _owners(config, path[: depth + 1])
             if owners:
                 raise UserError(owners)
             hint = nearest(".".join(path), field_paths(config), fallback=beside)
@@ -304,14 +342,14 @@ def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]
         data = data.get(part) if isinstance(data, Mapping) else None
         chosen = variants_of(model).get(str(part))
         if chosen and isinstance(data, Mapping):
-            model = chosen(str(data.get("name")))
+            model = chosen.config_class(str(data.get("name")))
         else:
             model = _config_in(field.annotation) if field else None
     return ".".join(parts), siblings
 
 
 def _config_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the config class in a field's type, as in ``CustomViT | None`` or ``tuple[ClassEntry, ...]``."""
+    """Return the config class in a field's type, as in ``Cage | None`` or ``tuple[ClassEntry, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for kind in get_args(annotation) if (found := _config_in(kind))), None)

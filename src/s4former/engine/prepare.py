@@ -21,7 +21,8 @@ from s4former.inference.config import EvaluateConfig
 from s4former.inference.evaluate import MOST_PATCHES, patches_in_one_piece, too_many_patches
 from s4former.inference.trained import init_weights_from
 from s4former.methods import Method
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
+from s4former.models import build_segmenter, faster_on_cpu
+from s4former.types import Segmenter
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def prepare(
     require_scorable(student.patch_size, run.evaluate, checked)
     distributed.synchronize_layers(student, device, run.accumulate)
     method = build_method(run, student).to(device).train()
-    require_batches(run, student, with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0)
+    require_batches(
+        run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
+    )
     processes = collectives.rank(), collectives.world_size()
     batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
     return Prepared(method, build_optimizer(run.optimizer, method), batches)
@@ -81,13 +84,15 @@ def refusal(run: Run, checked: Check) -> S4FormerError | None:
     return None
 
 
-def build_student(run: Run, source: Source, blank: bool) -> ViTSegmenter:
+def build_student(run: Run, source: Source, blank: bool) -> Segmenter:
     """Return the network to train; if ``blank``, without looking for the weights it starts from."""
     own = blank or run.load_from is not None
     model = run.model.model_copy(update={"pretrained": "none"}) if own else run.model
     student = build_segmenter(model, len(source.classes), run.seed)
     if run.load_from is not None and not blank:
-        init_weights_from(student, Path(run.load_from))
+        init_weights_from(student, run.model, Path(run.load_from))
+    if run.faster_on_cpu:
+        faster_on_cpu(student)
     return student
 
 
@@ -104,16 +109,17 @@ def require_scorable(patch_size: int, evaluate: EvaluateConfig, checked: Check |
             raise too_many_patches(f"an image of {evaluate.part}", (height, width), patches)
 
 
-def require_batches(run: Run, student: ViTSegmenter, with_unlabeled: bool) -> None:
+def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
     """Refuse crops that are no whole patches, and batches of which a batch norm gets one value only.
 
-    The student's layers are tried on tensors without memory, so this takes no time.
+    The network's layers are tried on tensors without memory, so this takes no time.
 
     Raises:
         UserError: If a batch of the run could not be trained on.
     """
     with torch.device("meta"):
-        twin = ViTSegmenter(student.config, student.num_classes).train()
+        model = run.model.model_copy(update={"pretrained": "none"})
+        twin = build_segmenter(model, num_classes, run.seed).train()
     fields = ["data.labeled_batch_size", *(["data.unlabeled_batch_size"] if with_unlabeled else [])]
     for field in fields:
         count = getattr(run.data, field.removeprefix("data."))
@@ -130,6 +136,6 @@ def require_batches(run: Run, student: ViTSegmenter, with_unlabeled: bool) -> No
             larger = [2 * side for side in run.data.crop]
             raise UserError(
                 f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
-                f"model.head={run.model.head} a single value at once, which has no spread; set {field}=2 or "
-                f"more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
+                f"model.head={run.model.head.name} a single value at once, which has no spread; set "
+                f"{field}=2 or more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
             ) from None

@@ -8,15 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Presets, VariantNames, Variants
+from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Part
 from s4former.engine.callbacks import CallbackField
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.methods import METHODS, MethodConfig
-from s4former.models.config import ModelConfig
-from s4former.models.presets import model_preset
+from s4former.models import ModelConfig, model_preset
 
 
 class OptimizerConfig(Config):
@@ -53,10 +52,8 @@ class OptimizerConfig(Config):
 class Run(Config):
     """A whole training run. Everything counts in steps; a data set's size is no part of it."""
 
-    variants: ClassVar[Variants] = {"method": METHODS.config_class}
+    variants: ClassVar[Variants] = {"method": METHODS}
     """Fields whose class follows their ``name``, for overrides."""
-    variant_names: ClassVar[VariantNames] = {"method": METHODS.names}
-    """Which classes these fields may have."""
     presets: ClassVar[Presets] = {"model": model_preset}
     """Fields that a short name replaces, for overrides."""
 
@@ -95,6 +92,9 @@ class Run(Config):
     """``cpu``, ``cuda``, ``cuda:1`` ..."""
     threads: PositiveInt | Literal["auto"] = "auto"
     """Threads of one operation on the CPU; sums depend on it in their last bits."""
+    faster_on_cpu: bool = True
+    """On a CPU, compute linear maps and convolutions in the order that is fastest there: the same numbers to
+    rounding."""
     deterministic: bool = False
     """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
 

@@ -18,7 +18,7 @@ from s4former.engine.pace import TIMED, Pace
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
 from s4former.inference.evaluate import Pixels, in_eval, logit_bands
-from s4former.models.segmenter import build_segmenter
+from s4former.models import build_segmenter, faster_on_cpu
 
 _LONG = 20.0
 
@@ -43,6 +43,8 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
     model = run.model.model_copy(update={"pretrained": "none"})
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         student = build_segmenter(model, len(source.classes), run.seed)
+        if run.faster_on_cpu:
+            faster_on_cpu(student)
         method = build_method(run, student).to(device).train()
         optimizer = build_optimizer(run.optimizer, method)
         batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)

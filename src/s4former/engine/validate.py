@@ -24,7 +24,7 @@ from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.predict import Model, ModelCard, model_folder, read_card
 from s4former.inference.trained import is_model_folder, load_networks
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
 from s4former.types import Segmenter
 
 

@@ -36,8 +36,7 @@ from s4former.inference.evaluate import (
     whole_patches,
 )
 from s4former.inference.overlay import index_picture, overlay_picture, write_png
-from s4former.models.config import ModelConfig
-from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
+from s4former.models import ModelConfig, faster_on_cpu, rebuild_segmenter
 from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
 
@@ -100,20 +99,17 @@ class ModelCard(Config):
 
 def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
     """Write a network, without the parts that only training needs, and its card into ``folder``."""
-    with torch.device("meta"):
-        needed = ViTSegmenter(card.architecture, network.num_classes).state_dict().keys()
-    state = network.state_dict()
-    weights = {name: state[name].detach().cpu().contiguous() for name in needed}
+    _, state = network.for_inference()
+    weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     write_atomically(folder / WEIGHTS, lambda temporary: temporary.write_bytes(save(weights)))
     write_json(folder / CARD, card.model_dump(mode="json"))
 
 
 def architecture_of(network: Segmenter) -> ModelConfig:
     """Return the config from which the trained network can be built anew, without auxiliary heads."""
-    if not isinstance(network, ViTSegmenter):
-        raise TypeError(f"expected a ViTSegmenter, got {type(network).__name__}")
-    only_training = {"pretrained": "none", "pretrained_part": None, "auxiliary_taps": (), "frozen_blocks": 0}
-    return network.config.model_copy(update=only_training)
+    config, _ = network.for_inference()
+    assert isinstance(config, ModelConfig)
+    return config
 
 
 @dataclass(frozen=True)
@@ -219,6 +215,7 @@ class Model:
         require_finite(state, str(folder / WEIGHTS))
         device = resolve_device(device)
         network = rebuild_segmenter(card.architecture, len(card.names), state)
+        faster_on_cpu(network)
         return cls(network, card, device, resolve_precision(precision or "auto", device))
 
     def predict(self, image: ImageLike, evaluate: EvaluateConfig | None = None) -> Prediction:

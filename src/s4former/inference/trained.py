@@ -8,18 +8,17 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.inference.predict import CARD, WEIGHTS, Model, model_folder
-from s4former.models.checkpoints import load_checkpoint, segmenter_from_state
+from s4former.models import ModelConfig, faster_on_cpu, load_checkpoint, segmenter_from_state
 from s4former.models.colors import colors_beside, require_colors
-from s4former.models.config import ModelConfig
 from s4former.models.keys import Network
-from s4former.models.segmenter import ViTSegmenter
 from s4former.models.weight_files import require_finite
 from s4former.models.weight_places import find_weights
+from s4former.types import Segmenter
 
 _AUXILIARY = "auxiliary_heads."
 
 
-def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str, ViTSegmenter]:
+def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str, Segmenter]:
     """Return the networks that a path holds, by name, without auxiliary heads: the deployed one comes last.
 
     Args:
@@ -34,17 +33,17 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
     """
     if is_model_folder(path):
         own = Model.load(path, "cpu")
-        assert isinstance(own.network, ViTSegmenter)
         return {own.card.network: own.network}
-    networks: dict[str, ViTSegmenter] = {}
+    networks: dict[str, Segmenter] = {}
     _require_same_colors(model, path)
     for name, state in _checkpoint(path).items():
         networks[name] = segmenter_from_state(model, num_classes, state, f"the {name} of {path}")
         networks[name].drop_auxiliary_heads()
+        faster_on_cpu(networks[name])
     return networks
 
 
-def init_weights_from(student: ViTSegmenter, path: Path) -> None:
+def init_weights_from(student: Segmenter, config: ModelConfig, path: Path) -> None:
     """Load a trained network into a student, heads included; auxiliary heads only if they are there.
 
     Of the authors' checkpoints it is the student, which is what goes on learning.
@@ -68,7 +67,7 @@ def init_weights_from(student: ViTSegmenter, path: Path) -> None:
             "in place of load_from"
         )
     require_finite(state, str(path))
-    _require_same_colors(student.config, path)
+    _require_same_colors(config, path)
     student.load_state_dict(dict(state), strict=False)
 
 

@@ -176,10 +176,9 @@ def _require_positions(one: NamedWeights, state: Mapping[str, Tensor], origin: s
     whole = _has_patches(one) or any(key.endswith("patch_embeddings.weight") for key in state)
     if not one.is_mit and whole and "pos_embed" not in one.tensors:
         raise UserError(
-            f"{origin} holds a vision transformer without learned positions ({one}), as "
-            "DINOv3, whose positions are rotary; backbones here have a position embedding. Take weights of "
-            "such a one: model.backbone=vit_small_patch14_dinov2 (or vit_small_patch14_reg4_dinov2) "
-            "model.pretrained=hub"
+            f"{origin} holds a vision transformer without learned positions ({one}), as DINOv3, whose "
+            "positions are rotary, and model.backbone has learned ones. Name the one that the file is of, by "
+            "timm's names: model.backbone=vit_small_patch16_dinov3 (model.pretrained=hub gets timm's file)"
         )
 
 

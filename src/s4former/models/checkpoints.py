@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, has_no_place, vit_sizes
 from s4former.models.keys import Network, convert_authors_checkpoint
@@ -57,7 +57,7 @@ def segmenter_from_checkpoint(
     A model folder says itself what its network is: `s4former.load` needs no config. Of others one has to say
     what they are::
 
-        config = ModelConfig(backbone="deit_base_patch16_224", image_size=(512, 512), taps=(11,))
+        config = model_preset("setr_deit_base")
         segmenter = segmenter_from_checkpoint(config, 21, "iter_80000.pth", "teacher")
 
     Args:
@@ -91,7 +91,7 @@ def segmenter_from_state(
     # Nothing here is to be trained: what only training uses must not stand in the way.
     changes: dict[str, object] = {"frozen_blocks": 0}
     if not has_auxiliary:
-        changes["auxiliary_taps"] = ()
+        changes["auxiliary_heads"] = ()
     segmenter = ViTSegmenter(config.model_copy(update=changes), num_classes)
     _load(segmenter, state, origin)
     return segmenter.eval()
@@ -123,10 +123,10 @@ def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> 
         if key.startswith("backbone.")
     }
     sizes = vit_sizes(inner)
-    if isinstance(backbone, ViTBackbone) and sizes is not None and sizes.width == backbone.embed_dim:
+    if isinstance(backbone, TimmBackbone) and sizes is not None and sizes.width == backbone.embed_dim:
         fit_positions(inner, backbone, backbone.position_interpolation, origin)
     given = {key: value for key, value in state.items() if not key.startswith("backbone.")}
-    if not segmenter.config.auxiliary_taps:
+    if not segmenter.config.auxiliary_heads:
         given = {key: value for key, value in given.items() if not key.startswith("auxiliary_heads.")}
     given |= {
         f"backbone.{key}": value
@@ -155,7 +155,7 @@ def _segformer_head(state: Mapping[str, Tensor], config: ModelConfig) -> str:
     """Say which of SegFormer's heads a file holds, if it is another than the config's."""
     layers = {"segformer": "head.projections.0.weight", "segformer_conv": "head.convs.0.weight"}
     for head, first in layers.items():
-        channels = state[first].shape[0] if first in state else config.head_channels
-        if first in state and (config.head, config.head_channels) != (head, channels):
-            return f": its head is model.head={head} model.head_channels={channels}"
+        channels = state[first].shape[0] if first in state else 0
+        if channels and (config.head.name, getattr(config.head, "channels", None)) != (head, channels):
+            return f": its head is model.head={head} model.head.channels={channels}"
     return ""

@@ -105,9 +105,9 @@ def require_colors(config: ModelConfig, colors: Colors | None, whose: str) -> No
         return  # such a patch embedding was made for other channels anyway
     note = f"{whose} do not say with which color statistics they were trained; assumed are "
     note += _typed(config.mean, config.std)
-    usual = published_colors(config.backbone)
+    usual = published_colors(config.backbone.name)
     if usual is not None and not usual.same_as(config.mean, config.std):
-        note += f". If they come from timm's {config.backbone}, type {usual}"
+        note += f". If they come from timm's {config.backbone.name}, type {usual}"
     _logger.warning(note)
 
 

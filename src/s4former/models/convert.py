@@ -14,13 +14,11 @@ from safetensors.torch import save
 from s4former.config.errors import UserError
 from s4former.config.outputs import Outputs, claim
 from s4former.config.override import validated
-from s4former.models.backbones import ViTBackbone
+from s4former.models.backbones import BACKBONES, Backbone
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import NamedWeights, name_weights
 from s4former.models.colors import Colors
-from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, native_grid, outside_of_vit, vit_sizes
-from s4former.models.mit import MiTBackbone
-from s4former.models.segmenter import create_backbone
 from s4former.models.weight_files import read_weights, require_finite
 from s4former.models.weights import load_backbone_weights
 
@@ -78,7 +76,7 @@ def convert_weights(
         network = _build(fits[0], named)
     else:
         network = None
-    if isinstance(network, ViTBackbone) and native_grid(tensors) is not None:
+    if isinstance(network, TimmBackbone) and native_grid(tensors) is not None:
         given = tensors["pos_embed"].dtype
         fit_positions(tensors, network, "bilinear", str(source))
         tensors = {key: value.to(given) if key == "pos_embed" else value for key, value in tensors.items()}
@@ -113,14 +111,14 @@ def _claim(source: Path, out: Path, force: bool) -> Outputs:
     return outputs
 
 
-def _build(backbone: str, named: NamedWeights) -> ViTBackbone | MiTBackbone:
+def _build(backbone: str, named: NamedWeights) -> Backbone:
     """Return the backbone with the patch grid of the file, so that converting interpolates nothing."""
-    data: dict[str, Any] = {"backbone": backbone}
+    data: dict[str, Any] = {"name": backbone}
+    kind = BACKBONES.config_class(backbone)
     sizes, grid = vit_sizes(named.tensors), native_grid(named.tensors)
-    if backbone.startswith("mit"):
-        data |= {"head": "segformer"}
-    elif sizes and grid:
-        image_size = [side * sizes.patch for side in grid]
-        data |= {"image_size": image_size, "norm_taps": "norm.weight" in named.tensors}
+    if "image_size" in kind.model_fields and sizes and grid:
+        data["image_size"] = [side * sizes.patch for side in grid]
+    if "final_norm" in kind.model_fields:
+        data["final_norm"] = "norm.weight" in named.tensors
     with torch.random.fork_rng(devices=[]):
-        return create_backbone(validated(ModelConfig, data, "--backbone"))
+        return validated(kind, data, "--backbone").build(3)

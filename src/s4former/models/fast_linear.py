@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -41,15 +42,44 @@ class FastLinear(nn.Linear):
         return fast_linear(x, self.weight, self.bias)
 
 
-def use_fast_linears(module: nn.Module) -> None:
-    """Put a `FastLinear` with the same parameters in the place of every ``nn.Linear`` inside ``module``."""
-    for name, child in module.named_children():
-        if type(child) is nn.Linear:
-            fast = FastLinear(child.in_features, child.out_features, child.bias is not None, device="meta")
-            fast.weight, fast.bias = child.weight, child.bias
-            setattr(module, name, fast)
-        else:
-            use_fast_linears(child)
+class Product(nn.Module):
+    """The product of a linear layer whose weights are computed."""
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return ``x @ weight.T + bias``."""
+        return F.linear(x, weight, bias)
+
+
+class FastProduct(Product):
+    """`Product` by `fast_linear`."""
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return ``x @ weight.T + bias``."""
+        return fast_linear(x, weight, bias)
+
+
+class FastPatchConv2d(nn.Conv2d):
+    """A convolution whose square patches touch and don't overlap, as one linear map of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one value a patch and channel."""
+        side = self.kernel_size[0]
+        rows, cols = x.shape[-2] // side, x.shape[-1] // side
+        whole = x[..., : rows * side, : cols * side]
+        pixels = rearrange(whole, "b c (r p) (s q) -> b r s (c p q)", p=side, q=side)
+        return fast_linear(pixels, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
+def cuts_patches(conv: nn.Conv2d) -> bool:
+    """Whether the patches of a convolution are square, touch, and don't overlap."""
+    side = conv.kernel_size[0]
+    return (
+        conv.kernel_size == conv.stride == (side, side)
+        and side > 1
+        and conv.padding == (0, 0)
+        and conv.dilation == (1, 1)
+        and conv.groups == 1
+    )
 
 
 def on_plain_cpu(*tensors: Tensor) -> bool:

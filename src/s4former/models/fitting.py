@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone
-from s4former.models.config import MIT_SIZES
-from s4former.models.mit import MiTBackbone
+from s4former.models.backbones import Backbone
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.mit import MiTBackbone
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.ops.resize import resize_position_embedding
 
 Grid = tuple[int, int]
@@ -74,7 +75,7 @@ def vit_sizes(tensors: Mapping[str, Tensor]) -> ViTSizes | None:
     )
 
 
-def has_no_place(key: str, backbone: ViTBackbone | MiTBackbone) -> bool:
+def has_no_place(key: str, backbone: Backbone) -> bool:
     """Whether a whole network may have this tensor and our trunk of it does not."""
     if isinstance(backbone, MiTBackbone):
         stage = re.match(r"(?:patch_embed|block|norm)([1-4])\.", key)
@@ -100,7 +101,7 @@ def fit_channels(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> No
 
 
 def fit_positions(
-    tensors: dict[str, Tensor], backbone: ViTBackbone, mode: Literal["bilinear", "bicubic"], origin: str
+    tensors: dict[str, Tensor], backbone: TimmBackbone, mode: Literal["bilinear", "bicubic"], origin: str
 ) -> Grid | None:
     """Bring the position embedding in ``tensors`` into the backbone's form, in place, without a loss.
 
@@ -159,7 +160,7 @@ def _prefix_tokens(tensors: Mapping[str, Tensor]) -> tuple[list[str], list[int]]
 
 
 def _read_grid(
-    embed: Tensor, prefixes: tuple[int, ...], backbone: ViTBackbone, origin: str
+    embed: Tensor, prefixes: tuple[int, ...], backbone: TimmBackbone, origin: str
 ) -> tuple[int, Grid]:
     """Tell the positions of prefix tokens from those of patches; only their sum is written in a file."""
     rows, cols = backbone.grid
@@ -187,7 +188,8 @@ def _oblong(patches: int, side: int) -> str:
         return ""
     sizes = " or ".join(f"[{rows * side},{cols * side}]" for rows, cols in reversed(grids[-3:]))
     return (
-        f", or, if it was trained on oblong images, type their height and width as model.image_size={sizes}"
+        f", or, if it was trained on oblong images, type their height and width as "
+        f"model.backbone.image_size={sizes}"
     )
 
 
@@ -231,9 +233,11 @@ def fitting_mits(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Return the MiT, ``mit_b0`` to ``mit_b5``, that has just these tensors by the official names."""
     given = {key: tuple(value.shape) for key, value in tensors.items()}
     fitting = []
-    for name, sizes in MIT_SIZES.items():
+    for name in MiTConfig.published:
         with torch.device("meta"):
-            wanted = {key: tuple(value.shape) for key, value in MiTBackbone(sizes).state_dict().items()}
+            wanted = {
+                key: tuple(value.shape) for key, value in MiTConfig(name=name).build(3).state_dict().items()
+            }
         if wanted == given:
             fitting.append(name)
     return tuple(fitting)

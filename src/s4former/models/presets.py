@@ -1,10 +1,15 @@
-"""Networks by a short name, so that ``model=segformer_b0`` is all that one has to type. Knows no torch."""
+"""Networks by a short name, so that ``model=segformer_b0`` is all that one has to type."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.config import ModelConfig
+from s4former.models.heads.configs.linear import LinearConfig
+from s4former.models.heads.configs.segformer import SegFormerConfig
+from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 
 DEIT_FILE = "pretrain/deit_base_p16.pth"
 """Where the published configs expect DeiT-B: ImageNet-1k weights in any key style that `weights` reads."""
@@ -54,16 +59,14 @@ def setr(backbone: str, crop: int | None = None) -> ModelConfig:
         backbone: A plain ViT of timm with 12 blocks.
         crop: Side in pixels that the position embedding is kept for; none: the backbone's own.
     """
+    size = None if crop is None else (crop, crop)
     return ModelConfig(
-        backbone=backbone,
+        backbone=TimmConfig(name=backbone, image_size=size),
         pretrained="hub",
-        image_size=None if crop is None else (crop, crop),
-        taps=(11,),
-        head="setr_pup",
-        head_channels=256,
-        head_convs=4,
-        auxiliary_taps=(4, 7, 9, 11),
-        auxiliary_convs=2,
+        head=SETRPUPConfig(out_indices=(11,)),
+        auxiliary_heads=tuple(
+            SETRPUPConfig(out_indices=(block,), num_convs=2, scale=4) for block in (4, 7, 9, 11)
+        ),
     )
 
 
@@ -73,17 +76,15 @@ def segformer(size: int) -> ModelConfig:
     Its weights are NVIDIA's, whose license allows non-commercial use only: nothing downloads them unasked.
     """
     return ModelConfig(
-        backbone=f"mit_b{size}",
+        backbone=MiTConfig(name=f"mit_b{size}", drop_path=0.1),
         pretrained=f"pretrain/mit_b{size}.pth",
-        taps=(0, 1, 2, 3),
-        head="segformer",
-        head_channels=256 if size < 2 else 768,
-        drop_path=0.1,
+        head=SegFormerConfig(channels=256 if size < 2 else 768),
     )
 
 
 def _dinov2(size: str) -> ModelConfig:
-    return ModelConfig(backbone=f"vit_{size}_patch14_dinov2", pretrained="hub", head="linear")
+    backbone = TimmConfig(name=f"vit_{size}_patch14_dinov2")
+    return ModelConfig(backbone=backbone, pretrained="hub", head=LinearConfig())
 
 
 def _presets() -> dict[str, Preset]:

@@ -1,4 +1,4 @@
-"""The network that methods train: a vision transformer, a head, and auxiliary heads."""
+"""The network that methods train: a backbone, a head, and auxiliary heads."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from s4former.config.errors import UserError, ValueMistake
-from s4former.models.backbones import ViTBackbone, create_vit
-from s4former.models.config import CustomMiT, CustomViT, ModelConfig
-from s4former.models.heads.linear import LinearHead
-from s4former.models.heads.segformer import SEGFORMER_HEADS, SegFormerConvHead, SegFormerHead
-from s4former.models.heads.setr_pup import SETRPUPHead
-from s4former.models.mit import MiTBackbone
+from s4former.config.errors import UserError
+from s4former.models.backbones import Backbone
+from s4former.models.config import ModelConfig
+from s4former.models.heads import HeadConfig
 from s4former.models.recompute import recomputed
 from s4former.models.weights import load_pretrained
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Images, Logits, Segmenter
-
-__all__ = [
-    "CustomMiT",
-    "CustomViT",
-    "ModelConfig",
-    "ViTSegmenter",
-    "build_segmenter",
-    "rebuild_segmenter",
-]
 
 
 class ViTSegmenter(Segmenter):
@@ -55,42 +43,41 @@ class ViTSegmenter(Segmenter):
             raise UserError(f"a segmentation needs at least 2 classes (background counts), got {num_classes}")
         self.config = config
         self.num_classes = num_classes
-        self.backbone = create_backbone(config)
-        taps = _indices("taps", config.taps, self.backbone)
-        auxiliary_taps = _indices("auxiliary_taps", config.auxiliary_taps, self.backbone)
-        looked_at = tuple(sorted({*taps, *auxiliary_taps}))
-        self.backbone.keep_taps(looked_at)
-        if config.frozen_blocks > self.backbone.num_blocks:
+        self.backbone = config.backbone.build(config.channels)
+        seen = _indices("head", config.head, self.backbone)
+        seen_by_others = [
+            _indices(f"auxiliary_heads.{number}", head, self.backbone)
+            for number, head in enumerate(config.auxiliary_heads)
+        ]
+        self.backbone.keep(tuple(sorted({*seen, *(index for one in seen_by_others for index in one)})))
+        if config.frozen_blocks > (blocks := len(self.backbone.trunk)):
             raise UserError(
-                f"model.frozen_blocks={config.frozen_blocks} is more than the {self.backbone.num_blocks} "
-                "blocks up to the last tap; give at most that"
+                f"model.frozen_blocks={config.frozen_blocks} is more than the {blocks} blocks up to the last "
+                "one that a head looks at; give at most that"
             )
+        self.backbone.freeze(config.frozen_blocks)
+        if config.recompute_activations == "all":
+            self.backbone.recompute()
         self.patch_size = self.backbone.patch_size
         self.num_prefix_tokens = self.backbone.num_prefix_tokens
-        self._head_inputs = tuple(looked_at.index(tap) for tap in taps)
-        self._auxiliary_inputs = tuple(looked_at.index(tap) for tap in auxiliary_taps)
+        self._inputs = self._places(seen)
+        self._auxiliary_inputs = tuple(map(self._places, seen_by_others))
 
-        widths = [self.backbone.widths[index] for index in self._head_inputs]
-        self.head: SETRPUPHead | LinearHead | SegFormerHead | SegFormerConvHead
-        if config.head == "setr_pup":
-            self.head = SETRPUPHead(widths[0], config.head_channels, num_classes, config.head_convs)
-        elif config.head in SEGFORMER_HEADS:
-            self.head = SEGFORMER_HEADS[config.head](widths, config.head_channels, num_classes)
-        else:
-            self.head = LinearHead(widths[0], len(taps), num_classes)
+        self.head = config.head.build(self._widths(self._inputs), num_classes)
         self.auxiliary_heads = nn.ModuleList(
-            SETRPUPHead(
-                self.backbone.widths[index],
-                config.head_channels,
-                num_classes,
-                config.auxiliary_convs,
-                scale=4,
-            )
-            for index in self._auxiliary_inputs
+            head.build(self._widths(places), num_classes)
+            for head, places in zip(config.auxiliary_heads, self._auxiliary_inputs, strict=True)
         )
         # The config holds these numbers; a second copy in the state dict could only disagree with it.
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
+
+    def _places(self, indices: tuple[int, ...]) -> tuple[int, ...]:
+        """Return where the outputs of these blocks lie among those of the backbone."""
+        return tuple(self.backbone.out_indices.index(index) for index in indices)
+
+    def _widths(self, places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self.backbone.widths[place] for place in places)
 
     def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
         """Turn images into feature grids, one a block or stage that a head looks at, from early to late.
@@ -101,13 +88,13 @@ class ViTSegmenter(Segmenter):
         """
         count, (height, width) = images.shape[1], images.shape[-2:]
         if count != self.config.channels:
-            raise ValueMistake(
+            raise ValueError(
                 f"the network is made for images of {self.config.channels} channels, got {count}; set "
                 "model.channels and data.channels to the same number"
             )
         if height % self.patch_size or width % self.patch_size:
             near = self._nearest_size(height, width)
-            raise ValueMistake(
+            raise ValueError(
                 f"sides of images must be multiples of the backbone's patch of {self.patch_size} pixels, got "
                 f"{height} x {width}; set data.crop_size to {list(near)}, or call the segmenter itself, "
                 "which takes any size"
@@ -116,18 +103,17 @@ class ViTSegmenter(Segmenter):
 
     def decode(self, features: Features, size: tuple[int, int]) -> Logits:
         """Turn feature grids into logits of ``size`` (height, width)."""
-        grids = tuple(features[index] for index in self._head_inputs)
-        if isinstance(self.head, SETRPUPHead):
-            (grid,) = grids
-            return self._pass(self.head, grid, size)
-        return self._pass(self.head, grids, size)
+        return self._pass(self.head, features, self._inputs, size)
 
     def decode_auxiliary(self, features: Features, size: tuple[int, int]) -> tuple[Logits, ...]:
         """Logits of each auxiliary head; an empty tuple if there is none."""
         pairs = zip(self.auxiliary_heads, self._auxiliary_inputs, strict=True)
-        return tuple(self._pass(head, features[index], size) for head, index in pairs)
+        return tuple(self._pass(head, features, places, size) for head, places in pairs)
 
-    def _pass(self, head: nn.Module, grids: Tensor | Features, size: tuple[int, int]) -> Logits:
+    def _pass(
+        self, head: nn.Module, features: Features, places: tuple[int, ...], size: tuple[int, int]
+    ) -> Logits:
+        grids = tuple(features[place] for place in places)
         if self.config.recompute_activations != "none" and torch.is_grad_enabled():
             return recomputed(head, grids, size)
         logits: Logits = head(grids, size)
@@ -154,47 +140,27 @@ class ViTSegmenter(Segmenter):
         return {name: [p for p in group if p.requires_grad] for name, group in groups.items()}
 
     def drop_auxiliary_heads(self) -> None:
-        """Leave out the auxiliary heads, which only training uses, and blocks that only they look at."""
-        taps = [self.backbone.taps[index] for index in self._head_inputs]
-        self.backbone.keep_taps(tuple(sorted(set(taps))))
-        self._head_inputs = tuple(self.backbone.taps.index(tap) for tap in taps)
-        self.auxiliary_heads = nn.ModuleList()
-        self._auxiliary_inputs = ()
-        frozen = min(self.config.frozen_blocks, self.backbone.num_blocks)
-        self.config = self.config.model_copy(update={"auxiliary_taps": (), "frozen_blocks": frozen})
+        """Drop the auxiliary heads, which only training uses, and blocks that only they look at."""
+        seen = tuple(self.backbone.out_indices[place] for place in self._inputs)
+        self.backbone.keep(tuple(sorted(set(seen))))
+        self._inputs = self._places(seen)
+        self.auxiliary_heads, self._auxiliary_inputs = nn.ModuleList(), ()
+        frozen = min(self.config.frozen_blocks, len(self.backbone.trunk))
+        self.config = self.config.model_copy(update={"auxiliary_heads": (), "frozen_blocks": frozen})
 
-
-def create_backbone(config: ModelConfig) -> ViTBackbone | MiTBackbone:
-    """Return the backbone that a config names, with random weights and all of its blocks or stages tapped.
-
-    Raises:
-        UserError: If there is none of that name.
-    """
-    recompute = config.recompute_activations == "all"
-    if config.mit is not None:
-        return MiTBackbone(
-            config.mit,
-            channels=config.channels,
-            drop_path=config.drop_path,
-            frozen_blocks=config.frozen_blocks,
-            checkpoint_blocks=recompute,
-            biased_stages=config.biased_stages,
-        )
-    vit = create_vit(
-        config.backbone,
-        config.custom,
-        config.image_size,
-        channels=config.channels,
-        drop_path=config.drop_path,
-    )
-    return ViTBackbone(
-        vit,
-        tuple(range(len(vit.blocks))),
-        norm_taps=config.norm_taps,
-        frozen_blocks=config.frozen_blocks,
-        checkpoint_blocks=recompute,
-        position_interpolation=config.position_interpolation,
-    )
+    def for_inference(self) -> tuple[ModelConfig, dict[str, Tensor]]:
+        """Return the config and the tensors of the network without what only training uses."""
+        only_training = {
+            "pretrained": "none",
+            "pretrained_part": None,
+            "auxiliary_heads": (),
+            "frozen_blocks": 0,
+        }
+        config = self.config.model_copy(update=only_training)
+        with torch.device("meta"):
+            needed = ViTSegmenter(config, self.num_classes).state_dict().keys()
+        state = self.state_dict()
+        return config, {name: state[name] for name in needed}
 
 
 def build_segmenter(config: ModelConfig, num_classes: int, seed: int) -> ViTSegmenter:
@@ -227,13 +193,8 @@ def rebuild_segmenter(config: ModelConfig, num_classes: int, state: Mapping[str,
     return segmenter.eval()
 
 
-def _indices(field: str, taps: tuple[int, ...], backbone: ViTBackbone | MiTBackbone) -> tuple[int, ...]:
-    """Count all taps from 0."""
-    depth = backbone.depth
-    if any(not -depth <= tap < depth for tap in taps):
-        parts = "stages" if isinstance(backbone, MiTBackbone) else "blocks"
-        raise UserError(
-            f"model.{field}={list(taps)} names {parts} that the backbone doesn't have: it has {depth}, "
-            f"0 to {depth - 1}, or -{depth} to -1 from the end"
-        )
-    return tuple(tap % depth for tap in taps)
+def _indices(field: str, head: HeadConfig, backbone: Backbone) -> tuple[int, ...]:
+    try:
+        return head.indices(backbone.depth)
+    except ValueError as error:
+        raise UserError(f"model.{field}.{error}") from None

@@ -6,19 +6,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import timm
 from torch import Tensor
 
 from s4former.config.errors import UserError
-from s4former.models.backbones import ViTBackbone
+from s4former.models.backbones import Backbone
+from s4former.models.backbones.mit import MiTBackbone
+from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import NamedWeights, name_weights
 from s4former.models.colors import Colors, require_colors
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_channels, fit_positions, has_no_place, vit_sizes
 from s4former.models.hub import hub_file
-from s4former.models.mit import MiTBackbone
 from s4former.models.weight_files import StoredWeights, first_line, read_state, read_weights, require_finite
 
 _logger = logging.getLogger(__name__)
@@ -46,11 +47,10 @@ class WeightReport:
 
 
 def load_backbone_weights(
-    backbone: ViTBackbone | MiTBackbone,
+    backbone: Backbone,
     source: str | Path | Mapping[str, Tensor],
     *,
     strict: bool = True,
-    position_interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     part: str | None = None,
     origin: str = "the given state dict",
 ) -> WeightReport:
@@ -64,7 +64,6 @@ def load_backbone_weights(
         backbone: Gets the weights.
         source: Where `read_state` finds them, or what it returns.
         strict: Stop on missing and unexpected tensors; otherwise they are only reported and logged.
-        position_interpolation: How the position embedding is resized.
         part: Which one to take of several transformers, see `name_weights`.
         origin: Where a given content comes from, for messages.
 
@@ -79,7 +78,10 @@ def load_backbone_weights(
     """
     if isinstance(source, str | Path):
         origin, source = str(source), _read(Path(source), backbone).tensors
-    named = name_weights(source, origin, part)
+    translated = isinstance(backbone, MiTBackbone) or (
+        isinstance(backbone, TimmBackbone) and not backbone.rotary
+    )
+    named = name_weights(source, origin, part) if translated else _by_own_names(source, backbone, origin)
     if named.is_mit != isinstance(backbone, MiTBackbone):
         file, ours = ("MiT", "plain ViT") if named.is_mit else ("plain ViT", "MiT")
         raise UserError(f"{origin} holds a {file}, but model.backbone is a {ours}{_hint(named)}")
@@ -96,14 +98,14 @@ def load_backbone_weights(
         _complain_of_names(missing, unexpected, backbone, named, origin, strict)
 
     resized_from = None
-    if isinstance(backbone, ViTBackbone):
-        resized_from = fit_positions(given, backbone, position_interpolation, origin)
+    if isinstance(backbone, TimmBackbone):
+        resized_from = fit_positions(given, backbone, backbone.position_interpolation, origin)
     taken = {key: given[key] for key in wanted if key in given}
     backbone.load_state_dict(taken, strict=False)
     return WeightReport(named.style, len(taken), ignored, missing, unexpected, resized_from)
 
 
-def load_pretrained(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -> WeightReport | None:
+def load_pretrained(backbone: Backbone, config: ModelConfig) -> WeightReport | None:
     """Load the weights that ``config.pretrained`` asks for, if any.
 
     Raises:
@@ -121,45 +123,55 @@ def load_pretrained(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) ->
     return report
 
 
-def load_hub_weights(backbone: ViTBackbone | MiTBackbone, config: ModelConfig) -> WeightReport:
-    """Load timm's own weights for ``config.backbone``, downloading them if they are not in the hub's cache.
+def load_hub_weights(backbone: Backbone, config: ModelConfig) -> WeightReport:
+    """Load timm's own weights for the backbone, downloading them if they are not in the hub's cache.
 
     Raises:
         UserError: If they can't be had, or want other color statistics than the config's.
     """
-    record: Any = timm.get_pretrained_cfg(config.backbone)
+    name = config.backbone.hub_name()
+    record: Any = timm.get_pretrained_cfg(name)
     if record is None or not record.hf_hub_id:
-        raise UserError(
-            f"timm publishes no weights of {config.backbone!r}; give model.pretrained a file, or `none`"
-        )
+        raise UserError(f"timm publishes no weights of {name!r}; give model.pretrained a file, or `none`")
     colors = Colors(tuple(record.mean), tuple(record.std), "timm")
-    require_colors(config, colors, f"the weights of {config.backbone!r}")
-    state = read_state(hub_file(record.hf_hub_id, config.backbone, record.hf_hub_filename))
+    require_colors(config, colors, f"the weights of {name!r}")
+    state = read_state(hub_file(record.hf_hub_id, name, record.hf_hub_filename))
     # timm itself turns what others have published under its names into its own form.
     source = {"state_dict": state, "custom_load": False}
     try:
-        vit = timm.create_model(
-            config.backbone, pretrained=True, num_classes=0, pretrained_cfg_overlay=source
-        )
+        vit = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=source)
     except (RuntimeError, KeyError, TypeError) as error:
         raise UserError(
-            f"the hub's file for {config.backbone!r} is not of that network ({first_line(error)}); update "
+            f"the hub's file for {name!r} is not of that network ({first_line(error)}); update "
             "timm, or give model.pretrained a file, or `none`"
         ) from error
-    return _load(backbone, vit.state_dict(), config, f"the hub's file for {config.backbone!r}")
+    return _load(backbone, vit.state_dict(), config, f"the hub's file for {name!r}")
 
 
-def _load(
-    backbone: ViTBackbone | MiTBackbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str
-) -> WeightReport:
+def _load(backbone: Backbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> WeightReport:
     return load_backbone_weights(
         backbone,
         state,
         strict=config.strict_weights,
-        position_interpolation=config.position_interpolation,
         part=config.pretrained_part,
         origin=origin,
     )
+
+
+def _by_own_names(state: Mapping[str, Tensor], backbone: Backbone, origin: str) -> NamedWeights:
+    """Find a backbone by the very names of its tensors, whatever modules lie around it."""
+    names = backbone.state_dict().keys()
+    places = {
+        key.removesuffix(name): None for key in state for name in names if f".{key}".endswith(f".{name}")
+    }
+    if not places:
+        raise UserError(
+            f"{origin} holds no tensor by the names of model.backbone, as {next(iter(names))}; it starts "
+            f"with {', '.join(list(state)[:4]) or 'nothing'}. Give model.pretrained another file, or `none`"
+        )
+    around = max(places, key=lambda place: sum(f"{place}{name}" in state for name in names))
+    inside = {key.removeprefix(around): value for key, value in state.items() if key.startswith(around)}
+    return NamedWeights("its own", False, around, inside, len(state) - len(inside))
 
 
 def _as_float(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: str) -> dict[str, Tensor]:
@@ -175,7 +187,7 @@ def _as_float(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origi
     return {key: value.float() if key in wanted else value for key, value in tensors.items()}
 
 
-def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> StoredWeights:
+def _read(path: Path, backbone: Backbone) -> StoredWeights:
     """Read a file or folder that model.pretrained names, or say how to come by it."""
     if path.exists():
         return read_weights(path)
@@ -194,7 +206,7 @@ def _read(path: Path, backbone: ViTBackbone | MiTBackbone) -> StoredWeights:
 def _complain_of_names(
     missing: tuple[str, ...],
     unexpected: tuple[str, ...],
-    backbone: ViTBackbone | MiTBackbone,
+    backbone: Backbone,
     named: NamedWeights,
     origin: str,
     strict: bool,
@@ -220,7 +232,7 @@ def describe_keys(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> str:
 
 
 def _require_shapes(
-    given: Mapping[str, Tensor], backbone: ViTBackbone | MiTBackbone, named: NamedWeights, origin: str
+    given: Mapping[str, Tensor], backbone: Backbone, named: NamedWeights, origin: str
 ) -> None:
     wrong = [
         f"{key} is {tuple(given[key].shape)}, the backbone's {tuple(value.shape)}"
@@ -234,7 +246,7 @@ def _require_shapes(
         )
 
 
-def _compare(named: NamedWeights, backbone: ViTBackbone | MiTBackbone) -> str:
+def _compare(named: NamedWeights, backbone: Backbone) -> str:
     """Say in which sizes the file's network differs from ours, if it does."""
     file = None if named.is_mit else vit_sizes(named.tensors)
     ours = vit_sizes(backbone.state_dict())

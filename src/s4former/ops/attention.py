@@ -59,19 +59,3 @@ def adaptive_bias(
         queries = queries.scatter(1, silent, 0)
     queries = F.pad(queries, (num_prefix_tokens, 0), value=1.0)
     return queries[:, :, None] * F.pad(keys, (num_prefix_tokens, 0))[:, None, :]
-
-
-def released_mit_bias(uncertainty: Float[Tensor, "b gh gw"], weight: float) -> Float[Tensor, "b n n"]:
-    """Build the bias of the released SegFormer code, with its slips.
-
-    It treats token 0 as if it were a class token: the floor((N-1)/2) lowest of tokens 1 to N-1 are silenced,
-    at their position in that shorter list, so the row before the one that is meant.
-
-    Source:
-        Golden ``pasa`` ``mit.a``, exact. For the rule that was meant see `adaptive_bias`.
-    """
-    unsure = uncertainty.float().flatten(1)
-    num_tokens = unsure.shape[1]
-    silent = unsure[:, 1:].argsort(dim=1, stable=True)[:, : (num_tokens - 1) // 2]
-    queries = torch.ones_like(unsure).scatter(1, silent, 0)
-    return queries[:, :, None] * (weight * (1 - unsure))[:, None, :]

@@ -20,7 +20,6 @@ Divisor = Literal["all", "valid"]
 """What a sum over known pixels is divided by: the number of all pixels (as released) or of the known ones."""
 
 _EPSILON = 1e-6  # added to each difference inside the norm, as torch's pairwise_distance does
-_KL_LIMIT = 1e6  # a class whose divergences sum to more is compared by distance instead
 
 
 def cross_entropy(
@@ -79,7 +78,6 @@ def negative_class_ranking(
     labels: Integer[Tensor, "b h w"],
     pixels: Tensor | int,
     mode: Literal["l2", "kl"] = "l2",
-    drop_label: bool = True,
 ) -> Float[Tensor, ""]:
     """Pull the student's ranking of the classes that are *not* the label toward the teacher's.
 
@@ -92,60 +90,40 @@ def negative_class_ranking(
         teacher: Logits of the same shape.
         labels: Class index, or IGNORE where nothing is compared.
         pixels: What the sum over known pixels is divided by: their number, by `count_pixels`.
-        mode: ``"l2"`` is the Euclidean distance of ``p`` and ``q``; ``"kl"`` is KL(q || p), except that all
-            pixels of a class take the distance if their divergences sum to more than 1e6 or if one of them is
-            infinite in float32.
-        drop_label: False compares the full distributions instead.
+        mode: ``"l2"`` is the Euclidean distance of ``p`` and ``q``; ``"kl"`` is KL(q || p).
 
     Raises:
         ValueError: If there are fewer than two classes.
 
     Source:
-        S4Former, negative class ranking (golden ``ncr``: ``unsup_only``, ``unsup_only_kl`` and, without
-        dropping, ``all`` and ``kl``). **We differ:** where teacher and student underflow in the same
-        class of a pixel, the released ``kl`` is NaN; here that class of the pixel adds 0.
+        S4Former, negative class ranking (golden ``ncr``; ``kl`` but for classes where it explodes). **We
+        differ:** the released ``kl`` is NaN where teacher and student underflow in the same class of a pixel,
+        which here adds 0; and it is replaced by the distance for all pixels of a class whose divergences sum
+        to more than 1e6, which here stay.
     """
     if student.shape[1] < 2:
         raise ValueMistake(f"ranking the other classes needs at least 2 classes, got {student.shape[1]}")
     known = labels != IGNORE
     labels = labels.long().where(known, 0)
     student, teacher = student.float(), teacher.detach().float()
-    if drop_label:
-        # A lowest finite logit instead of a shorter vector: the same softmax (its share is exactly 0) without
-        # gathering. It is not -inf, so that products with the vanished share stay 0.
-        lowest = torch.finfo(torch.float32).min
-        student, teacher = (logits.scatter(1, labels[:, None], lowest) for logits in (student, teacher))
-    num_compared = student.shape[1] - drop_label
+    # A lowest finite logit instead of a shorter vector: the same softmax (its share is exactly 0) without
+    # gathering. It is not -inf, so that products with the vanished share stay 0.
+    lowest = torch.finfo(torch.float32).min
+    student, teacher = (logits.scatter(1, labels[:, None], lowest) for logits in (student, teacher))
     if mode == "l2":
-        distance = _distance(student.softmax(1), teacher.softmax(1), num_compared)
+        distance = _distance(student.softmax(1), teacher.softmax(1))
     else:
-        distance = _divergence(student, teacher, labels, known, num_compared)
+        distance = (teacher.softmax(1) * (teacher.log_softmax(1) - student.log_softmax(1))).sum(1)
     return distance.where(known, 0).sum() / pixels
 
 
-def _distance(p: Tensor, q: Tensor, num_compared: int) -> Tensor:
-    """Return the norm of ``p - q + epsilon`` over the classes.
+def _distance(p: Tensor, q: Tensor) -> Tensor:
+    """Return the norm of ``p - q + epsilon`` over the classes that are not the label.
 
     Both sum to 1, so the mixed term of the square vanishes and epsilon adds a constant; in the gradient it
     cancels too, because a softmax does not feel a constant. That spares an axis of only the compared classes.
     """
-    return ((p - q).square().sum(1) + num_compared * _EPSILON**2).sqrt()
-
-
-def _divergence(student: Tensor, teacher: Tensor, labels: Tensor, known: Tensor, num_compared: int) -> Tensor:
-    """Return KL(teacher || student) per pixel, or the distance for pixels of classes where it explodes.
-
-    The value comes from logarithms that stay finite; whether a class explodes is judged as if they were taken
-    of the float32 softmax, which underflows.
-    """
-    p, q = student.softmax(1), teacher.softmax(1)
-    divergence = (q * (teacher.log_softmax(1) - student.log_softmax(1))).sum(1)
-    with torch.no_grad():
-        infinite = ((p == 0) & (q > 0)).any(1)
-        judged = divergence.masked_fill(infinite, torch.inf).where(known, 0)
-        per_class = judged.new_zeros(student.shape[1]).index_add(0, labels.flatten(), judged.flatten())
-        explodes = (collectives.total(per_class) > _KL_LIMIT)[labels]
-    return torch.where(explodes, _distance(p, q, num_compared), divergence)
+    return ((p - q).square().sum(1) + (p.shape[1] - 1) * _EPSILON**2).sqrt()
 
 
 def count_pixels(labels: Integer[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:

@@ -9,7 +9,8 @@ from s4former.data.config import DataConfig
 from s4former.engine.run import OptimizerConfig, Run
 from s4former.inference.config import EvaluateConfig
 from s4former.methods.configs.s4former import S4FormerConfig
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
+from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.models.presets import segformer, setr
 from s4former.recipes._baselines import MethodName, Network, with_method
 from s4former.recipes.derived import shuffle_block
@@ -56,7 +57,7 @@ def published_run(
 def _model(network: Network, crop: int) -> ModelConfig:
     if network == "setr":
         return setr("deit_base_patch16_224", crop)
-    return segformer(4).model_copy(update={"head": "segformer_conv", "head_channels": 256})
+    return segformer(4).model_copy(update={"head": SegFormerConvConfig()})
 
 
 def _optimizer(network: Network) -> OptimizerConfig:

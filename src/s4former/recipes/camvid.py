@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from s4former.config.override import override
 from s4former.data.config import DataConfig
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
+from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
 
@@ -56,8 +57,7 @@ def recipe() -> Run:
         model=ModelConfig(
             backbone="vit_small_patch14_dinov2",
             pretrained="weights/dinov2_vits14.safetensors",
-            taps=(10,),
-            head="linear",
+            head=LinearConfig(out_indices=(10,)),
             frozen_blocks=6,
         ),
         method=S4FormerConfig(

@@ -12,14 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s4former.data.config import DataConfig
-from s4former.models.config import CustomViT, ModelConfig
+from s4former.models import ModelConfig
+from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes._baselines import Recipe, baselines
 from s4former.recipes.derived import Derived
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
 
-DERIVED = (Derived("model.custom.image_size", ("data.crop_size",), None),)
+DERIVED = (Derived("model.backbone.image_size", ("data.crop_size",), None),)
 
 
 def recipe() -> Run:
@@ -42,10 +44,8 @@ def recipe() -> Run:
             unlabeled_batch_size=8,
         ),
         model=ModelConfig(
-            backbone="vit",
-            custom=CustomViT(image_size=(64, 64), patch_size=8, embed_dim=96, depth=4, num_heads=3),
-            taps=(1, 3),
-            head="linear",
+            backbone=ViTConfig(image_size=(64, 64), patch_size=8, embed_dim=96, depth=4, num_heads=3),
+            head=LinearConfig(out_indices=(1, 3)),
         ),
         method=S4FormerConfig(
             ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run

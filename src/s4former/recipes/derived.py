@@ -10,7 +10,7 @@ from s4former.config.override import override
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
-    from s4former.models.config import ModelConfig
+    from s4former.models import ModelConfig
 
 _MISSING = object()
 
@@ -115,13 +115,13 @@ def _shown(value: Any) -> str:
 
 def shuffle_block(model: ModelConfig) -> int:
     """Return a PatchShuffle block of 128 pixels: 8 patches as published, 4 of a SegFormer's last stage."""
-    return 128 // (32 if model.mit else 16)
+    return 128 // (32 if model.backbone.name.startswith("mit") else 16)
 
 
 PUBLISHED = (
     Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
-    Derived("method.shuffle_block", ("model.backbone",), lambda run: shuffle_block(run.model)),
-    Derived("model.image_size", ("data.crop_size",), None),
-    Derived("optimizer", ("model.backbone",), None),
+    Derived("method.shuffle_block", ("model.backbone.name",), lambda run: shuffle_block(run.model)),
+    Derived("model.backbone.image_size", ("data.crop_size",), None),
+    Derived("optimizer", ("model.backbone.name",), None),
 )
 """What follows from other fields in all recipes of published data sets, and what does not."""

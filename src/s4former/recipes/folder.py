@@ -28,7 +28,8 @@ from s4former.inference.device import resolve_device
 from s4former.methods import MethodConfig
 from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.configs.supervised import SupervisedConfig
-from s4former.models.config import ModelConfig
+from s4former.models import ModelConfig
+from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes.derived import Decision, Derived, Plan, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
@@ -207,8 +208,7 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
     return ModelConfig(
         backbone=_BACKBONE,
         pretrained="hub",
-        taps=(10,),
-        head="linear",
+        head=LinearConfig(out_indices=(10,)),
         frozen_blocks=_frozen(channels),
         channels=channels,
         **given,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from s4former import collectives
 from s4former.methods import METHODS, Method, MethodConfig
-from s4former.models.segmenter import CustomViT, ModelConfig, build_segmenter
+from s4former.models import ModelConfig, build_segmenter
 from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch, Segmenter, StepOutput, UnlabeledBatch
 
 NUM_CLASSES = 5
@@ -38,23 +38,18 @@ def awake(name: str, **changes: Any) -> MethodConfig:
 
 def tiny_student(seed: int = 0) -> Segmenter:
     """Two blocks, and a classifier large enough to be sure of some pixels and unsure of others."""
-    vit = CustomViT(embed_dim=16, depth=2, num_heads=2, patch_size=4, image_size=(SIZE, SIZE))
-    config = ModelConfig(
-        backbone="vit",
-        custom=vit,
-        taps=(1,),
-        head="setr_pup",
-        head_channels=8,
-        head_convs=2,
-        auxiliary_taps=(0,),
-    )
-    return confident(build_segmenter(config, NUM_CLASSES, seed))
+    pup = {"name": "setr_pup", "channels": 8, "num_convs": 2}
+    return _tiny(seed, head=pup, auxiliary_heads=[pup | {"out_indices": [0], "scale": 4}])
 
 
 def tiny_student_without_batch_norm(seed: int = 0) -> Segmenter:
     """The same without batch norms, which see what they are given at once."""
-    vit = CustomViT(embed_dim=16, depth=2, num_heads=2, patch_size=4, image_size=(SIZE, SIZE))
-    config = ModelConfig(backbone="vit", custom=vit, taps=(1,), head="linear", auxiliary_taps=())
+    return _tiny(seed, head="linear")
+
+
+def _tiny(seed: int, **heads: Any) -> Segmenter:
+    sizes = {"name": "vit", "embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": 4}
+    config = ModelConfig(backbone=sizes | {"image_size": [SIZE, SIZE]}, **heads)
     return confident(build_segmenter(config, NUM_CLASSES, seed))
 
 

@@ -7,8 +7,9 @@ Axes in shapes: ``b`` images, ``c`` channels, ``k`` classes, ``h w`` pixels, ``n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor, device, nn
@@ -19,7 +20,9 @@ Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmen
 Labels = Integer[Tensor, "b h w"]  # class index or IGNORE; one byte each until a loss reads them
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
-Features = tuple[Tensor, ...]  # one "b d gh gw" grid per tap of the backbone; grids may differ in stride
+Features = tuple[
+    Tensor, ...
+]  # one "b d gh gw" grid per block or stage that a head sees; they may differ in stride
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,11 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def drop_auxiliary_heads(self) -> None:
-        """Leave out what only the labeled loss uses; teachers and deployed networks have none."""
+        """Drop what only the labeled loss uses; teachers and deployed networks have none."""
+
+    @abstractmethod
+    def for_inference(self) -> tuple[Any, Mapping[str, Tensor]]:
+        """Return the config and the tensors of the network without what only training uses."""
 
     @abstractmethod
     def forward(self, images: Images) -> Logits:

@@ -1,0 +1,92 @@
+"""What every backbone can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from s4former.types import Features, Images
+
+
+class Backbone(nn.Module, ABC):
+    """Turns images into feature grids: after some of its blocks, or stages of blocks.
+
+    Attributes:
+        out_indices: Blocks or stages whose outputs `forward` returns, ascending.
+        patch_size: Sides of images must be multiples of it; an attention bias speaks of patches of this size.
+        num_prefix_tokens: Class and register tokens that precede the patches in an attention bias.
+    """
+
+    out_indices: tuple[int, ...]
+    patch_size: int
+    num_prefix_tokens: int = 0
+
+    @property
+    @abstractmethod
+    def depth(self) -> int:
+        """Number of blocks or stages that a head can look at."""
+
+    @property
+    @abstractmethod
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each feature grid that `forward` returns."""
+
+    @property
+    @abstractmethod
+    def trunk(self) -> list[nn.Module]:
+        """The blocks in their order, those of all stages: what can be frozen or computed again."""
+
+    @abstractmethod
+    def keep(self, out_indices: tuple[int, ...]) -> None:
+        """Return the outputs of these blocks or stages, ascending, and drop what comes after the last one."""
+
+    @abstractmethod
+    def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+        """Return one "b d gh gw" grid for each of ``out_indices``."""
+
+    def freeze(self, count: int) -> None:
+        """Take so many first blocks, and if any all that comes before them, out of training."""
+        if count:
+            trained = {id(p) for block in self.trunk[count:] for p in block.parameters()}
+            for parameter in self.parameters():
+                parameter.requires_grad_(id(parameter) in trained)
+
+    def recompute(self) -> None:
+        """Compute trained blocks again in the backward pass instead of keeping what is inside them."""
+        for block in self.trunk:
+            # A partial is copied along with its block, as a teacher is made from a student.
+            block.forward = partial(_recomputed, block)
+
+
+def _recomputed(block: nn.Module, *inputs: Any, **named: Any) -> Any:
+    plain: Callable[..., Any] = partial(type(block).forward, block)
+    if torch.is_grad_enabled() and any(p.requires_grad for p in block.parameters()):
+        return checkpoint(plain, *inputs, use_reentrant=False, **named)
+    return plain(*inputs, **named)
+
+
+def require_bias(bias: Tensor, count: int, length: int) -> None:
+    """Raise ValueError unless ``bias`` is one of ``count`` images with ``length`` tokens each."""
+    if tuple(bias.shape) != (count, length, length):
+        raise ValueError(
+            f"attention_bias must be images x tokens x tokens = {count} x {length} x {length}, prefix tokens "
+            f"included, got {' x '.join(map(str, bias.shape))}"
+        )
+
+
+def score_bias(bias: Float[Tensor, "b q k"], like: Tensor) -> Float[Tensor, "b 1 q k"]:
+    """Shape the bias for fused attention: one for all heads, in the type of the queries, rows aligned."""
+    device = like.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+    # Fused kernels on GPUs want rows to start at multiples of 16, and would copy the bias in every block.
+    length = bias.shape[-1]
+    aligned = F.pad(bias.detach().to(dtype), (0, -length % 16))[..., :length]
+    return aligned[:, None]

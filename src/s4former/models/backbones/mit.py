@@ -1,0 +1,150 @@
+"""MiT, the hierarchical encoder of SegFormer: four stages, each on a coarser grid and with wider tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from einops import repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from s4former.models.backbones._mit_layers import Block, Grid, PatchEmbedding, as_grid, initialize
+from s4former.models.backbones.base import Backbone, require_bias, score_bias
+from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.types import Features, Images
+
+STAGES = (0, 1, 2, 3)
+"""The stages of a MiT, whose grids have one cell for 4, 8, 16 and 32 pixels."""
+# Cells per side that a stage's keys and values are pooled from: all stages have keys on the same grid.
+_REDUCTIONS = (8, 4, 2, 1)
+
+
+class MiTBackbone(Backbone):
+    """The encoder of SegFormer up to the last stage that somebody looks at.
+
+    Parameters carry the official names, so the authors' weights fit as they are.
+
+    Attention is cheap because keys and values are pooled: each stage, whatever its own grid, has one key for
+    32 x 32 pixels. Position is not embedded but seen by the convolutions that pad with zeros.
+
+    An attention bias names queries and keys on that grid of 32 pixels. It is added in ``biased_stages``
+    alone, by default in the last, where each query is such a patch itself. In an earlier stage all queries in
+    a patch share its row. ``docs/decisions/0009-pasa-in-a-hierarchy.md`` says why.
+
+    Source:
+        Xie et al., NeurIPS 2021 (SegFormer). Features equal those of ``transformers`` to 1e-5 once its norms
+        have the official epsilons: 1e-6 for blocks and stages, 1e-5 for embeddings and pooled keys. **We
+        differ:** sides of images must be multiples of 32.
+    """
+
+    patch_size = 32
+
+    def __init__(self, config: MiTConfig, channels: int = 3) -> None:
+        """Build an encoder with random weights, which returns the outputs of all stages.
+
+        Args:
+            config: Sizes.
+            channels: Channels of an image.
+        """
+        super().__init__()
+        self.embed_dims = config.widths
+        self.biased_stages = config.biased_stages
+        rates = iter(torch.linspace(0, config.drop_path, sum(config.blocks), device="cpu").tolist())
+        for stage, width in enumerate(config.widths):
+            name = stage + 1
+            self.add_module(f"patch_embed{name}", PatchEmbedding(channels, width, stage))
+            blocks = [
+                Block(width, config.num_heads[stage], config.mlp_ratio, _REDUCTIONS[stage], next(rates))
+                for _ in range(config.blocks[stage])
+            ]
+            self.add_module(f"block{name}", nn.ModuleList(blocks))
+            self.add_module(f"norm{name}", nn.LayerNorm(width, eps=1e-6))
+            channels = width
+        self.apply(initialize)
+        self.out_indices = STAGES
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each feature grid that `forward` returns."""
+        return tuple(self.embed_dims[stage] for stage in self.out_indices)
+
+    @property
+    def depth(self) -> int:
+        """Number of stages."""
+        return self.out_indices[-1] + 1
+
+    @property
+    def trunk(self) -> list[nn.Module]:
+        """The blocks of all stages."""
+        return [block for _, _, blocks, _ in self._stages() for block in blocks]
+
+    def keep(self, out_indices: tuple[int, ...]) -> None:
+        """Return the outputs of these stages, ascending; those after the last one are dropped."""
+        for stage in STAGES[out_indices[-1] + 1 : self.depth]:
+            for part in ("patch_embed", "block", "norm"):
+                delattr(self, f"{part}{stage + 1}")
+        self.out_indices = out_indices
+
+    def freeze(self, count: int) -> None:
+        """Take so many first blocks, counted through all stages, and all that comes before them out."""
+        before = 0
+        for _, embedding, blocks, norm in self._stages():
+            for part in (embedding, *blocks, norm):
+                if before < count:
+                    part.requires_grad_(False)
+                before += isinstance(part, Block)
+
+    def _stages(self) -> Iterator[tuple[int, PatchEmbedding, list[Block], nn.LayerNorm]]:
+        for stage in range(self.depth):
+            name = stage + 1
+            yield (
+                stage,
+                getattr(self, f"patch_embed{name}"),
+                list(getattr(self, f"block{name}")),
+                getattr(self, f"norm{name}"),
+            )
+
+    def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+        """Return the normalized output of each stage in ``out_indices`` as a "b d gh gw" grid.
+
+        Args:
+            images: Normalized images whose sides are multiples of 32.
+            attention_bias: Added to the attention scores [query, key] of all heads in ``biased_stages``;
+                tokens are patches of 32 pixels, row by row.
+
+        Raises:
+            ValueError: If the bias does not fit the number of images and patches, or no stage takes it.
+        """
+        rows, cols = (side // self.patch_size for side in images.shape[-2:])
+        if attention_bias is not None:
+            require_bias(attention_bias, len(images), rows * cols)
+            self._require_biased_stage()
+        x, features = images, []
+        for stage, embedding, blocks, norm in self._stages():
+            tokens, grid = embedding(x)
+            bias = None
+            if attention_bias is not None and stage in self.biased_stages:
+                bias = score_bias(_rows_of_queries(attention_bias, (rows, cols), grid), tokens)
+            for block in blocks:
+                tokens = block(tokens, grid, bias)
+            x = as_grid(norm(tokens), grid)
+            if stage in self.out_indices:
+                features.append(x)
+        return tuple(features)
+
+    def _require_biased_stage(self) -> None:
+        last = self.out_indices[-1]
+        if min(self.biased_stages, default=last + 1) > last:
+            raise ValueError(
+                f"no stage takes the attention bias: model.backbone.biased_stages={list(self.biased_stages)} "
+                f"come after the last stage that the head sees; set model.backbone.biased_stages=[{last}]"
+            )
+
+
+def _rows_of_queries(bias: Float[Tensor, "b n n"], coarse: Grid, fine: Grid) -> Float[Tensor, "b q n"]:
+    """Give each cell of a stage's grid the row of the coarse patch that it lies in."""
+    times = fine[0] // coarse[0]
+    if times == 1:
+        return bias
+    return repeat(bias, "b (r s) n -> b (r y s x) n", r=coarse[0], y=times, x=times)

@@ -1,0 +1,177 @@
+"""Vision transformers of timm by their names: whatever class they are, if their attention takes a mask."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import Any
+
+import timm
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from timm.layers.patch_embed import PatchEmbed
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from s4former.config.errors import UserError
+from s4former.models.backbones.base import Backbone, require_bias, score_bias
+from s4former.models.backbones.configs.base import ViTOptions
+from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.ops.resize import resize_position_embedding
+from s4former.types import Features, Images
+
+
+class TimmBackbone(Backbone):
+    """The trunk of a ViT of timm up to the last block that somebody looks at.
+
+    Attributes:
+        grid: Rows and columns of patches that the position embedding is kept for.
+        embed_dim: Width of a token.
+        num_prefix_positions: Prefix tokens that have a position of their own. Some families add the position
+            to patches only, and their embedding is shorter by the prefix.
+        rotary: Whether positions are (also) rotary.
+    """
+
+    vit: Any
+
+    def __init__(self, vit: Any, options: ViTOptions) -> None:
+        """Take over a model of timm.
+
+        Args:
+            vit: Has ``forward_intermediates`` with ``attn_mask``.
+            options: How it is used.
+        """
+        super().__init__()
+        # Parameters and modules are the model's, by the names that it has for them: the two share their
+        # registries, and the model itself is kept where no registry finds it.
+        for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            object.__setattr__(self, registry, getattr(vit, registry))
+        self.__dict__["vit"] = vit
+        self.grid: tuple[int, int] = tuple(vit.patch_embed.grid_size)
+        self.patch_size: int = vit.patch_embed.patch_size[0]
+        self.embed_dim: int = vit.embed_dim
+        self.num_prefix_tokens: int = vit.num_prefix_tokens
+        self.num_prefix_positions: int = 0 if vit.no_embed_class else vit.num_prefix_tokens
+        self.rotary = getattr(vit, "rope", None) is not None
+        self.final_norm = options.final_norm
+        self.position_interpolation = options.position_interpolation
+        vit.patch_embed.strict_img_size = False
+        self.keep(tuple(range(len(vit.blocks))))
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.vit.blocks)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of a token, for each grid."""
+        return (self.embed_dim,) * len(self.out_indices)
+
+    @property
+    def trunk(self) -> list[nn.Module]:
+        """The blocks."""
+        return list(self.vit.blocks)
+
+    def keep(self, out_indices: tuple[int, ...]) -> None:
+        """Look at these blocks; those after the last one are dropped, and a final norm that nobody wants."""
+        self.vit.prune_intermediate_layers(list(out_indices), prune_norm=not self.final_norm)
+        self.out_indices = out_indices
+
+    def freeze(self, count: int) -> None:
+        """Take so many first blocks and the embeddings out of training; a final norm stays in it."""
+        super().freeze(count)
+        if self.final_norm:
+            self.vit.norm.requires_grad_(True)
+
+    def forward(
+        self,
+        images: Images,
+        attention_bias: Float[Tensor, "b n n"] | None = None,
+        positions_fit: bool = False,
+    ) -> Features:
+        """Return the patch tokens after each of ``out_indices`` as a "b d gh gw" grid.
+
+        Args:
+            images: Normalized images whose sides are multiples of the patch size.
+            attention_bias: Added to the attention scores [query, key] of all heads and blocks, prefix tokens
+                first.
+            positions_fit: The position embedding is that of the images' patch grid.
+
+        Raises:
+            ValueError: If the bias does not fit the number of images and tokens.
+
+        Source:
+            timm's ``forward_intermediates``. **We differ:** learned positions are resized as the S4Former
+            release does (`resize_position_embedding`).
+        """
+        rows, cols = (side // self.patch_size for side in images.shape[-2:])
+        if not (positions_fit or self.rotary or (rows, cols) == self.grid):
+            fitted = resize_position_embedding(
+                self.vit.pos_embed,
+                self.grid,
+                (rows, cols),
+                self.num_prefix_positions,
+                mode=self.position_interpolation,
+            )
+            inputs = (images, attention_bias, True)
+            grids: Features = functional_call(self, {"pos_embed": fitted}, inputs, tie_weights=False)
+            return grids
+        bias = None
+        if attention_bias is not None:
+            require_bias(attention_bias, len(images), self.num_prefix_tokens + rows * cols)
+            bias = score_bias(attention_bias, images)
+        tokens = self.vit.forward_intermediates(
+            images,
+            indices=list(self.out_indices),
+            norm=self.final_norm,
+            stop_early=True,
+            intermediates_only=True,
+            output_fmt="NLC",
+            attn_mask=bias,
+        )
+        # Views: patches lie row by row with their channels last, as the heads' convolutions like them.
+        return tuple(rearrange(each, "b (r s) d -> b d r s", r=rows) for each in tokens)
+
+
+def create(config: TimmConfig, channels: int) -> TimmBackbone:
+    """Return a backbone of timm with random weights."""
+    whole = _outline(config.name)
+    # Without pooling the final norm is always called `norm`.
+    options: dict[str, Any] = {
+        "num_classes": 0,
+        "in_chans": channels,
+        "drop_path_rate": config.drop_path,
+        "global_pool": "",
+    }
+    if config.image_size is not None:
+        options["img_size"] = config.image_size
+    if getattr(whole, "rope", None) is not None:
+        options["dynamic_img_size"] = True
+    return TimmBackbone(timm.create_model(config.name, **options), config)
+
+
+def _outline(name: str) -> Any:
+    """Return a model of timm without memory for its weights.
+
+    Raises:
+        UserError: If there is none, or it is no stack of blocks on patches whose attention takes a mask.
+    """
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=4, cutoff=0.4)
+        hint = f"; the nearest names are {', '.join(near)}" if near else ""
+        own = "; a file of your own is named by its import path, and its folder is on PYTHONPATH"
+        raise UserError(f"timm has no model named {name!r} (model.backbone){hint or own}")
+    with torch.device("meta"):
+        model = timm.create_model(name, pretrained=False)
+    passes: Any = getattr(model, "forward_intermediates", None)
+    masked = passes is not None and "attn_mask" in inspect.signature(passes).parameters
+    positions = any(getattr(model, kind, None) is not None for kind in ("pos_embed", "rope"))
+    if not (masked and positions and type(getattr(model, "patch_embed", None)) is PatchEmbed):
+        raise UserError(
+            f"{name!r} (model.backbone) is not a plain vision transformer but a {type(model).__name__}; "
+            "choose one of equal blocks on patches, as vit_small_patch14_dinov2, vit_small_patch16_dinov3 or "
+            "deit_base_patch16_224"
+        )
+    return model

@@ -1,0 +1,41 @@
+"""SETR-PUP as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, model_validator
+
+from s4former.models.heads.configs.base import HeadConfig
+
+if TYPE_CHECKING:
+    from s4former.models.heads.setr_pup import SETRPUPHead
+
+
+class SETRPUPConfig(HeadConfig):
+    """Convolutions and upsampling in turn."""
+
+    name: Literal["setr_pup"] = "setr_pup"
+    """The name of this file."""
+    channels: int = Field(256, ge=1)
+    """Channels of the convolutions."""
+    num_convs: int = Field(4, ge=1)
+    """Number of convolutions."""
+    scale: int = Field(2, ge=1)
+    """Factor of the upsampling between two of them."""
+
+    @model_validator(mode="after")
+    def _sees_one_grid(self) -> Self:
+        if self.out_indices and len(self.out_indices) != 1:
+            raise ValueError(
+                f"setr_pup sees one grid, got out_indices={list(self.out_indices)}; use model.head=linear "
+                "for more"
+            )
+        return self
+
+    def build(self, widths: tuple[int, ...], num_classes: int) -> SETRPUPHead:
+        """Return the head with random weights."""
+        from s4former.models.heads.setr_pup import SETRPUPHead
+
+        (width,) = widths
+        return SETRPUPHead(width, self, num_classes)
