@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from command_line import CommandLine
+from s4former.config.invocation import PROGRAM
 from s4former.engine.pace import Pace
 from tiny_run import NAMES, make_data
 
@@ -48,6 +49,19 @@ def test_a_good_data_set(shell: CommandLine) -> None:
     assert re.search(r"time: about 10 minutes on this machine \(.*0\.6 s a step\)", shell.out)
     assert shell("check", "data/dataset.yaml") == 0
     assert "11 files (11 of them known from an earlier check): nothing to complain about" in shell.out
+
+
+def test_what_is_next_is_typed_as_the_command_was(
+    shell: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PROGRAM, "python3 bootstrap.py s4former")
+    assert shell("check", "data/dataset.yaml") == 0
+    assert "next: python3 bootstrap.py s4former train data/dataset.yaml\n" in shell.out
+    assert shell("init", "data/images/train", "--masks", "data/masks/train", "--out", "my data.yaml") == 0
+    assert "python3 bootstrap.py s4former check 'my data.yaml'\n" in shell.out
+    assert "python3 bootstrap.py s4former train 'my data.yaml'\n" in shell.out
+    assert shell("check", "data") == 1
+    assert "`python3 bootstrap.py s4former init data` writes a dataset.yaml" in shell.err
 
 
 def test_errors_are_named_with_their_repair_and_the_exit_code_is_3(

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.invocation import PROGRAM, Invocation, again, invocation, invoked, program, typed
+from s4former.config.invocation import (
+    PROGRAM,
+    Invocation,
+    again,
+    as_typed,
+    invocation,
+    invoked,
+    program,
+    typed,
+)
 
 
 def test_an_option_is_added_once_and_before_what_is_no_option() -> None:
@@ -46,3 +55,12 @@ def test_the_command_is_called_by_what_the_terminal_finds(
     assert program() == f"{sys.executable} -m s4former"
     monkeypatch.setenv(PROGRAM, "python3 bootstrap.py s4former")
     assert program() == "python3 bootstrap.py s4former"
+
+
+def test_commands_in_a_text_are_those_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PROGRAM, "python3 bootstrap.py s4former")
+    assert as_typed("no s4former: type `s4former init`, then `s4former check x`") == (
+        "no s4former: type `python3 bootstrap.py s4former init`, then `python3 bootstrap.py s4former check x`"
+    )
+    monkeypatch.delenv(PROGRAM)
+    assert as_typed("`s4former init`").endswith("s4former init`")

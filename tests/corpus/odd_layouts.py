@@ -126,7 +126,7 @@ def no_folder_of_masks(data: OddSet) -> None:
     data.fields["labeled"]["masks"] = "masks_v2"
 
 
-@case(Refused("there is no image in", "expected JPEG, PNG"))
+@case(Refused("there is no image in", "expected files that end in .jpg"))
 def an_empty_folder_of_images(data: OddSet) -> None:
     (data.root / "empty").mkdir()
     data.fields["labeled"]["images"] = "empty"
@@ -138,7 +138,7 @@ def an_empty_folder_of_masks(data: OddSet) -> None:
     data.fields["labeled"]["masks"] = "empty"
 
 
-@case(Refused("there is no image in", "expected JPEG, PNG"))
+@case(Refused("there is no image in", "expected files that end in .jpg"))
 def only_files_of_other_kinds(data: OddSet) -> None:
     data.text("scans/a.czi", "x")
     data.fields["unlabeled"]["images"] = "scans"

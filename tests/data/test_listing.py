@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from folders import make_folder, write_image, write_mask
+from s4former.config.outputs import claim
 from s4former.data import DataConfig, open_source
 from s4former.data.sources import listing
 from s4former.data.sources.listing import image_files
@@ -70,3 +71,31 @@ def test_letters_composed_in_another_way_are_the_same(tmp_path: Path) -> None:
     source = open_source(DataConfig(root=str(root), labeled_split="l.txt", unlabeled_split="u.txt"))
     assert source.labeled == source.unlabeled == (f"images/train/{composed}",)
     assert source.read_mask(source.labeled[0], "labeled").shape == (40, 48)
+
+
+def test_predictions_among_the_images_are_none_and_masks_only_in_a_folder_of_their_own(
+    tmp_path: Path,
+) -> None:
+    files(tmp_path, "a.jpg", "other.png")
+    write_image(tmp_path / "hand.png", 1)
+    outputs = claim([(tmp_path / name, "a") for name in ("a.png", "a_overlay.png")], "picture", instead="")
+    for name in ("a.png", "a_overlay.png"):
+        outputs.write(tmp_path / name, lambda file: file.write_bytes(b"a prediction"))
+    assert list(image_files(tmp_path)) == ["a.jpg", "hand.png", "other.png"]
+    assert {"a.png", "a_overlay.png"} < set(image_files(tmp_path, pictures=True))
+    (tmp_path / "a.png").write_bytes(b"drawn by hand since")
+    os.utime(tmp_path)
+    assert "a.png" in image_files(tmp_path)
+
+
+def test_a_data_set_stays_what_it_was_when_predictions_lie_among_its_images(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, unlabeled=2)
+    before = open_source(DataConfig(root=str(root)))
+    images = sorted((root / "images/train").iterdir())
+    jpegs = [image.rename(image.with_suffix(".jpg")) for image in images]
+    places = [jpeg.with_suffix(".png") for jpeg in jpegs]
+    outputs = claim([(place, "x") for place in places], "picture", jpegs, instead="")
+    for place in places:
+        outputs.write(place, lambda file: file.write_bytes(b"a prediction"))
+    after = open_source(DataConfig(root=str(root)))
+    assert (after.labeled, after.unlabeled) == (before.labeled, before.unlabeled)

@@ -44,6 +44,13 @@ def test_timing_leaves_nothing_behind(data: Path) -> None:
     assert len({what for what, _, _ in heard}) == 3
 
 
+def test_without_val_images_no_score_is_timed(data: Path) -> None:
+    run = tiny_run(data, {"data.val_images": None}).resolved()
+    found = measure_pace(run, open_source(run.data))
+    assert found.step > 0
+    assert found.image == 0
+
+
 def test_a_pace_is_measured_once_for_a_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,8 +214,12 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     with pytest.raises(UserError, match=r"expected model\.safetensors and model\.json"):
         Model.load(tmp_path)
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="no model yet"):
+    with pytest.raises(UserError, match=r"no model yet.*--resume"):
         Model.load(tmp_path)
+    best = shutil.copytree(run_folder / "model", tmp_path / "model_best")
+    with pytest.raises(UserError, match=f"give {best}, the best so far"):
+        Model.load(tmp_path)
+    assert Model.load(best).card.names
     broken = shutil.copytree(run_folder / "model", tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"model.safetensors can't be read"):

@@ -8,7 +8,7 @@ import pytest
 
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.evaluate import protocol_record
-from s4former.inference.wording import all_remarks, caption, differences, interval, mean
+from s4former.inference.wording import all_remarks, caption, differences, interval, mean, remarks
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,15 @@ def test_a_remark_names_the_networks_that_it_is_not_true_of_all() -> None:
     student = {"network": "student", "remarks": ["few", "absent"]}
     teacher = {"network": "teacher", "remarks": ["few"]}
     assert all_remarks([student, teacher]) == ["few", "student: absent"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "words"),
+    [
+        (["a"], "is in no val mask, but some pixels were taken for it"),
+        (["a", "b"], "are in no val mask, but some pixels were taken for them"),
+    ],
+)
+def test_one_absent_class_and_several(absent: list[str], words: str) -> None:
+    line = {"part": "val", "images": 50, "counted_absent": absent, "miou_present": 0.5, "interval": None}
+    assert words in remarks(line)[0]

@@ -38,6 +38,7 @@ def check(
 
     Example: s4former check dataset.yaml --fix-suggestions --html check.html
     """
+    from s4former.config.invocation import program, typed
     from s4former.config.outputs import claim
     from s4former.recipes import load_data, main_settings
 
@@ -63,9 +64,9 @@ def check(
     for finding in result.findings:
         _print(console, finding, fix_suggestions)
     _summarize(console, result, fix_suggestions)
-    command = " ".join(["s4former train", config, *changes])
+    command = typed(program(), ["train", config, *changes])
     if not problem:
-        console.print(f"next: {command}", markup=False)
+        console.print(f"next: {command}", markup=False, soft_wrap=True)
         for line in settings:
             say(console, "  ", line)
         if run and memory:

@@ -114,6 +114,9 @@ def _val(text: str | None) -> Path | float | None:
 
 def _say(description: Description, files: Sequence[tuple[Path, Path]]) -> None:
     console = Console(highlight=False)
+    from s4former.config.invocation import program, typed
+
+    command = program()
     for line in description.found:
         say(console, "found    ", line)
     for line in description.decided:
@@ -121,6 +124,6 @@ def _say(description: Description, files: Sequence[tuple[Path, Path]]) -> None:
     say(console, "wrote    ", f"{', '.join(str(file) for file, _ in files)}: have a look, it has comments")
     for (_, val_list), ids in zip(files, description.val_lists, strict=False):
         say(console, "         ", f"{val_list.name}: the images to validate on ({len(ids)})")
-    say(console, "next:    ", f"s4former check {files[0][0]}")
+    say(console, "next:    ", typed(command, ["check", str(files[0][0])]))
     for file, _ in files:
-        say(console, "         ", f"s4former train {file}")
+        say(console, "         ", typed(command, ["train", str(file)]))

@@ -82,6 +82,11 @@ def program() -> str:
     return "s4former"
 
 
+def as_typed(text: str) -> str:
+    """Return a text with its commands, as in `` `s4former recipes` ``, as this terminal knows them."""
+    return text.replace("`s4former ", f"`{program()} ")
+
+
 def python(*script: str) -> str:
     """Return what starts a script with this Python in the terminal that this process runs in."""
     names = ("python", "python3")

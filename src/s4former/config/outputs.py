@@ -21,6 +21,8 @@ from s4former.config.errors import UserError
 from s4former.config.record import write_atomically
 
 LEDGER = ".s4former-outputs.jsonl"
+PICTURES = ("picture", "figure", "sheet")
+"""Kinds of outputs that are no images to predict or to learn from, unlike the demo's scenes."""
 _SHOWN = 3
 _LONGEST_NAME = 255  # bytes; of every common file system
 

@@ -26,7 +26,12 @@ _BROKEN = (OSError, http.client.HTTPException)  # of sockets, of urllib, of answ
 
 
 def download(
-    url: str, path: Path, checksum: str | None = None, report: Report = silent, pause: float = 1.0
+    url: str,
+    path: Path,
+    checksum: str | None = None,
+    report: Report = silent,
+    pause: float = 1.0,
+    instead: str = "get it elsewhere and type --archives DIR with the file in it",
 ) -> Path:
     """Download a file, unless it is there; a part of it from before, in ``NAME.part``, is continued.
 
@@ -36,6 +41,7 @@ def download(
         checksum: As in ``md5:d41d8...`` or ``sha256:e3b0c...``; None: the file's length alone is checked.
         report: Hears how many bytes there are.
         pause: Seconds before the second try; twice as many before each further one.
+        instead: What to do if it cannot be had.
 
     Returns:
         ``path``.
@@ -51,17 +57,17 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     resumed = part.exists()
-    _fetch(url, part, report, pause)
+    _fetch(url, part, report, pause, instead)
     found = _sum_like(checksum, part, report)
     if found != checksum and resumed:
         part.unlink()  # it may be the old part that is bad, or the file may have changed since
-        _fetch(url, part, report, pause)
+        _fetch(url, part, report, pause, instead)
         found = _sum_like(checksum, part, report)
     if found != checksum:
         part.unlink()
         raise DataError(
             f"{url} has the checksum {found}, expected {checksum}: it was changed or damaged; "
-            "try again, or get it elsewhere and type --archives DIR"
+            f"try again, or {instead}"
         )
     part.replace(path)
     return path
@@ -93,7 +99,7 @@ def require_space(folder: Path, needed: int) -> None:
         )
 
 
-def _fetch(url: str, part: Path, report: Report, pause: float) -> None:
+def _fetch(url: str, part: Path, report: Report, pause: float, instead: str) -> None:
     """Fill ``part`` until the file is whole, over as many connections as that takes."""
     idle = 0
     while True:
@@ -105,8 +111,7 @@ def _fetch(url: str, part: Path, report: Report, pause: float) -> None:
         except urllib.error.HTTPError as error:
             if error.code not in (408, 429) and error.code < 500:
                 raise DataError(
-                    f"cannot download {url}: {error.code} {error.reason}; if it has moved, get it "
-                    "elsewhere and type --archives DIR"
+                    f"cannot download {url}: {error.code} {error.reason}; if it has moved, {instead}"
                 ) from None
             problem = error
         except _BROKEN as error:
@@ -114,8 +119,8 @@ def _fetch(url: str, part: Path, report: Report, pause: float) -> None:
         idle = 0 if _size(part) > before else idle + 1
         if idle >= _PATIENCE:
             raise DataError(
-                f"cannot download {url}: {problem}; what came so far is kept in {part}; run the command "
-                "again to go on, or type --archives DIR with the file in it"
+                f"cannot download {url}: {problem}; type the same command again, which goes on with what "
+                f"came so far, or {instead}"
             ) from problem
         time.sleep(min(60.0, pause * 2**idle))
 

@@ -29,6 +29,8 @@ SUFFIXES = (
     ".npy",
 )
 """Endings of image files that are read, in lower case; files may use either case."""
+EXPECTED = f"expected files that end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+"""What to say where there is none."""
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
 _PAIR = re.compile(rf"(.+(?:{_ENDING})[\"']?)(?:\s*[,;]\s*|\s+)(.+(?:{_ENDING})[\"']?)", re.IGNORECASE)

@@ -11,7 +11,7 @@ import torch
 
 from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
-from s4former.data.sources import Source, evaluation_pairs
+from s4former.data.sources import Source, evaluation_pairs, part_ids
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.pace import TIMED, Pace
@@ -68,7 +68,8 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
                 for band in logit_bands(network, images, run.evaluate, run.device, run.precision):
                     band.max(1).indices.cpu()
 
-        images = islice(evaluation_pairs(source, run.evaluate.part, 0, 1), TIMED + 1)
+        part = run.evaluate.part
+        images = islice(evaluation_pairs(source, part, 0, 1) if part_ids(source, part) else (), TIMED + 1)
         with in_eval(method.networks):
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)

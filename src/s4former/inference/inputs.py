@@ -11,14 +11,8 @@ from pathlib import Path
 from PIL import Image as PilImage
 
 from s4former.config.errors import UserError
-from s4former.config.outputs import Ledgers
+from s4former.config.outputs import PICTURES, Ledgers
 from s4former.data.split_lists import SUFFIXES
-
-_PASSED_OVER = (
-    "picture",
-    "figure",
-    "sheet",
-)  # and not the scenes of the demo, which are there to be predicted
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ def find_images(arguments: Sequence[str]) -> FoundImages:
         matches = list(_expand(argument))
         if not matches:
             raise UserError(f"{argument}: there is no such image, and no image in it if it is a folder")
-        own = {path for _, path in matches if any(ledgers.wrote(path, kind) for kind in _PASSED_OVER)}
+        own = {path for _, path in matches if any(ledgers.wrote(path, kind) for kind in PICTURES)}
         passed_over |= own
         for stem, path in matches:
             if path not in own:

@@ -281,7 +281,12 @@ def model_folder(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"there is no {path}; expected a run folder, a model folder or its {WEIGHTS}")
     if (folder / "run.json").is_file():
-        raise UserError(f"the run in {folder} has no model yet; it has to be trained to its last step")
+        best = folder / "model_best"
+        raise UserError(
+            f"the run in {folder} has no model yet: type the command that trains it again, with --resume, to "
+            "train it to its last step"
+            + (f"; or give {best}, the best so far" if (best / CARD).is_file() else "")
+        )
     raise UserError(
         f"{path} is no model: expected {WEIGHTS} and {CARD} in {folder}; give a run folder, which training "
         "writes, or the model folder in it"

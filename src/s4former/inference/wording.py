@@ -46,10 +46,10 @@ def remarks(line: Line) -> list[str]:
     """Return what a reader of the score must know: classes that count as 0, and that images are few."""
     part, absent, found = line["part"], line["counted_absent"], []
     if absent:
-        are, they = ("are", "they count") if len(absent) > 1 else ("is", "it counts")
+        are, them, they = ("are", "them", "they count") if len(absent) > 1 else ("is", "it", "it counts")
         found.append(
-            f"{', '.join(absent)} {are} in no {part} mask, but some pixels were taken for that: {they} as 0 "
-            "in the mean IoU; over the present classes, those with a labeled pixel, the mean is "
+            f"{', '.join(absent)} {are} in no {part} mask, but some pixels were taken for {them}: {they} as "
+            "0 in the mean IoU; over the present classes, those with a labeled pixel, the mean is "
             f"{percent(line['miou_present'])}"
         )
     images = f"{line['images']} {part} image{'' if line['images'] == 1 else 's'}"

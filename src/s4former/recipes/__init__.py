@@ -145,7 +145,9 @@ def _fixed(config: str, path: Path) -> Plan:
         return Plan(recipe(), derived=getattr(module, "DERIVED", ()))
     if path.exists():
         raise UserError(
-            f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
+            f"{config} is a folder; `s4former init {config}` writes a dataset.yaml for its images"
+            if path.is_dir()
+            else f"{config} is neither a .py nor a .yaml file, and no recipe; `s4former recipes` lists those"
         )
     hint = nearest(config, recipe_names(), fallback=families)
     raise UserError(f"there is no recipe {config!r}; {hint} (`s4former recipes` lists all)")

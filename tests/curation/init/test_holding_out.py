@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s4former.config.errors import UserError
 from s4former.curation.init.holding_out import choose_val, fold, hold_out
 
 shown = st.lists(st.frozensets(st.integers(0, 4)), min_size=1, max_size=14).map(
@@ -55,3 +59,21 @@ def test_few_images_are_said_and_folds_offered() -> None:
     assert any("--folds 5" in text for text in said)
     assert choose_val(tuple(of)[:9], of, None, 0, said) == []
     assert "--folds 3" in said[-1]
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+@pytest.mark.parametrize("rare", [False, True])
+def test_folds_that_are_offered_can_be_had(count: int, rare: bool) -> None:
+    of = {f"i/{number}": frozenset({0, number} if rare else {0}) for number in range(count)}
+    said: list[str] = []
+    choose_val(tuple(of), of, None, 0, said)
+    offered = [int(found) for text in said for found in re.findall(r"--folds (\d+)", text)]
+    assert bool(offered) == (count > 1 and not rare)
+    for folds in offered:
+        assert len(choose_val(tuple(of), of, None, folds, [])) == folds
+
+
+def test_too_many_folds_say_how_many_can_be_had() -> None:
+    of = {f"i/{number}": frozenset({0}) for number in range(2)}
+    with pytest.raises(UserError, match="--folds 3: expected 2 for 2 labeled"):
+        choose_val(tuple(of), of, None, 3, [])

@@ -82,6 +82,8 @@ def test_a_list_that_is_gone_does_not_stop_the_others(site: Site, tmp_path: Path
     fetched, problems = fetch_splits(publisher(), tmp_path, f"{site.address}/copy", pause=0.001)
     assert [one.path.name for one in fetched] == ["u.txt"]
     assert "404" in problems[0]
+    assert "--from ADDRESS" in problems[0]
+    assert "--archives" not in problems[0]
 
 
 def published(name: str) -> Path:

@@ -37,6 +37,7 @@ from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Matcher
 from s4former.data.sources.raster import ValueRange, count_channels, is_plain
 from s4former.data.sources.tiff import declared_nodata
+from s4former.data.split_lists import EXPECTED
 from s4former.data.statistics import channel_statistics, measure_value_range, spread
 
 _SAMPLE = 200
@@ -101,7 +102,7 @@ def describe(
             raise UserError(f"there is no folder of images {folder}")
     names = [file for folder in images for file in image_files(folder)]
     if not names:
-        raise UserError(f"no image is in {listed(images)}; expected JPEG, PNG, TIFF, WebP or BMP files")
+        raise UserError(f"no image is in {listed(images)}; {EXPECTED}")
     masks = masks or find_masks(images, names)
     if not masks.exists():
         raise UserError(f"there is no folder or file of masks {masks}")

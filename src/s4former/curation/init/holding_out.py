@@ -11,11 +11,11 @@ from pathlib import Path
 from s4former.config.errors import DataError, UserError
 from s4former.data.progress import Report
 from s4former.data.sources.labels import LabelMap
+from s4former.inference.config import FEW_IMAGES
 from s4former.types import IGNORE
 
 Shown = Mapping[str, frozenset[int]]
 """Which classes an image shows, by its id."""
-FEW = 10  # images, labeled or scored
 MOST_READ = 500
 """Images whose masks are read to choose; among more, each class has an image in a share of them anyway."""
 
@@ -57,10 +57,11 @@ def choose_val(
 
 
 def _one(ids: Sequence[str], shown: Shown, share: float | None, said: list[str]) -> tuple[str, ...]:
-    if share is None and len(ids) < FEW:
+    if share is None and len(ids) < FEW_IMAGES:
         said.append(
-            f"no validation images, as {len(ids)} labeled ones are few; --val 0.2 holds out a fifth, and "
-            "--folds 3 writes three data sets that hold out others each, to be trained one by one"
+            f"no validation images, as {_labeled(len(ids))} few"
+            + ("; --val 0.2 holds out some" if len(ids) > 1 else "")
+            + _folds_offered(ids, shown, 3)
         )
         return ()
     if not 0 <= (share or 0) < 1:
@@ -78,11 +79,9 @@ def _one(ids: Sequence[str], shown: Shown, share: float | None, said: list[str])
             if len(ids) > 1
             else "no validation images: the only labeled image is needed to learn from"
         )
-    if chosen and len(chosen) < FEW:
-        said.append(
-            f"a score of {len(chosen)} images says little; --folds 5 writes five data sets that hold out "
-            "others each: train them one by one, and take the mean of their scores"
-        )
+    if chosen and len(chosen) < FEW_IMAGES:
+        images = "1 image" if len(chosen) == 1 else f"{len(chosen)} images"
+        said.append(f"a score of {images} says little{_folds_offered(ids, shown, 5)}")
     return chosen
 
 
@@ -90,8 +89,8 @@ def _folds(ids: Sequence[str], shown: Shown, count: int, said: list[str]) -> lis
     found = fold(ids, shown, count)
     if count < 2 or len(found) < count:
         raise UserError(
-            f"--folds {count}: expected 2 to {max(2, len(found))} for {len(ids)} labeled images"
-            if len(found) > 1
+            f"--folds {count}: expected {'2' if most == 2 else f'2 to {most}'} for {len(ids)} labeled images"
+            if (most := _most_folds(ids, shown, max(count, 2))) > 1
             else f"--folds {count}: these {len(ids)} labeled images are too few to hold any out"
         )
     said.append(
@@ -104,6 +103,26 @@ def _folds(ids: Sequence[str], shown: Shown, count: int, said: list[str]) -> lis
             f"{left} labeled images are held out by none of them, as a class would be lost to training"
         )
     return found
+
+
+def _most_folds(ids: Sequence[str], shown: Shown, count: int) -> int:
+    """Return how many data sets, ``count`` at most, can hold out other images each; 0 if no two can."""
+    return next((most for most in range(count, 1, -1) if len(fold(ids, shown, most)) == most), 0)
+
+
+def _folds_offered(ids: Sequence[str], shown: Shown, count: int) -> str:
+    """Return what to say of folds after a sentence; nothing if there are too few images for them."""
+    most = _most_folds(ids, shown, count)
+    return (
+        f"; --folds {most} writes {most} data sets that hold out other images each: train them one by one, "
+        "and take the mean of their scores"
+        if most
+        else ""
+    )
+
+
+def _labeled(count: int) -> str:
+    return "1 labeled image is" if count == 1 else f"{count} labeled images are"
 
 
 def hold_out(ids: Sequence[str], shown: Shown, count: int, most: int) -> tuple[str, ...]:

@@ -78,10 +78,10 @@ def masks_by_name(
     """
     if masks.suffix.lower() == ".zip":
         raise UserError(f"{masks} is an archive; unpack it, and give what is in it: --masks DIR or FILE")
-    mask_names = list(image_files(masks))
+    mask_names = list(image_files(masks, pictures=where not in folders))
     if not mask_names:
         raise UserError(
-            f"{masks} holds neither masks (PNG, TIFF, BMP) nor annotations (COCO, labelme, CVAT, Label "
+            f"{masks} holds neither masks (PNG, TIFF ...) nor annotations (COCO, labelme, CVAT, Label "
             "Studio, YOLO)"
         )
     rule = None

@@ -15,6 +15,8 @@ from s4former.data.progress import Report, silent
 from s4former.data.published_lists import PublishedList, Publisher, checksum
 from s4former.data.split_lists import read_split, split_lines
 
+_INSTEAD = "type --from ADDRESS with that of a copy of the publisher's repository"
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -72,7 +74,7 @@ def unverified(fetched: Sequence[Fetched]) -> list[Path]:
 
 def _fetch_one(each: PublishedList, path: Path, url: str, pause: float) -> None:
     with TemporaryDirectory() as folder:
-        file = download(url, Path(folder) / path.name, pause=pause)
+        file = download(url, Path(folder) / path.name, pause=pause, instead=_INSTEAD)
         _check(each, file)
         write_text(path, file.read_text(encoding="utf-8"))
 

@@ -46,6 +46,8 @@ class Layout:
     def images_in(self, folder: str, field: str) -> list[str]:
         """Return the image files below a folder by their paths in it; it is listed once.
 
+        Predictions of this package are images of no part, and masks only in a folder of their own.
+
         Raises:
             DataError: If there is no such folder; the message names the field that has it.
         """
@@ -54,7 +56,9 @@ class Layout:
             missing = f"{path} is a file, not a folder" if path.exists() else f"there is no folder {path}"
             start = {"yaml": "the folder of the data set's file", "run": "data.root"}.get(self.said_in)
             raise DataError(f"{missing}; change {field}{f' (paths start from {start})' if start else ''}")
-        return list(image_files(path))
+        parts = (self.file.unlabeled, *map(self.file.part, ("labeled", "val", "test")))
+        shared = {self.path(images) for part in parts if part for images in part.images}
+        return list(image_files(path, pictures=path not in shared))
 
     def names(self, part: ImageFiles, name: str, kind: str) -> list[str]:
         """Return the files in all folders of a part's images or masks, by their paths in them."""

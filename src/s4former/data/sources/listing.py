@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s4former.config.errors import DataError
+from s4former.config.outputs import LEDGER, PICTURES, Ledgers
 from s4former.data.split_lists import SUFFIXES
 
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder's time of change tells every later change
@@ -20,11 +21,13 @@ class _Folder:
 
     Attributes:
         images: Names of its image files, sorted.
+        pictures: Those of them that this package wrote, as predictions beside the images.
         folders: Names of its folders, sorted.
         changed: Its time of change in nanoseconds; none: too fresh to be trusted later.
     """
 
     images: tuple[str, ...]
+    pictures: frozenset[str]
     folders: tuple[str, ...]
     changed: int | None
 
@@ -33,28 +36,33 @@ _seen: dict[str, _Folder] = {}
 """What was listed by this process: settings are decided, data checked and batches drawn from one listing."""
 
 
-def image_files(folder: Path) -> Iterator[str]:
+def image_files(folder: Path, pictures: bool = False) -> Iterator[str]:
     """List the image files below a folder by their paths in it, sorted; what is hidden is left out.
 
-    No file is opened or asked for anything, and a folder that has not changed since this process listed it is
-    not listed again. Links to folders are followed, but for those that lead back up to where they came from.
+    No file of others is opened or asked for anything, and a folder that has not changed since this process
+    listed it is not listed again. Links to folders are followed, but for those that lead back up.
+
+    Args:
+        folder: The folder.
+        pictures: Whether to list what this package wrote too, as it may be learned from as masks.
 
     Raises:
         DataError: If a folder may not be listed.
     """
     if folder.is_dir():
-        yield from _below(str(folder), "", {os.path.realpath(folder)})
+        yield from _below(str(folder), "", {os.path.realpath(folder)}, pictures)
 
 
-def _below(folder: str, prefix: str, parents: set[str]) -> Iterator[str]:
+def _below(folder: str, prefix: str, parents: set[str], pictures: bool) -> Iterator[str]:
     here = _listed(folder)
     for name in here.images:
-        yield prefix + name
+        if pictures or name not in here.pictures:
+            yield prefix + name
     for name in here.folders:
         path = os.path.join(folder, name)
         real = os.path.realpath(path)
         if not any(f"{parent}/".startswith(f"{real}/") for parent in parents):
-            yield from _below(path, f"{prefix}{name}/", parents | {real})
+            yield from _below(path, f"{prefix}{name}/", parents | {real}, pictures)
 
 
 def _listed(folder: str) -> _Folder:
@@ -84,4 +92,7 @@ def _list(folder: str, changed: int) -> _Folder:
             elif entry.is_dir():
                 folders.append(entry.name)
     settled = started - changed > _SETTLED
-    return _Folder(tuple(sorted(images)), tuple(sorted(folders)), changed if settled else None)
+    ledgers = Ledgers()
+    own = (name for name in images if any(ledgers.wrote(Path(folder, name), kind) for kind in PICTURES))
+    pictures = frozenset(own if os.path.lexists(os.path.join(folder, LEDGER)) else ())
+    return _Folder(tuple(sorted(images)), pictures, tuple(sorted(folders)), changed if settled else None)

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from s4former.data.dataset_yaml import ImageFiles, LabeledFiles
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.naming import Naming, guess_rule
-from s4former.data.split_lists import first_few
+from s4former.data.split_lists import EXPECTED, first_few
 
 _AFFIXES = ("mask_prefix", "mask_suffix", "image_prefix", "image_suffix")
 
@@ -20,7 +20,7 @@ def no_images(layout: Layout, part: ImageFiles, name: str) -> str:
     names = layout.names(part, name, "images")
     if not names:
         field = layout.field(name, "images")
-        return f"there is no image in {folders}; expected JPEG, PNG, TIFF, WebP or BMP files ({field})"
+        return f"there is no image in {folders}; {EXPECTED} ({field})"
     fields = ", ".join(layout.field(name, affix) for affix in ("image_prefix", "image_suffix"))
     return (
         f"none of the {len(names)} files in {folders} is an image of {name}: their names, such as "
@@ -50,7 +50,7 @@ def no_masks(layout: Layout, part: LabeledFiles, name: str, images: Sequence[str
     folders, field = _listed(layout, part.masks), layout.field(name, "masks")
     masks = layout.names(part, name, "masks")
     if not masks:
-        return f"there is no mask in {folders}; expected PNG, TIFF or BMP files ({field})"
+        return f"there is no mask in {folders}; {EXPECTED} ({field})"
     naming = Naming(part.mask_prefix, part.mask_suffix)
     if all(naming.key(mask) is None for mask in masks):
         affixes = " and ".join(layout.field(name, affix) for affix in ("mask_prefix", "mask_suffix"))

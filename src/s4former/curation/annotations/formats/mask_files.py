@@ -24,6 +24,7 @@ from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import AnnotatedImage, Bitmap, Notes, Shape
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.mask_files import decode_mask
+from s4former.data.split_lists import EXPECTED
 
 _OBJECT = "object"
 
@@ -73,7 +74,7 @@ def _told(path: Path) -> list[tuple[str, str, Path]]:
     names = [name for name in every if "/masks/" in name] or every  # the pictures may lie beside them
     stems = [os.path.splitext(name)[0] for name in names]
     if not names:
-        raise DataError(f"{path} holds no masks; expected PNG, TIFF or BMP files")
+        raise DataError(f"{path} holds no masks; {EXPECTED}")
     if all(stem.endswith(f"/masks/{posixpath.basename(stem)}") for stem in stems):
         found = [(posixpath.dirname(posixpath.dirname(stem)), _OBJECT) for stem in stems]
     elif all("/" in stem for stem in stems):
