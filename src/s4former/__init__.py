@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s4former.engine.keeper import Outcome
     from s4former.engine.run import Run
+    from s4former.engine.writer import Outcome
     from s4former.inference.predict import Model, Prediction
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ __all__ = ["Model", "Outcome", "Prediction", "Run", "__version__", "load", "trai
 # What needs torch is imported when it is asked for, so that `import s4former` takes no time.
 _HOMES = {
     "Model": "s4former.inference.predict",
-    "Outcome": "s4former.engine.keeper",
+    "Outcome": "s4former.engine.writer",
     "Prediction": "s4former.inference.predict",
     "Run": "s4former.engine.run",
 }
@@ -64,7 +64,8 @@ def train(
     from rich.console import Console
 
     from s4former.curation.sources import open_source
-    from s4former.engine.progress import Progress, progress_for
+    from s4former.engine.callbacks import Callback
+    from s4former.engine.progress import progress_for
     from s4former.recipes import load_run
 
     run, notes = load_run(config, overrides)
@@ -74,9 +75,9 @@ def train(
         open_source(run.data)  # what is missing is said before the networks are imported
     from s4former.engine import loop
 
-    with progress_for(Console(stderr=True)) if progress else Progress() as shown:
+    with progress_for(Console(stderr=True)) if progress else Callback() as shown:
         for note in notes:
-            shown.note(note)
+            shown.on_message(note)
         return loop.train(run, Path(out), resume=resume, progress=shown)
 
 

@@ -13,11 +13,13 @@ from PIL import Image
 from rich.console import Console
 
 from s4former.config.errors import UserError
+from s4former.engine.callbacks import Callback
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import describe
-from s4former.engine.journal import Journal, append_line, forget_after, read_lines
+from s4former.engine.journal import append_line, forget_after, read_lines
+from s4former.engine.meter import Meter
 from s4former.engine.panels import Panel
-from s4former.engine.progress import PlainProgress, Progress, RichProgress, progress_for
+from s4former.engine.progress import PlainProgress, RichProgress, progress_for
 from s4former.engine.run import Run
 from s4former.inference.device import resolve_device, resolve_precision
 from tiny_run import tiny_run
@@ -109,52 +111,46 @@ def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
         checkpoints.load("cpu")
 
 
-def test_a_line_holds_means_since_the_last_and_the_rates_of_its_step(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j.jsonl", log_every=2, images_per_step=4)
-    values = [1.0, 3.0, 5.0]
-    lines = [
-        journal.note(step, {"loss": torch.tensor(value)}, {"head": 0.1 * step}, last=step == 3)
-        for step, value in enumerate(values, start=1)
-    ]
-    assert lines[0] is None
-    written = read_lines(tmp_path / "j.jsonl")
-    assert written == lines[1:]
-    assert [(line["step"], line["loss"], line["lr/head"]) for line in written] == [
-        (2, 2.0, 0.2),
-        (3, 5.0, 0.1 * 3),
-    ]
-    assert all(line["images_per_second"] > 0 for line in written)
+def test_a_line_holds_means_since_the_last_and_the_rates_of_its_step() -> None:
+    meter = Meter(images_per_step=4)
+    for value in (1.0, 3.0):
+        meter.add({"loss": torch.tensor(value)})
+    first = meter.line(2, {"head": 0.2})
+    meter.add({"loss": torch.tensor(5.0)})
+    lines = first, meter.line(3, {"head": 0.3})
+    assert [(line["step"], line["loss"], line["lr/head"]) for line in lines] == [(2, 2.0, 0.2), (3, 5.0, 0.3)]
+    assert all(line["images_per_second"] > 0 for line in lines)
 
 
-def test_a_resumed_journal_writes_the_same_line(tmp_path: Path) -> None:
-    first = Journal(tmp_path / "a.jsonl", 3, 1)
-    first.note(1, {"loss": torch.tensor(0.1)}, {})
-    resumed = Journal(tmp_path / "b.jsonl", 3, 1)
+def test_a_resumed_meter_gives_the_same_line() -> None:
+    first, resumed = Meter(1), Meter(1)
+    first.add({"loss": torch.tensor(0.1)})
     resumed.load_state_dict(first.state_dict())
-    for journal in (first, resumed):
+    lines = []
+    for meter in (first, resumed):
         for step in (2, 3):
-            journal.note(step, {"loss": torch.tensor(0.7 * step), "late": torch.tensor(step)}, {})
-    (a,), (b,) = read_lines(tmp_path / "a.jsonl"), read_lines(tmp_path / "b.jsonl")
-    assert (a["loss"], a["late"]) == (b["loss"], b["late"])
-    assert a["late"] == 2.5
+            meter.add({"loss": torch.tensor(0.7 * step), "late": torch.tensor(step)})
+        lines.append(meter.line(3, {}))
+    assert (lines[0]["loss"], lines[0]["late"]) == (lines[1]["loss"], lines[1]["late"])
+    assert lines[0]["late"] == 2.5
 
 
-def test_time_away_from_training_is_not_training_speed(tmp_path: Path) -> None:
+def test_time_away_from_training_is_not_training_speed() -> None:
     import time
 
-    journal = Journal(tmp_path / "j.jsonl", 1, 1)
-    with journal.paused():
+    meter = Meter(1)
+    with meter.paused():
         time.sleep(0.2)
-    line = journal.note(1, {}, {})
-    assert line is not None
+    meter.add({})
+    line = meter.line(1, {})
     assert line["images_per_second"] > 1 / 0.2
     assert line["seconds"] >= 0.2
 
 
-def test_numbers_that_are_none_are_null_not_nan(tmp_path: Path) -> None:
-    line = Journal(tmp_path / "j.jsonl", 1, 1).note(1, {"loss": torch.tensor(float("nan"))}, {})
-    assert line is not None
-    assert line["loss"] is None
+def test_numbers_that_are_none_are_null_not_nan() -> None:
+    meter = Meter(1)
+    meter.add({"loss": torch.tensor(float("nan"))})
+    assert meter.line(1, {})["loss"] is None
 
 
 def test_lines_beyond_a_step_and_broken_ends_are_forgotten(tmp_path: Path) -> None:
@@ -185,9 +181,9 @@ def test_plain_lines_name_losses_speed_share_and_time_left() -> None:
     progress = progress_for(console)
     assert type(progress) is PlainProgress
     with progress:
-        progress.training(0, 20)
-        progress.line(LINE)
-        progress.scores([SCORE, SCORE | {"network": "student", "miou": None}])
+        progress.on_start(0, 20)
+        progress.on_log(LINE)
+        progress.on_score([SCORE, SCORE | {"network": "student", "miou": None}])
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "step 5/20  loss 1.500  confident 25%  supervised not finite  8.0 images/s  0:30 left",
         "step 5  mIoU on val (2 images): teacher 50.00, student -",
@@ -197,7 +193,7 @@ def test_plain_lines_name_losses_speed_share_and_time_left() -> None:
 def test_of_several_processes_only_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     monkeypatch.setenv("RANK", "1")
-    assert type(progress_for(console)) is Progress
+    assert type(progress_for(console)) is Callback
     monkeypatch.setenv("RANK", "0")
     with progress_for(console) as progress:
         assert isinstance(progress, RichProgress)
@@ -208,12 +204,12 @@ def test_a_terminal_gets_a_bar() -> None:
     progress = progress_for(console)
     assert isinstance(progress, RichProgress)
     with progress:
-        progress.training(2, 20)
-        progress.evaluating(2)
-        progress.evaluated_image()
-        progress.scores([SCORE])
-        progress.stepped(5)
-        progress.line(LINE)
+        progress.on_start(2, 20)
+        progress.on_evaluate(2)
+        progress.on_image()
+        progress.on_score([SCORE])
+        progress.on_step(5)
+        progress.on_log(LINE)
         progress.bars.refresh()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     for part in ("5/20", "loss 1.500", "confident 25%", "8.0 images/s", "teacher 50.00"):

@@ -11,9 +11,9 @@ import torch
 from s4former.config.errors import Interrupted
 from s4former.config.record import read_json
 from s4former.engine import cores, device
+from s4former.engine.callbacks import Callback
 from s4former.engine.device import fewer_threads, resolve_threads
 from s4former.engine.loop import train
-from s4former.engine.progress import Progress
 from tiny_run import make_data, tiny_run
 
 
@@ -68,16 +68,16 @@ def test_a_run_takes_the_threads_that_find_a_core(
     assert resolve_threads() == 4, "as the user said"
 
 
-class Ear(Progress):
+class Ear(Callback):
     """Remembers what is said, and stops the run after its second step."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self.notes.append(text)
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         if step == 2:
             raise Interrupted("cut off")
 

@@ -22,11 +22,11 @@ from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
 from s4former.config.errors import DataError, Interrupted, NumericError, UserError
-from s4former.engine import keeper
+from s4former.engine import scorer
+from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
@@ -46,22 +46,22 @@ def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class SignalAt(Progress):
+class SignalAt(Callback):
     """Sends signals to this process when a step is done."""
 
     def __init__(self, step: int, number: int = signal.SIGINT, times: int = 1) -> None:
         self.step, self.number, self.times = step, number, times
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         if step == self.step:
             for _ in range(self.times):
                 signal.raise_signal(self.number)
 
 
-class SignalWhileScoring(Progress):
+class SignalWhileScoring(Callback):
     """Sends SIGTERM in the middle of the first evaluation."""
 
-    def evaluated_image(self) -> None:
+    def on_image(self) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
@@ -147,7 +147,7 @@ def test_the_best_model_is_the_one_that_the_result_names(
         record = {"miou": next(scores), "part": "val"}
         return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
 
-    monkeypatch.setattr(keeper, "evaluate", score)
+    monkeypatch.setattr(scorer, "evaluate", score)
     often = tiny_run(data, {"evaluate_every": 1, "save_every": 2})
     with pytest.raises(Interrupted, match="at once"):
         train(often, tmp_path, progress=SignalAt(4, times=2))
@@ -178,10 +178,10 @@ import os, signal, sys
 from pathlib import Path
 from tiny_run import tiny_run
 from s4former.engine.loop import train
-from s4former.engine.progress import Progress
+from s4former.engine.callbacks import Callback
 
-class Kill(Progress):
-    def stepped(self, step):
+class Kill(Callback):
+    def on_step(self, step):
         if step == int(sys.argv[3]):
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -355,7 +355,7 @@ def test_replaced_images_are_counted_and_named_across_a_resume(tmp_path: Path) -
     heard: list[str] = []
 
     class Ear(SignalAt):
-        def note(self, text: str) -> None:
+        def on_message(self, text: str) -> None:
             heard.append(text)
 
     for bad in ("train3", "train4"):
@@ -405,17 +405,17 @@ def test_layers_that_draw_are_keyed_to_the_step() -> None:
 def test_progress_hears_of_everything(data: Path, tmp_path: Path) -> None:
     heard: list[str] = []
 
-    class Ear(Progress):
-        def note(self, text: str) -> None:
+    class Ear(Callback):
+        def on_message(self, text: str) -> None:
             heard.append(text)
 
-        def stepped(self, step: int) -> None:
+        def on_step(self, step: int) -> None:
             heard.append(f"step {step}")
 
-        def line(self, line: Mapping[str, Any]) -> None:
+        def on_log(self, line: Mapping[str, Any]) -> None:
             heard.append(f"line {line['step']}")
 
-        def evaluating(self, images: int) -> None:
+        def on_evaluate(self, images: int) -> None:
             heard.append(f"{images} images")
 
     train(tiny_run(data, {"steps": 2}), tmp_path / "run", progress=Ear())

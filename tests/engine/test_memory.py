@@ -13,9 +13,9 @@ import torch
 
 from s4former.config.errors import Interrupted, OutOfMemory
 from s4former.data.loader import TrainBatches
+from s4former.engine.callbacks import Callback
 from s4former.engine.loop import train
 from s4former.engine.memory import lack_of_memory
-from s4former.engine.progress import Progress
 from s4former.types import Batch
 from tiny_run import make_data, tiny_run
 
@@ -25,8 +25,8 @@ def data(tmp_path: Path) -> Path:
     return make_data(tmp_path / "data")
 
 
-class StopAt2(Progress):
-    def stepped(self, step: int) -> None:
+class StopAt2(Callback):
+    def on_step(self, step: int) -> None:
         if step == 2:
             signal.raise_signal(signal.SIGINT)
 

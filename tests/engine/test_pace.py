@@ -91,22 +91,26 @@ def test_own_steps_tell_each_phase_once_and_leave_out_pauses(
     run = tiny_run(data, {"method.unlabeled_start_step": 100, "steps": 1000, "evaluate_every": 500})
     now = 0.0
     monkeypatch.setattr(pace.time, "perf_counter", lambda: now)
-    forecast, told = Forecast(run, images=7), {}
+    told: dict[int, str] = {}
+    step = 0
+    forecast = Forecast(run, images=7, say=lambda text: told.update({step: text}))
     for step in range(1, 200):
         now += 2.0 if step <= 100 else 5.0
         if step in (1, 101):
             now += 100  # of the first step, which sets things up
-        text = forecast.after(step)
-        if text:
-            told[step] = text
+        forecast.on_step(step)
+        if step == 2:
+            forecast.on_save(step)
+        if step == 103:
+            forecast.on_score([])
         if step in (2, 103):
-            forecast.interrupted()
             now += 1000  # of scoring
     assert list(told) == [6, 107]
     assert told[6].startswith("2 s a step: steps 7 to 100 take about 3 minutes")
     assert told[107].startswith("5 s a step: steps 108 to 1000 take about 74 minutes; scoring 2 x 7 images")
-    short = tiny_run(data)
-    assert not any(Forecast(short, 7).after(step) for step in range(1, 7)), "a minute is not worth a line"
+    short = Forecast(tiny_run(data), 7, lambda text: pytest.fail("a minute is not worth a line"))
+    for step in range(1, 7):
+        short.on_step(step)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_windows_row_by_row_equal_all_windows_at_once_to_the_bit(
     network: Segmenter, size: tuple[int, int], stride: int
 ) -> None:
     pixels = image(*size)
-    rows = list(slide_bands(network, CLASSES, pixels, (32, 32), (stride, stride), "cpu"))
+    rows = list(slide_bands(network, CLASSES, pixels[None], (32, 32), (stride, stride), "cpu"))
     assert torch.equal(torch.cat(rows, 2), windows_at_once(network, pixels, 32, stride))
     assert len(rows) == len(window_starts(size[0], 32, stride))
 
@@ -99,9 +99,9 @@ def test_small_bands_and_one_band_say_the_same(
     network: Segmenter, monkeypatch: pytest.MonkeyPatch, protocol: dict[str, object]
 ) -> None:
     pixels, config = image(60, 45), EvaluateConfig(**protocol).resolved((32, 32))
-    (one,) = logit_bands(network, pixels, config, "cpu", "float32")
+    (one,) = logit_bands(network, pixels[None], config, "cpu", "float32")
     monkeypatch.setattr(bands, "_MOST_VALUES", 1000)
-    several = list(placed(logit_bands(network, pixels, config, "cpu", "float32")))
+    several = list(placed(logit_bands(network, pixels[None], config, "cpu", "float32")))
     assert len(several) > 3
     assert [rows.start for rows, _ in several[1:]] == [rows.stop for rows, _ in several[:-1]]
     torch.testing.assert_close(torch.cat([band for _, band in several], 2), one, rtol=1e-5, atol=1e-5)
@@ -184,7 +184,7 @@ def test_the_memory_for_20_000_pixels(height: int, width: int, megabytes: int) -
 import resource, numpy as np, torch
 from s4former.inference.bands import placed
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import (in_eval, logit_bands)
+from s4former.inference.evaluate import in_eval, logit_bands
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
 torch.set_num_threads(1)
@@ -195,7 +195,7 @@ mask = np.empty(image.shape[:2], np.uint8)
 config = EvaluateConfig(mode="slide", stride=128).resolved((128, 128))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with in_eval({{"network": network}}):
-    for rows, band in placed(logit_bands(network, image, config, "cpu", "float32")):
+    for rows, band in placed(logit_bands(network, image[None], config, "cpu", "float32")):
         mask[rows] = band[0].argmax(0).numpy()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from s4former.config.errors import DataError
 from s4former.curation.sources import open_source
-from s4former.inference import wording
+from s4former.inference import bands, wording
 from s4former.inference.bands import window_starts
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import evaluate, logit_bands, whole_patches
+from s4former.inference.evaluate import Pictures, evaluate, logit_bands, whole_patches
 from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
@@ -29,9 +29,11 @@ class Brightness(Segmenter):
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[tuple[int, int]] = []
+        self.batches: list[int] = []
 
     def forward(self, images: Images) -> Logits:
         self.sizes.append((images.shape[2], images.shape[3]))
+        self.batches.append(len(images))
         brightness = images.mean(1)
         return torch.stack([-(brightness - level).abs() for level in (0.1, 0.5, 0.8)], dim=1)
 
@@ -52,7 +54,7 @@ class Brightness(Segmenter):
 
 
 def image_logits(network: Segmenter, pixels: np.ndarray, config: EvaluateConfig, *where: str) -> Tensor:
-    return torch.cat(list(logit_bands(network, pixels, config, *where)), dim=2)
+    return torch.cat(list(logit_bands(network, pixels[None], config, *where)), dim=2)
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +133,11 @@ def test_a_mirrored_look_is_mirrored_back() -> None:
 
 def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
     network, source = Brightness().train(), open_source(tiny_run(data).data)
-    seen: list[tuple[int, str]] = []
+    seen: list[str] = []
     matrix = torch.zeros(3, 3, dtype=torch.int64)
 
-    def on_image(
-        number: int, id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]
-    ) -> None:
-        seen.append((number, id))
+    def show(id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]) -> None:
+        seen.append(id)
         brightness = pixels.astype(np.float64).mean(2) / 255
         expected = np.abs(brightness[..., None] - [0.1, 0.5, 0.8]).argmin(2)
         assert (answers["one"] == expected).mean() > 0.999
@@ -145,8 +145,9 @@ def test_scores_come_from_one_matrix_over_all_images(data: Path) -> None:
             confusion_matrix(torch.from_numpy(answers["one"].astype(np.int64)), torch.from_numpy(mask), 3)
         )
 
-    results = evaluate({"one": network, "two": network}, source, EvaluateConfig(), "cpu", "float32", on_image)
-    assert [(number, Path(id).name) for number, id in seen] == [(0, "val0"), (1, "val1"), (2, "val2")]
+    both = {"one": network, "two": network}
+    results = evaluate(both, source, EvaluateConfig(), "cpu", "float32", pictures=Pictures(show))
+    assert [Path(id).name for id in seen] == ["val0", "val1", "val2"]
     assert results["one"].scores == results["two"].scores == Scores.from_matrix(matrix)
     assert network.training, "the mode is given back"
     record = results["one"].record()
@@ -160,14 +161,13 @@ def test_few_images_give_an_interval_and_many_do_not(data: Path, tmp_path: Path)
         root = data if count == 3 else make_data(tmp_path, val=count)
         seen: list[Tensor] = []
 
-        def on_image(
-            number: int, id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]
-        ) -> None:
+        def show(id: str, pixels: np.ndarray, mask: np.ndarray, answers: dict[str, np.ndarray]) -> None:
             said = torch.from_numpy(answers["n"].astype(np.int64))
             seen.append(areas(confusion_matrix(said, torch.from_numpy(mask), 3)))  # noqa: B023
 
         source = open_source(tiny_run(root).data)
-        result = evaluate({"n": Brightness()}, source, EvaluateConfig(), "cpu", "float32", on_image)["n"]
+        own, pictures = {"n": Brightness()}, Pictures(show)
+        result = evaluate(own, source, EvaluateConfig(), "cpu", "float32", pictures=pictures)["n"]
         record = result.record()
         if count == 10:
             assert result.interval is None
@@ -219,3 +219,28 @@ def test_coarse_patches_count_as_ones_of_16_pixels(patch: int, count: int) -> No
     image = np.zeros((64, 64, 3), np.uint8)
     assert whole_patches(network, image, EvaluateConfig()) == count
     assert whole_patches(network, image, EvaluateConfig(mode="slide")) == 0
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+def test_together_images_score_as_one_by_one(
+    data: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    source, shown = open_source(tiny_run(data).data), list[str]()
+    first = Pictures(lambda id, *_: shown.append(id), first=1)
+    network = Brightness()
+    together = evaluate(
+        {"n": network}, source, EvaluateConfig(), "cpu", "float32", pictures=first, threads=threads
+    )["n"]
+    assert network.batches == [3]
+    assert len(shown) == 1, "nobody asked for more"
+    monkeypatch.setattr(bands, "_MOST_PIXELS", 1)
+    alone = evaluate({"n": network}, source, EvaluateConfig(), "cpu", "float32")["n"]
+    assert network.batches == [3, 1, 1, 1]
+    assert (alone.scores, alone.interval) == (together.scores, together.interval)
+
+
+def test_windows_side_by_side_are_one_batch() -> None:
+    network, pixels = Brightness(), image(40, 48)
+    config = EvaluateConfig(mode="slide", crop_size=16, stride=16)
+    image_logits(network, pixels, config, "cpu", "float32")
+    assert network.batches == [3, 3, 3]

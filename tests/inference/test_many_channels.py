@@ -17,10 +17,10 @@ from s4former.config.override import override
 from s4former.curation.sources import open_source
 from s4former.data import Part, part_ids
 from s4former.data.statistics import channel_statistics
+from s4former.engine.callbacks import Callback
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.panels import Panel
-from s4former.engine.progress import Progress
 from s4former.engine.run import Run
 from s4former.engine.validate import validate
 from s4former.inference.evaluate import logit_bands
@@ -86,7 +86,7 @@ def test_a_file_is_predicted_as_it_is_validated(run_folder: Path, root: Path) ->
     for id in source.val:
         image = source.read_image(id, "val")
         with torch.inference_mode():
-            (logits,) = logit_bands(model.network, image, model.card.evaluate, "cpu", "float32")
+            (logits,) = logit_bands(model.network, image[None], model.card.evaluate, "cpu", "float32")
         result = model.predict(root / f"{id}.tif")
         assert np.array_equal(result.image, image)
         assert np.array_equal(result.mask, logits[0].argmax(0).numpy())
@@ -123,8 +123,8 @@ def test_pictures_show_the_display_channels(run_folder: Path, root: Path) -> Non
     assert np.array_equal(sheet[:40, :48], result.image[..., [3, 0, 1]])
 
 
-class StopAfterOne(Progress):
-    def stepped(self, step: int) -> None:
+class StopAfterOne(Callback):
+    def on_step(self, step: int) -> None:
         if step == 1:
             os.kill(os.getpid(), signal.SIGINT)
 

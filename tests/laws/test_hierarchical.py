@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from test_methods import METHODS
 from torch import Tensor
 
+from s4former.engine.callbacks import Callback
 from s4former.engine.loop import train
-from s4former.engine.progress import Progress
 from s4former.inference.predict import Model
 from s4former.methods import MethodConfig, config_class
 from s4former.models import ModelConfig, build_segmenter
@@ -87,11 +87,11 @@ class Stop(Exception):
     """Ends a run in its middle."""
 
 
-class StopAt(Progress):
+class StopAt(Callback):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         if step == self.step:
             raise Stop
 

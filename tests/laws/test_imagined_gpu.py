@@ -126,7 +126,7 @@ def test_scoring_stays_on_the_gpu(protocol: dict[str, Any]) -> None:
     with ImaginedGPU(), torch.no_grad():
         move(network)
         config = EvaluateConfig(**protocol).resolved((SIZE, SIZE))
-        bands = list(logit_bands(network, image, config, "cuda:0", "bfloat16"))
+        bands = list(logit_bands(network, image[None], config, "cuda:0", "bfloat16"))
     assert sum(band.shape[2] for band in bands) == 50
     assert {(band.device, band.dtype, band.shape[3]) for band in bands} == {(CUDA, torch.float32, 70)}
 

@@ -16,7 +16,7 @@ from s4former.config.errors import Interrupted, UserError
 from s4former.config.record import read_json
 from s4former.curation.sources import open_source
 from s4former.data import TrainBatches
-from s4former.engine.progress import Progress
+from s4former.engine.callbacks import Callback
 from s4former.engine.run import Run
 from s4former.inference.predict import Model
 from s4former.methods import config_class
@@ -95,7 +95,7 @@ def test_the_demo_trains_both_and_shows_them(tmp_path: Path) -> None:
     assert (out / "s4former" / "model" / "model.safetensors").stat() == weights, "it is shown, not trained"
 
 
-class Stop(Progress):
+class Stop(Callback):
     """Sends Ctrl-C after a step of the ``half``-th run that is trained."""
 
     def __init__(self, step: int, half: int) -> None:
@@ -104,7 +104,7 @@ class Stop(Progress):
     def training(self, first: int, steps: int) -> None:
         self.half -= 1
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         if self.half == 0 and step == self.step:
             signal.raise_signal(signal.SIGINT)
 
@@ -112,12 +112,12 @@ class Stop(Progress):
 def test_a_stopped_demo_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     run, quiet = small(tmp_path), Console(file=io.StringIO())
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    result = run_demo(straight, run, quiet, Progress())
+    result = run_demo(straight, run, quiet, Callback())
     for half in (1, 2):
         with pytest.raises(Interrupted, match="after step 3"):
             run_demo(stopped, run, quiet, Stop(3, half))
         assert (stopped / "s4former").exists() == (half == 2)
-    resumed = run_demo(stopped, run, quiet, Progress())
+    resumed = run_demo(stopped, run, quiet, Callback())
     ours, theirs = (
         [(each.last, each.best, each.best_step) for each in made.scores] for made in (resumed, result)
     )
@@ -151,6 +151,6 @@ def test_the_second_half_takes_the_threads_of_the_first(
     with pytest.raises(Interrupted):
         run_demo(out, run, Console(file=io.StringIO()), Stop(4, 1))
     monkeypatch.setattr("s4former.engine.device.resolve_threads", lambda: 2)
-    run_demo(out, run, Console(file=io.StringIO()), Progress())
+    run_demo(out, run, Console(file=io.StringIO()), Callback())
     threads = [read_json(out / name / "run.json")["run"]["threads"] for name in ("supervised", "s4former")]
     assert threads == [1, 1]

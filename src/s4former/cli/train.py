@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from s4former.engine.keeper import Outcome
+    from s4former.engine.writer import Outcome
 
 
 def train(

@@ -52,7 +52,7 @@ def test(arguments: Sequence[str]) -> None:
 
     with progress_for(Console(stderr=True)) as progress:
         for note in notes:
-            progress.note(note)
+            progress.on_message(note)
         results = validate_with_config(
             options.checkpoint,
             run.model,

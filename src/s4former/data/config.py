@@ -73,7 +73,8 @@ class DataConfig(Config):
     unlabeled_batch_size: PositiveInt = 4
     """Unlabeled images per step, over all processes together."""
     num_workers: int = Field(default=0, ge=0)
-    """Processes that prepare batches ahead; 0: the training process does it. The batches are the same."""
+    """Processes that prepare batches ahead, and threads that read ahead what is scored; 0: the training
+    process does both. The batches and scores are the same."""
     cache_images: int = Field(default=512, ge=0)
     """Megabytes of decoded images kept in memory by each training process, shared out among its workers."""
 

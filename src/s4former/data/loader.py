@@ -76,6 +76,12 @@ class TrainBatches:
         self._unlabeled_order = Order(seed, "unlabeled", len(source.unlabeled))
         self._cache = ArrayCache(config.cache_images / max(1, config.num_workers))
 
+    @property
+    def images_per_step(self) -> int:
+        """Images of a global batch."""
+        unlabeled = self.config.unlabeled_batch_size if self._with_unlabeled else 0
+        return self.config.labeled_batch_size + unlabeled
+
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; the same whenever, and after whatever, it is asked for.
 

@@ -69,6 +69,13 @@ class Checkpoints:
         entries = self._index()
         return entries[0].step if entries else None
 
+    def kept(self) -> str:
+        """Return a sentence on what there is to go back to."""
+        step = self.newest_step()
+        if step is None:
+            return "No state had been saved yet."
+        return f"The state after step {step} is kept in {self.folder}."
+
     def load(self, map_location: str) -> dict[str, Any] | None:
         """Return the newest complete state, or None if nothing was ever saved.
 

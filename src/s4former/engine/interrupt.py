@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -45,6 +46,17 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def asked(self) -> bool:
+        """Return whether a signal has come in any process; all of them have to ask."""
+        return collectives.any_rank(self.requested)
+
+    def interrupted(self, step: int, steps: int, folder: Path) -> Interrupted:
+        """Return what is raised once the state after ``step`` updates is saved."""
+        return Interrupted(
+            f"stopped after step {step} of {steps}, which is saved in {folder}; "
+            f"{invocation().resume} to go on"
+        )
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,31 +15,37 @@ from s4former.config.errors import NumericError
 from s4former.config.invocation import invocation
 from s4former.curation.check import require_sound
 from s4former.curation.sources import open_source
-from s4former.data.loader import batch_iterator
-from s4former.data.sources import Source
+from s4former.data.loader import TrainBatches, batch_iterator
+from s4former.data.sources import Source, part_ids
 from s4former.engine import distributed
+from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.folder import check_same, earlier_run, enter
-from s4former.engine.keeper import Keeper, Outcome
+from s4former.engine.interrupt import StopRequest
+from s4former.engine.journal import JournalWriter
 from s4former.engine.memory import memory_watched
+from s4former.engine.meter import Meter
 from s4former.engine.optim import clip_gradients, set_learning_rate
+from s4former.engine.pace import Forecast
 from s4former.engine.prepare import prepare
-from s4former.engine.progress import Progress
 from s4former.engine.run import Run
+from s4former.engine.scorer import Scorer
+from s4former.engine.state import Training, TrainState
 from s4former.engine.step import accumulate
+from s4former.engine.writer import Outcome, RunFolderWriter
 
 
 @own_threads()
 @distributed.joined()
-def train(run: Run, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
+def train(run: Run, folder: Path, resume: bool = False, progress: Callback | None = None) -> Outcome:
     """Train one run to its last step, together with the processes that this one was started with, if any.
 
     Args:
         run: What to train; each ``auto`` in it is resolved first.
         folder: The run folder, new or empty unless the run is resumed.
         resume: Go on from the state that ``folder`` holds, if any; the end is the same, to the bit on a CPU.
-        progress: Who hears of it; nobody by default.
+        progress: Shows it; nobody by default. It listens beside the run's own ``callbacks``.
 
     Raises:
         UserError: If the run cannot be built, or ``folder`` holds another one.
@@ -47,8 +54,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
         OutOfMemory: If memory runs out; states that were saved before are kept.
         Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
     """
-    progress = progress if progress and collectives.rank() == 0 else Progress()
-    before = collectives.on_rank0(lambda: earlier_run(folder, resume))
+    before, checkpoints = collectives.on_rank0(lambda: earlier_run(folder, resume)), Checkpoints(folder)
     with collectives.raise_on_all_ranks():
         choose = run.threads == "auto" and not before
         run = run.resolved(before)
@@ -60,41 +66,97 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Progress | Non
             check_same(folder, run, source)
         elif collectives.rank() == 0:
             checked = require_sound(source, run.data, run.used_parts)
-        state = Checkpoints(folder).load(map_location="cpu") if before else None
+        state = checkpoints.load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
-    method, optimizer, drawn = ready.method, ready.optimizer, ready.batches
+        asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
     collectives.require_same("the data set", source.fingerprint())
     collectives.on_rank0(lambda: enter(folder, run, source, before))
-    keeper = Keeper(run, folder, source, method, optimizer, progress, drawn.bad_unlabeled)
-    step_of = distributed.wrap(method)
+    emit = Callbacks()
+    if collectives.rank() == 0:
+        shown, images = progress or Callback(), len(part_ids(source, run.evaluate.part))
+        emit = Callbacks(JournalWriter(folder), shown, asked_for, Forecast(run, images, shown.on_message))
 
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), keeper.stop, memory_watched(run, lambda: keeper.saved):
-        progress.note(opening(run, source))
-        if fewer:
-            progress.note(fewer)
+    cuda = [device] if device.type == "cuda" else []
+    with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
+        training = Training(TrainState(), ready.method, ready.optimizer, Meter(ready.batches.images_per_step))
+        writer = RunFolderWriter(folder, run, source, ready.method, ready.batches.bad_unlabeled)
+        for message in (opening(run, source), fewer):
+            if message:
+                emit.on_message(message)
+        if state:
+            training.load_state_dict(state)
+            writer.forget_replaced_best(training.state)
         if before:
-            keeper.restore(state)
-        progress.training(keeper.step, run.steps)
-        pinned = device.type == "cuda"
-        batches = batch_iterator(drawn, keeper.step, run.steps, run.data.num_workers, pinned)
-        for batch in collectives.in_lockstep(batches):
-            step = keeper.step
-            rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
+            emit.on_message(f"resuming after step {training.state.step} of {run.steps}")
+        take_steps(run, training, ready.batches, writer, device, emit)
+        return finish(training, writer, emit)
 
-            out = accumulate(run, method, step_of, batch.to(device), step)
+
+def take_steps(
+    run: Run,
+    training: Training,
+    drawn: TrainBatches,
+    writer: RunFolderWriter,
+    device: torch.device,
+    emit: Callback,
+) -> None:
+    """Train from where a run stands to its last step.
+
+    Raises:
+        Interrupted: If a stop was asked for; the state is saved by then.
+    """
+    state, method, optimizer, meter = training.state, training.method, training.optimizer, training.meter
+    step_of, due = distributed.wrap(method), partial(state.due, run.steps)
+    checkpoints = Checkpoints(writer.folder)
+    with StopRequest() as stop:
+        scorer = Scorer(run, writer, drawn.source, emit, stop)
+        emit.on_start(state.step, run.steps)
+        if due(run.evaluate_every) and state.scored_step < state.step:
+            scorer.score(training)  # a stop kept an earlier process from it
+        if stop.asked():
+            raise stop.interrupted(state.step, run.steps, writer.folder)
+        pinned = device.type == "cuda"
+        batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
+        for batch in collectives.in_lockstep(batches):
+            rates = set_learning_rate(optimizer, run.optimizer, state.step, run.steps)
+            out = accumulate(run, method, step_of, batch.to(device), state.step)
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
             scalars = distributed.averaged({"loss": out.loss, **out.scalars})
-            refuse_non_finite(scalars, norm, keeper)
+            refuse_non_finite(run, state.step, scalars, norm, checkpoints.kept)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            method.after_update(step)
+            method.after_update(state.step)
+            state.step += 1
+            meter.add({**scalars, "gradient_norm": norm})
+            emit.on_step(state.step)
+            if due(run.log_every):
+                emit.on_log(meter.line(state.step, rates))
+            if due(run.evaluate_every):
+                scorer.score(training)
+            stopping = stop.asked()
+            if stopping or due(run.save_every):
+                with meter.paused():
+                    collectives.on_rank0(lambda: checkpoints.save(state.step, training.state_dict()))
+                writer.list_unreadable()
+                emit.on_save(state.step)
+            if stopping:
+                raise stop.interrupted(state.step, run.steps, writer.folder)
 
-            keeper.after_step({**scalars, "gradient_norm": norm}, rates)
-        return keeper.finish()
+
+def finish(training: Training, writer: RunFolderWriter, emit: Callback) -> Outcome:
+    """Write the model and the result of a run that has taken all its steps."""
+    unreadable = writer.list_unreadable()
+    if unreadable:
+        emit.on_message(
+            f"{unreadable} unlabeled images could not be read, and others took their places; they are "
+            f"listed in {writer.folder / 'unreadable.jsonl'}"
+        )
+    return writer.result(training.state, training.meter.seconds, unreadable)
 
 
-def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], keeper: Keeper) -> None:
+def refuse_non_finite(
+    run: Run, step: int, scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], kept: Callable[[], str]
+) -> None:
     """Stop before the optimizer moves if the loss or the gradient is not finite.
 
     The host waits for the device here, once a step: the optimizer must not start before the answer is known.
@@ -104,7 +166,6 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     """
     if torch.isfinite(scalars["loss"].detach() + norm):
         return
-    run = keeper.run
     values = {**scalars, "gradient norm": norm}
     found = ", ".join(
         f"{name} is {float(value.detach())}" for name, value in values.items() if not value.isfinite()
@@ -115,7 +176,7 @@ def refuse_non_finite(scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], ke
     if run.precision != "float32":
         advice.append("precision=float32")
     raise NumericError(
-        f"step {keeper.step + 1}: {found}. The optimizer did not move the weights. {keeper.saved} "
+        f"step {step + 1}: {found}. The optimizer did not move the weights. {kept()} "
         "A resumed run would come to the same point, so start another one with "
         f"{' '.join(advice)} and a new {invocation().out}."
     )

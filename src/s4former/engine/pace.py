@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from s4former.config.record import hardware, read_json, versions, write_json
 from s4former.curation.check import Check
 from s4former.data.progress import Report, silent
 from s4former.data.sources import Source, part_ids
+from s4former.engine.callbacks import Callback
 from s4former.engine.cores import free_cores
 from s4former.engine.run import Run
 from s4former.inference.device import resolve_device
@@ -46,49 +47,54 @@ class Pace:
         return early * self.early_step + (run.steps - early) * self.step + scored * self.image
 
 
-class Forecast:
+class Forecast(Callback):
     """Says what is left of a run in hours and minutes, once a few of its own steps have been timed.
 
     The first step after a pause is no guide, and those before unlabeled images take part cost less than later
-    ones; both phases are told of.
+    ones; both phases are told of, if they take over a minute.
 
     Args:
         run: The run.
         images: How many images are scored each time.
+        say: Who is told.
     """
 
-    def __init__(self, run: Run, images: int) -> None:
-        self._run, self._images = run, images
+    def __init__(self, run: Run, images: int, say: Callable[[str], None]) -> None:
+        self._run, self._images, self._say = run, images, say
         self._start, self._timed = 0.0, 0
         self._told = -1
 
-    def after(self, step: int) -> str | None:
-        """Return the forecast if the step that has just ended completes it, and it is over a minute."""
+    def on_step(self, step: int) -> None:
+        """Time it, and speak if that completes the forecast."""
         run, now = self._run, time.perf_counter()
         join = run.method.least_steps - 1
         phase = int(step > join)
         if phase == self._told:
-            return None
+            return
         self._timed += 1
         if self._timed == 1 or step == join + 1:
             self._start, self._timed = now, 1
         if self._timed <= TIMED:
-            return None
+            return
         self._told, self._timed = phase, 0
         seconds = (now - self._start) / TIMED
         last = run.steps if phase else join
         left = (last - step) * seconds
         if left < _WORTH_TELLING:
-            return None
+            return
         times = evaluations(run)
         scored = f"; scoring {times} x {self._images} images comes on top" if self._images else ""
         until = "" if phase else ", then unlabeled images take part and a step takes longer"
-        return (
+        self._say(
             f"{seconds:.2g} s a step: steps {step + 1} to {last} take about {in_words(left)}{until}{scored}"
         )
 
-    def interrupted(self) -> None:
-        """Scoring or saving came between two steps: count from the next one on."""
+    def on_score(self, lines: object) -> None:
+        """Scoring came between two steps: count from the next one on."""
+        self._timed = 0
+
+    def on_save(self, step: int) -> None:
+        """Saving did."""
         self._timed = 0
 
 

@@ -24,6 +24,9 @@ class Panel:
         display_channels: Channels of the images that are shown as red, green and blue.
         rows: Number of images.
         width: Largest width of a picture in pixels.
+
+    Attributes:
+        rows: Number of images that it takes.
     """
 
     def __init__(
@@ -36,12 +39,12 @@ class Panel:
         self._palette = np.zeros((256, 3), dtype=np.uint8)
         self._palette[: len(colors)] = colors
         self._display_channels = display_channels
-        self._rows, self._width = rows, width
+        self.rows, self._width = rows, width
         self._strips: list[PilImage.Image] = []
 
     def add(self, image: Pixels, *label_maps: Integer[np.ndarray, "h w"]) -> None:
         """Take an image and label maps of its size, unless there are enough."""
-        if len(self._strips) >= self._rows:
+        if len(self._strips) >= self.rows:
             return
         step = max(1, image.shape[1] // (_OVERSAMPLING * self._width))  # huge images fit in no picture
         pictures = [PilImage.fromarray(rgb_view(image[::step, ::step], self._display_channels))]

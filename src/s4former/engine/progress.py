@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -19,46 +18,11 @@ from rich.progress import (
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
+from s4former.engine.callbacks import Callback
 from s4former.inference import wording
 
 
-class Progress:
-    """Hears what a run does and keeps silent; the others speak."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Put the terminal back in order."""
-
-    def note(self, text: str) -> None:
-        """Say something once."""
-
-    def training(self, first: int, steps: int) -> None:
-        """Training starts after ``first`` of ``steps`` updates."""
-
-    def stepped(self, step: int) -> None:
-        """The ``step``-th update is done."""
-
-    def line(self, line: Mapping[str, Any]) -> None:
-        """A line of the journal was written."""
-
-    def evaluating(self, images: int) -> None:
-        """An evaluation of so many images starts."""
-
-    def evaluated_image(self) -> None:
-        """One more image was scored."""
-
-    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """An evaluation is over; its lines of the scores."""
-
-
-class PlainProgress(Progress):
+class PlainProgress(Callback):
     """Writes lines: for logs, pipes and batch systems."""
 
     def __init__(self, console: Console) -> None:
@@ -66,15 +30,15 @@ class PlainProgress(Progress):
         self.steps = 0
         self._remarked = False
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Say something once."""
         self._say(text)
 
-    def training(self, first: int, steps: int) -> None:
+    def on_start(self, step: int, steps: int) -> None:
         """Remember how many steps there are."""
         self.steps = steps
 
-    def line(self, line: Mapping[str, Any]) -> None:
+    def on_log(self, line: Mapping[str, Any]) -> None:
         """Write the journal's line in words, with the time that is left."""
         left = (self.steps - line["step"]) * line["seconds"] / max(line["step"], 1)
         self._say(
@@ -82,9 +46,8 @@ class PlainProgress(Progress):
             f"{line['images_per_second']:.1f} images/s  {_duration(left)} left"
         )
 
-    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def on_score(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write the mean IoU of each network, and after the first time what to know of such scores."""
-        lines = list(lines)
         self._say(_scores(lines))
         for remark in () if self._remarked else wording.all_remarks(lines):
             self._say(remark)
@@ -130,34 +93,34 @@ class RichProgress(PlainProgress):
         """Stop drawing."""
         self.bars.stop()
 
-    def training(self, first: int, steps: int) -> None:
+    def on_start(self, step: int, steps: int) -> None:
         """Start the bar of the steps."""
-        self._training = self.bars.add_task("training", total=steps, completed=first)
+        self._training = self.bars.add_task("training", total=steps, completed=step)
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         """Move the bar of the steps."""
         if self._training is not None:
             self.bars.update(self._training, completed=step)
 
-    def line(self, line: Mapping[str, Any]) -> None:
+    def on_log(self, line: Mapping[str, Any]) -> None:
         """Show the newest losses and speed below the bar."""
         self.bars.status = f"{line['images_per_second']:.1f} images/s  {_losses(line)}"
 
-    def evaluating(self, images: int) -> None:
+    def on_evaluate(self, images: int) -> None:
         """Start a bar of the images."""
         self._evaluation = self.bars.add_task("scoring", total=images)
 
-    def evaluated_image(self) -> None:
+    def on_image(self) -> None:
         """Move the bar of the images."""
         if self._evaluation is not None:
             self.bars.advance(self._evaluation)
 
-    def scores(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def on_score(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Replace the bar of the images by the scores."""
         if self._evaluation is not None:
             self.bars.remove_task(self._evaluation)
             self._evaluation = None
-        super().scores(lines)
+        super().on_score(lines)
 
     def _say(self, text: str) -> None:
         self.bars.print(text, markup=False, highlight=False)
@@ -168,10 +131,10 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def progress_for(console: Console) -> Progress:
-    """Return the progress that suits a console; of several processes only the first one speaks."""
+def progress_for(console: Console) -> Callback:
+    """Return the callback that suits a console; of several processes only the first one speaks."""
     if not is_main_process():
-        return Progress()
+        return Callback()
     return RichProgress(console) if console.is_terminal else PlainProgress(console)
 
 

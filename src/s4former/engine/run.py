@@ -11,6 +11,7 @@ from s4former.config.base import Config
 from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Part
+from s4former.engine.callbacks import CallbackField
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.methods import METHODS, MethodConfig
@@ -69,6 +70,8 @@ class Run(Config):
     """Steps between saved states, to resume from; 0: only at the end and when interrupted."""
     log_every: PositiveInt = 10
     """Steps per line of the journal."""
+    callbacks: tuple[CallbackField, ...] = ()
+    """Who else listens, as in ``[tensorboard]``: files of ``engine/callbacks/`` or of your own."""
     data: DataConfig = DataConfig()
     """The images and how batches are drawn from them."""
     model: ModelConfig = ModelConfig()

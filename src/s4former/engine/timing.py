@@ -17,7 +17,6 @@ from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.pace import TIMED, Pace
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
-from s4former.inference.bands import placed
 from s4former.inference.evaluate import Pixels, in_eval, logit_bands
 from s4former.models import build_segmenter, faster_on_cpu
 
@@ -65,8 +64,9 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
 
         def score(image: Pixels) -> None:
             for network in method.networks.values():
-                for _, band in placed(logit_bands(network, image, run.evaluate, run.device, run.precision)):
-                    band[0].argmax(0).cpu()
+                images = image[None]
+                for band in logit_bands(network, images, run.evaluate, run.device, run.precision):
+                    band.max(1).indices.cpu()
 
         part = run.evaluate.part
         images = islice(evaluation_pairs(source, part, 0, 1) if part_ids(source, part) else (), TIMED + 1)

@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Integer
-
 from s4former import collectives
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
@@ -18,22 +15,14 @@ from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.engine import distributed
+from s4former.engine.callbacks import Callback
 from s4former.engine.device import set_up
 from s4former.engine.folder import data_of
-from s4former.engine.progress import Progress
 from s4former.inference import wording
 from s4former.inference.card import ModelCard, is_model_folder, model_folder, read_card
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
-from s4former.inference.evaluate import (
-    Answers,
-    Evaluation,
-    OpenOnImage,
-    Pixels,
-    evaluate,
-    own_images,
-    protocol_record,
-)
+from s4former.inference.evaluate import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.predict import Model
 from s4former.inference.trained import load_networks
 from s4former.models import ModelConfig
@@ -56,7 +45,7 @@ class Validation(Config):
 def validate(
     path: str | Path,
     changes: Iterable[str] | Mapping[str, Any] = (),
-    progress: Progress | None = None,
+    progress: Callback | None = None,
     data: DataConfig | None = None,
 ) -> Evaluation:
     """Score the model of a run folder, a model folder or a model file.
@@ -72,7 +61,7 @@ def validate(
             other classes.
         DataError: If the data cannot be read.
     """
-    progress = progress or Progress()
+    progress = progress or Callback()
     folder = model_folder(Path(path))
     card, trained_on = read_card(folder), None if data else data_of(folder)
     changes = changes if isinstance(changes, Mapping) else list(changes)
@@ -87,7 +76,7 @@ def validate(
     data = validated(DataConfig, told, f"the data does not go with the images that {folder} takes")
     config, notes = override(Validation(data=data, evaluate=card.evaluate), changes)
     for note in notes:
-        progress.note(note)
+        progress.on_message(note)
 
     def load(source: Source) -> Mapping[str, Segmenter]:
         require_same_classes(card, source)
@@ -112,7 +101,7 @@ def _elsewhere(data: DataConfig, trained_on: tuple[DataConfig, Path] | None) -> 
 
 
 def validate_with_config(
-    path: Path, model: ModelConfig, config: Validation, progress: Progress, watch: OpenOnImage | None = None
+    path: Path, model: ModelConfig, config: Validation, progress: Callback, watch: OpenPictures | None = None
 ) -> dict[str, Evaluation]:
     """Score all networks that a path holds with a config's data and protocol, not their own.
 
@@ -138,14 +127,16 @@ def validate_with_config(
     return _score(config, protocol, load, progress, watch, card)
 
 
-def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progress: Progress) -> None:
+def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progress: Callback) -> None:
     """Say what is not as it was when the run scored its model, so that both scores are not compared."""
     if card is None or card.score is None:
         return
     before = {name: value for name, value in card.score["protocol"].items() if name != "part"}
     found = wording.differences(protocol, before)
     if found:
-        progress.note(f"not scored as during training: {', '.join(found)}; do not compare the two scores")
+        progress.on_message(
+            f"not scored as during training: {', '.join(found)}; do not compare the two scores"
+        )
 
 
 def require_same_classes(card: ModelCard, source: Source) -> None:
@@ -166,8 +157,8 @@ def _score(
     config: Validation,
     protocol: EvaluateConfig,
     load: Callable[[Source], Mapping[str, Segmenter]],
-    progress: Progress,
-    watch: OpenOnImage | None,
+    progress: Callback,
+    watch: OpenPictures | None,
     card: ModelCard | None,
 ) -> dict[str, Evaluation]:
     with collectives.raise_on_all_ranks():
@@ -177,16 +168,10 @@ def _score(
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
         require_sound(source, config.data, [protocol.part])
-        watched = watch(source) if watch else None
+        seen = {"pictures": watch(source)} if watch else {}
     tell_differences(protocol_record(protocol, precision), card, progress)
 
-    def on_image(
-        number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
-    ) -> None:
-        progress.evaluated_image()
-        if watched:
-            watched(number, id, image, mask, answers)
-
     if collectives.rank() == 0:
-        progress.evaluating(own_images(source, protocol.part))
-    return evaluate(networks, source, protocol, device, precision, on_image)
+        progress.on_evaluate(own_images(source, protocol.part))
+    threads = config.data.num_workers
+    return evaluate(networks, source, protocol, device, precision, progress.on_image, threads=threads, **seen)

@@ -1,4 +1,4 @@
-"""Logits of an image of any size, in bands of rows from top to bottom.
+"""Logits of images of any size, in bands of rows from top to bottom.
 
 All logits of an image of 20,000 x 20,000 pixels and 21 classes would take 31 GiB. To name the classes of its
 pixels a few rows at a time are enough: those that windows still add to.
@@ -16,48 +16,52 @@ from torch import Tensor
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Images, Logits
 
-Bands = Iterator[Float[Tensor, "1 k rows w"]]
+Bands = Iterator[Float[Tensor, "b k rows w"]]
 PredictLogits = Callable[[Images], Logits]
 
 _MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
+_MOST_PIXELS = 2**19  # that a network is given at once, unless a single image has more
 
 
-def whole_bands(predict_logits: PredictLogits, image: UInt8[np.ndarray, "h w c"], device: str) -> Bands:
-    """Yield the logits of an image that is looked at in one piece: one band."""
-    yield predict_logits(_to_images(image, device))
+def whole_bands(predict_logits: PredictLogits, images: UInt8[np.ndarray, "b h w c"], device: str) -> Bands:
+    """Yield the logits of images that are looked at in one piece: one band."""
+    yield predict_logits(_to_images(images, device))
 
 
 def slide_bands(
     predict_logits: PredictLogits,
     num_classes: int,
-    image: UInt8[np.ndarray, "h w c"],
+    images: UInt8[np.ndarray, "b h w c"],
     crop: tuple[int, int],
     stride: tuple[int, int],
     device: str,
 ) -> Bands:
     """Yield the mean logits of overlapping windows, each row once no further window reaches it.
 
-    Memory: as many rows of logits as a window has, and the image's pixels.
+    Windows side by side are given to the network together. Memory: as many rows of logits as a window has.
 
     Args:
         predict_logits: The network.
         num_classes: Number of classes.
-        image: The image; it may be smaller than a window.
+        images: The images, of one size; they may be smaller than a window.
         crop: Height and width of a window.
         stride: Rows and columns from one window to the next, at most ``crop``.
         device: Where the network is.
     """
-    height, width = image.shape[:2]
+    count, height, width = images.shape[:3]
     tops, lefts = window_starts(height, crop[0], stride[0]), window_starts(width, crop[1], stride[1])
-    total = torch.zeros(1, num_classes, min(crop[0], height), width, device=device)
-    times = torch.zeros(1, 1, min(crop[0], height), width, device=device)
+    sides = min(crop[0], height), min(crop[1], width)
+    together = max(1, images_at_once(sides, num_classes) // count)
+    total = torch.zeros(count, num_classes, sides[0], width, device=device)
+    times = torch.zeros(1, 1, sides[0], width, device=device)
     for top, following in zip(tops, [*tops[1:], height], strict=True):
-        for left in lefts:
-            window = slice(left, left + crop[1])
-            total[..., window] += predict_logits(
-                _to_images(image[top : top + crop[0], window], device)
-            ).float()
-            times[..., window] += 1
+        for first in range(0, len(lefts), together):
+            windows = [slice(left, left + sides[1]) for left in lefts[first : first + together]]
+            pixels = [images[:, top : top + sides[0], window] for window in windows]
+            logits = predict_logits(_to_images(np.concatenate(pixels), device)).float()
+            for window, part in zip(windows, torch.split(logits, count), strict=True):
+                total[..., window] += part
+                times[..., window] += 1
         done = following - top
         yield total[..., :done, :] / times[..., :done, :]
         for sums in (total, times):
@@ -65,7 +69,13 @@ def slide_bands(
             sums.zero_()[..., : left_over.shape[-2], :] = left_over
 
 
-def placed(bands: Bands) -> Iterator[tuple[slice, Float[Tensor, "1 k rows w"]]]:
+def images_at_once(size: tuple[int, int], num_classes: int) -> int:
+    """Return how many images or windows of a height and width a network is given together."""
+    pixels = size[0] * size[1]
+    return max(1, min(_MOST_PIXELS // pixels, _MOST_VALUES // (num_classes * pixels)))
+
+
+def placed(bands: Bands) -> Iterator[tuple[slice, Float[Tensor, "b k rows w"]]]:
     """Yield each band with the rows of the picture that it is."""
     stop = 0
     for band in bands:
@@ -97,7 +107,7 @@ def resized_bands(bands: Bands, height: int, size: tuple[int, int], at_once: int
         band = resize_bilinear(band.float(), (band.shape[-2], size[1]))
         held = band if held is None else torch.cat([held, band], dim=-2)
         del band  # whoever takes the bands may free them
-        rows = max(1, _MOST_VALUES // (at_once * held.shape[1] * size[1]))
+        rows = max(1, _MOST_VALUES // (at_once * held.shape[0] * held.shape[1] * size[1]))
         while start < size[0]:
             stop = min(start + rows, size[0])
             above, below, share = _neighbors(start, stop, height, size[0])
@@ -115,8 +125,8 @@ def resized_bands(bands: Bands, height: int, size: tuple[int, int], at_once: int
             held, first = held[..., needed - first :, :].clone(), needed
 
 
-def _to_images(pixels: UInt8[np.ndarray, "h w c"], device: str) -> Float[Tensor, "1 c h w"]:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(2, 0, 1)[None].float() / 255
+def _to_images(pixels: UInt8[np.ndarray, "b h w c"], device: str) -> Float[Tensor, "b c h w"]:
+    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def _neighbors(

@@ -10,7 +10,7 @@ from PIL import Image as PilImage
 
 from s4former.config.outputs import claim
 from s4former.data.sources import Part, Source, part_ids, short_names
-from s4former.inference.evaluate import Answers, OnImage, OpenOnImage, Pixels
+from s4former.inference.evaluate import Answers, OpenPictures, Pictures, Pixels
 from s4former.inference.overlay import index_picture, overlay_picture, require_opacity, write_png
 
 
@@ -20,7 +20,7 @@ def picture_writer(
     part: Part,
     opacity: float = 0.5,
     display_channels: tuple[int, int, int] = (0, 1, 2),
-) -> OpenOnImage:
+) -> OpenPictures:
     """Return what writes ``NAME.png`` for each image of an evaluation, of the network that was named last.
 
     An image's name is its id without the folders that all images of the part share.
@@ -39,7 +39,7 @@ def picture_writer(
     """
     require_opacity(opacity)
 
-    def watch(source: Source) -> OnImage:
+    def watch(source: Source) -> Pictures:
         colors = source.classes.colors
         names = short_names(part_ids(source, part))
         kinds = [("mask", masks), ("overlay", overlays)]
@@ -58,14 +58,12 @@ def picture_writer(
             if folder is not None:
                 outputs.write(folder / f"{names[id]}.png", lambda temporary: write_png(picture, temporary))
 
-        def write(
-            number: int, id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers
-        ) -> None:
+        def write(id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers) -> None:
             answer = list(answers.values())[-1]
             save(masks, id, index_picture(answer, colors))
             if overlays is not None:
                 save(overlays, id, overlay_picture(image, answer, colors, opacity, display_channels))
 
-        return write
+        return Pictures(write)
 
     return watch

@@ -185,7 +185,7 @@ class Model:
         config = config.resolved(self.card.crop_size)
         mask, confidence = np.empty(pixels.shape[:2], np.uint8), np.empty(pixels.shape[:2], np.float32)
         with in_eval({"model": self.network}):
-            bands = logit_bands(self.network, pixels, config, self.device, self.precision)
+            bands = logit_bands(self.network, pixels[None], config, self.device, self.precision)
             for rows, band in placed(bands):
                 sure, classes = band[0].softmax(0).max(0)
                 mask[rows] = classes.to(torch.uint8).cpu().numpy()

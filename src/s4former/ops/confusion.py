@@ -28,17 +28,36 @@ def confusion_matrix(
     Raises:
         ValueError: If a counted label or prediction is not a class.
     """
-    known = labels != IGNORE
-    label, predicted = labels[known].long(), prediction[known].long()
-    for name, values in (("label", label), ("prediction", predicted)):
-        wrong = values[(values < 0) | (values >= num_classes)]
-        if wrong.numel():
-            raise ValueError(
-                f"{name} values must be 0 to {num_classes - 1} (or {IGNORE} in labels, which is ignored); "
-                f"found {sorted(set(wrong.tolist()))[:10]}"
-            )
-    counts = torch.bincount(label * num_classes + predicted, minlength=num_classes**2)
-    return counts.view(num_classes, num_classes)
+    require_classes("label", labels[labels != IGNORE], num_classes)
+    require_classes("prediction", prediction[labels != IGNORE], num_classes)
+    return count_pixels(prediction[None], labels[None], num_classes)[0]
+
+
+def require_classes(what: str, values: Integer[Tensor, "*shape"], num_classes: int) -> None:
+    """Make sure that all values are classes.
+
+    Raises:
+        ValueError: If not.
+    """
+    wrong = values[(values < 0) | (values >= num_classes)]
+    if wrong.numel():
+        raise ValueError(
+            f"{what} values must be 0 to {num_classes - 1} (or {IGNORE} in labels, which is ignored); "
+            f"found {sorted(set(wrong.tolist()))[:10]}"
+        )
+
+
+def count_pixels(
+    prediction: Integer[Tensor, "b ..."], labels: Integer[Tensor, "b ..."], num_classes: int
+) -> Int[Tensor, "b k k"]:
+    """Return the `confusion_matrix` of each image, of labels and predictions that are known to be classes.
+
+    The host does not wait for the device.
+    """
+    cells = num_classes**2 + 1  # the last one for what does not count
+    index = (labels.long() * num_classes + prediction).masked_fill(labels == IGNORE, cells - 1).flatten(1)
+    counts = index.new_zeros(len(index), cells).scatter_add_(1, index, torch.ones_like(index))
+    return counts[:, :-1].view(len(index), num_classes, num_classes)
 
 
 def areas(matrix: Int[Tensor, "k k"]) -> Int[Tensor, "3 k"]:

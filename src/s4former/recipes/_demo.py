@@ -16,12 +16,13 @@ from s4former.config.errors import UserError
 from s4former.config.invocation import invocation, program, typed
 from s4former.config.outputs import Outputs, claim
 from s4former.curation.sources import open_source
+from s4former.engine.callbacks import Callback
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.folder import differences, earlier_run
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
 from s4former.engine.pace import in_words
-from s4former.engine.progress import Progress, progress_for
+from s4former.engine.progress import progress_for
 from s4former.engine.run import Run
 from s4former.engine.tables import print_table
 from s4former.engine.timing import measure_pace
@@ -85,7 +86,7 @@ def run_demo(
     out: Path,
     run: Run | None = None,
     console: Console | None = None,
-    progress: Progress | None = None,
+    progress: Callback | None = None,
 ) -> DemoResult:
     """Train supervised-only and S4Former from the same few labels, and compare them.
 

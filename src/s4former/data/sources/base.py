@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from s4former.config.errors import DataError
+from s4former.data.ahead import read_ahead
 from s4former.data.classes import Classes
 from s4former.data.split_lists import write_split
 
@@ -87,15 +88,16 @@ def write_splits(source: Source, folder: Path) -> None:
 
 
 def evaluation_pairs(
-    source: Source, part: Part, rank: int = 0, world_size: int = 1
+    source: Source, part: Part, rank: int = 0, world_size: int = 1, threads: int = 0
 ) -> Iterator[tuple[str, Image, LabelImage]]:
-    """Return (id, image, mask) of each image of a part, one after the other, read when asked for.
+    """Return (id, image, mask) of each image of a part, one after the other.
 
     Args:
         source: The images and masks.
         part: Which of them.
         rank: Which share of the part; the shares, one after the other, are the part.
         world_size: Number of shares.
+        threads: How many read ahead; 0: each is read when it is asked for.
 
     Raises:
         DataError: At once if the part is empty; while reading if a file is bad.
@@ -106,7 +108,14 @@ def evaluation_pairs(
             f"there are no {part} images; set data.{part}_images to a folder that has some, or add {part} to "
             "the data set's file"
         )
-    return _pairs(source, ids[evaluation_share(len(ids), rank, world_size)], part)
+
+    def read(id: str) -> tuple[str, Image, LabelImage]:
+        image, mask = source.read_image(id, part), source.read_mask(id, part)
+        require_same_size(image, mask, id, part)
+        return id, image, mask
+
+    own = ids[evaluation_share(len(ids), rank, world_size)]
+    return read_ahead(read, own, threads, lambda pair: pair[1].nbytes) if threads else map(read, own)
 
 
 def evaluation_share(count: int, rank: int, world_size: int) -> slice:
@@ -126,10 +135,3 @@ def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id
             f"the {part} image {id} has {image.shape[0]} x {image.shape[1]} pixels (height x width) but its "
             f"mask {mask.shape[0]} x {mask.shape[1]}; they must be equal once EXIF rotation is applied"
         )
-
-
-def _pairs(source: Source, ids: tuple[str, ...], part: Part) -> Iterator[tuple[str, Image, LabelImage]]:
-    for id in ids:
-        image, mask = source.read_image(id, part), source.read_mask(id, part)
-        require_same_size(image, mask, id, part)
-        yield id, image, mask

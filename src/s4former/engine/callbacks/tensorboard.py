@@ -1,0 +1,68 @@
+"""Losses and scores for TensorBoard, in the run folder's ``tensorboard/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from s4former.config.errors import UserError
+from s4former.engine.callbacks.base import Callback, CallbackConfig, Line
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorBoardConfig(CallbackConfig):
+    """Shown by ``tensorboard --logdir RUN_FOLDER``; installed by ``pip install s4former[tensorboard]``."""
+
+    name: Literal["tensorboard"] = "tensorboard"
+    """The callback."""
+
+    def build(self, folder: Path) -> Callback:
+        """Return what writes into ``folder``.
+
+        Raises:
+            UserError: If TensorBoard is not installed.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError(
+                "callbacks=[tensorboard] needs TensorBoard, which is not installed; type `pip install "
+                "s4former[tensorboard]`, or leave the field out: journal.jsonl holds the same numbers"
+            ) from None
+        return TensorBoard(lambda step: SummaryWriter(folder / "tensorboard", purge_step=step + 1))
+
+
+class TensorBoard(Callback):
+    """Writes each number of the journal, and the mean IoU as ``val/miou/teacher``."""
+
+    def __init__(self, open_after: Callable[[int], SummaryWriter]) -> None:
+        self._open_after = open_after
+        self._writer: SummaryWriter | None = None
+
+    def on_start(self, step: int, steps: int) -> None:
+        """Open the file; what an earlier one holds of later steps counts no more."""
+        self._writer = self._open_after(step)
+
+    def on_log(self, line: Line) -> None:
+        """Write all numbers but the step."""
+        self._write({name: value for name, value in line.items() if name != "step"}, line["step"])
+
+    def on_score(self, lines: Sequence[Line]) -> None:
+        """Write the mean IoU of each network, and the IoU of each class."""
+        for line in lines:
+            part, network = line["part"], line["network"]
+            iou = {f"{part}/iou/{network}/{label}": value for label, value in line["iou"].items()}
+            self._write({f"{part}/miou/{network}": line["miou"], **iou}, line["step"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer:
+            self._writer.close()
+
+    def _write(self, numbers: Mapping[str, float | None], step: int) -> None:
+        for name, value in numbers.items():
+            if self._writer and value is not None:
+                self._writer.add_scalar(name, value, step)

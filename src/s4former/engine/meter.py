@@ -1,0 +1,89 @@
+"""What is measured between two lines of the journal."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Meter:
+    """Collects scalars on their device, where nothing waits for them until a line is due.
+
+    Args:
+        images_per_step: For the speed.
+    """
+
+    def __init__(self, images_per_step: int) -> None:
+        self.images_per_step = images_per_step
+        self._pending: dict[str, list[Tensor | float]] = {}
+        self._seconds_before = 0.0  # of the run before it was resumed
+        self._start = self._line_start = time.perf_counter()
+        self._paused = 0.0
+        self._steps_since = 0
+
+    def add(self, scalars: Mapping[str, Tensor]) -> None:
+        """Take the scalars of one update."""
+        for name, value in scalars.items():
+            self._pending.setdefault(name, []).append(value.detach().float())
+        self._steps_since += 1
+
+    def line(self, step: int, rates: Mapping[str, float]) -> dict[str, Any]:
+        """Return the means since the line before, with the learning rates of the ``step``-th update."""
+        means = {name: _mean(values) for name, values in _on_host(self._pending).items()}
+        elapsed = time.perf_counter() - self._line_start - self._paused
+        self._pending, self._paused = {}, 0.0
+        speed = self._steps_since * self.images_per_step / max(elapsed, 1e-9)
+        self._line_start, self._steps_since = time.perf_counter(), 0
+        return {
+            "step": step,
+            **means,
+            **{f"lr/{group}": rate for group, rate in rates.items()},
+            "images_per_second": round(speed, 3),
+            "seconds": round(self.seconds, 2),
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the run so far, those before a resume included."""
+        return self._seconds_before + time.perf_counter() - self._start
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the time of evaluating and saving out of the training speed."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._paused += time.perf_counter() - start
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs to log the same lines."""
+        return {"seconds": self.seconds, "pending": _on_host(self._pending)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the scalars that no line has used yet."""
+        self._seconds_before = state["seconds"]
+        self._pending = {name: list(values) for name, values in state["pending"].items()}
+
+
+def _on_host(pending: Mapping[str, list[Tensor | float]]) -> dict[str, list[float]]:
+    return {name: _numbers(values) for name, values in pending.items()}
+
+
+def _numbers(values: list[Tensor | float]) -> list[float]:
+    """Return plain numbers, fetching all that are on a device in one go."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    fetched = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(fetched) if isinstance(value, Tensor) else value for value in values]
+
+
+def _mean(values: list[float]) -> float | None:
+    """Return the mean, or None (JSON has no NaN) if it is not a finite number."""
+    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+    return mean if math.isfinite(mean) else None

@@ -1,0 +1,71 @@
+"""What a run has come to: all that is saved, and all that it needs to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from s4former.engine.meter import Meter
+from s4former.methods import Method
+
+Lines = dict[str, dict[str, Any]]
+"""The lines of one evaluation for ``scores.jsonl``, by network."""
+
+
+@dataclass
+class TrainState:
+    """Where a run stands.
+
+    Attributes:
+        step: Updates of the weights so far.
+        scored_step: The step that was scored last; 0: none.
+        last: The scores of that step, by network.
+        best: The scores of the deployed network at its best step.
+    """
+
+    step: int = 0
+    scored_step: int = 0
+    last: Lines = field(default_factory=dict)
+    best: dict[str, Any] | None = None
+
+    def due(self, steps: int, every: int) -> bool:
+        """Return whether what comes every so many of ``steps`` steps, and after the last one, is due now."""
+        return self.step == steps or (every > 0 and self.step > 0 and self.step % every == 0)
+
+    def record(self, lines: Lines, deployed: str) -> bool:
+        """Take the scores of this step; return whether they are the best of the deployed network."""
+        self.scored_step, self.last = self.step, lines
+        own = lines[deployed]
+        better = own["miou"] is not None and (self.best is None or own["miou"] > self.best["miou"])
+        if better:
+            self.best = own
+        return better
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a step changes."""
+
+    state: TrainState
+    method: Method
+    optimizer: torch.optim.Optimizer
+    meter: Meter
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return plain tensors, numbers, texts, lists and dicts from which it goes on exactly."""
+        return {
+            "state": asdict(self.state),
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "meter": self.meter.state_dict(),
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.method.load_state_dict(saved["method"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.meter.load_state_dict(saved["meter"])
+        vars(self.state).update(saved["state"])
