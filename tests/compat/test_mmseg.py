@@ -264,7 +264,7 @@ _EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("key", OLD_KEYS)
 def test_every_old_key_is_translated_and_noted(key: str) -> None:
-    run = tiny_run(Path("data"))
+    run = tiny_run(Path("data"), {"model.head": "setr_pup"})  # the published head
     text, expected = _EXAMPLES.get(key, ("2", dict.fromkeys(OLD_KEYS[key].fields.split(), 2)))
     changes, (note,) = translate(run, [f"{key}={text}"], processes=2)
     assert changes == expected
