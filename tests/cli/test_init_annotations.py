@@ -21,8 +21,9 @@ CORNERS = [[8, 8], [40, 8], [40, 40], [8, 40]]
 TINY = [
     *("steps=2", "evaluate_every=2", "threads=1", "device=cpu", "data.crop_size=32", "data.short_side=null"),
     *("data.labeled_batch_size=2", "data.unlabeled_batch_size=2", "evaluate.short_side=null"),
-    "model={backbone: vit, custom: {image_size: [32, 32], patch_size: 8, embed_dim: 16, depth: 2, "
-    "num_heads: 2}, pretrained: none, taps: [-1], frozen_blocks: 0}",
+    *("model.backbone=vit", "model.backbone.image_size=[32,32]", "model.backbone.patch_size=8"),
+    *("model.backbone.embed_dim=16", "model.backbone.depth=2", "model.backbone.num_heads=2"),
+    *("model.pretrained=none", "model.head.out_indices=null", "model.frozen_blocks=0"),
 ]
 
 Say = Callable[..., tuple[int, str]]

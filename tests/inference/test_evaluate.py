@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +52,9 @@ class Brightness(Segmenter):
         raise NotImplementedError
 
     def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        raise NotImplementedError
+
+    def for_inference(self) -> tuple[Any, Mapping[str, Tensor]]:
         raise NotImplementedError
 
 

@@ -101,7 +101,7 @@ class Stop(Callback):
     def __init__(self, step: int, half: int) -> None:
         self.step, self.half = step, half
 
-    def training(self, first: int, steps: int) -> None:
+    def on_start(self, step: int, steps: int) -> None:
         self.half -= 1
 
     def on_step(self, step: int) -> None:
