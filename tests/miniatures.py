@@ -54,7 +54,8 @@ def cityscapes_archives(folder: Path) -> list[Path]:
     for city, count in frames.items():
         for number in range(count):
             id = f"{city}/{city.partition('/')[2]}_{number:06}_000019"
-            images[f"leftImg8bit/{id}_leftImg8bit.png"] = picture(number, "PNG")
+            seed = number + (100 if city.startswith("val") else 0)  # no picture is in two parts
+            images[f"leftImg8bit/{id}_leftImg8bit.png"] = picture(seed, "PNG")
             masks[f"gtFine/{id}_gtFine_labelIds.png"] = png(labels(number, 34))
             masks[f"gtFine/{id}_gtFine_color.png"] = picture(number, "PNG")
             masks[f"gtFine/{id}_gtFine_instanceIds.png"] = png(labels(number, 34))
@@ -100,7 +101,8 @@ def ade20k_archives(folder: Path) -> list[Path]:
     for part, name, count in (("training", "train", 4), ("validation", "val", 2)):
         for number in range(1, count + 1):
             stem = f"{part}/ADE_{name}_{number:08}"
-            files[f"ADEChallengeData2016/images/{stem}.jpg"] = picture(number, "JPEG")
+            seed = number + (100 if name == "val" else 0)  # no picture is in two parts
+            files[f"ADEChallengeData2016/images/{stem}.jpg"] = picture(seed, "JPEG")
             files[f"ADEChallengeData2016/annotations/{stem}.png"] = png(labels(number, 151))
     return [zipped(folder / "ADEChallengeData2016.zip", files)]
 

@@ -115,7 +115,7 @@ def test_from_a_folder_to_a_prediction(type_in, tmp_path: Path, name: str) -> No
     assert mask.max() < len(folder.values)
     for picture in ("0_overlay.png", "0_confidence.png"):
         assert Image.open(tmp_path / "out" / picture).size == folder.size[::-1]
-    if folder.labeled > 1:
+    if "\nval:" in (tmp_path / "dataset.yaml").read_text():  # one pixel is all that its class has
         scores = json.loads(type_in("val", "run", "device=cpu", "--json"))
         assert scores["images"] > 0
         assert len(scores["iou"]) == len(folder.values)
