@@ -36,7 +36,7 @@ COMMANDS = {
     "demo": [["s4former", "demo"]],  # where the caller is, as the paths that it prints are
     "lint": LINT,
     "check": [*LINT, ["pytest", "-m", "not slow and not gpu", "-n", "2", "--dist", "loadfile"]],
-    "test": [["pytest"]],
+    "test": [["pytest", "-n", "2", "--dist", "loadfile"]],
 }
 
 
