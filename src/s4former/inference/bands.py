@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Images, Logits
@@ -62,17 +62,19 @@ def slide_bands(
             for window, part in zip(windows, torch.split(logits, count), strict=True):
                 total[..., window] += part
                 times[..., window] += 1
+            del logits, part, pixels  # before the band is made
         done = following - top
-        yield total[..., :done, :] / times[..., :done, :]
-        for sums in (total, times):
-            left_over = sums[..., done:, :].clone()
-            sums.zero_()[..., : left_over.shape[-2], :] = left_over
+        band = total[..., :done, :].div_(times[..., :done, :])
+        total, times = (sums[..., done:, :].clone() for sums in (total, times))
+        yield band
+        del band  # whoever takes the bands may free them
+        total, times = (nn.functional.pad(sums, (0, 0, 0, done)) for sums in (total, times))
 
 
 def images_at_once(size: tuple[int, int], num_classes: int) -> int:
     """Return how many images or windows of a height and width a network is given together."""
     pixels = size[0] * size[1]
-    return max(1, min(_MOST_PIXELS // pixels, _MOST_VALUES // (num_classes * pixels)))
+    return max(1, min(_MOST_PIXELS // pixels, _MOST_VALUES // 8 // (num_classes * pixels)))
 
 
 def placed(bands: Bands) -> Iterator[tuple[slice, Float[Tensor, "b k rows w"]]]:
