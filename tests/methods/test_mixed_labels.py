@@ -9,6 +9,7 @@ from s4former.methods import method_names
 from s4former.ops.pseudo import pseudo_labels
 from s4former.testing import awake, random_batch, tiny_student
 from s4former.testing.laws import Subject
+from s4former.types import IGNORE
 
 TAUGHT = [name for name in method_names() if Subject(name).config().views.unlabeled]
 
@@ -35,3 +36,13 @@ def test_pixels_keep_what_was_said_of_them(name: str) -> None:
         assert torch.equal(view.labels[learned], said.labels.gather(0, whose)[learned])
         logits = said.logits.gather(0, whose[:, None].expand_as(said.logits))
         torch.testing.assert_close(view.teacher_logits, logits)
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_mixed_loss_is_divided_by_the_pixels_that_the_mixed_view_knows(name: str) -> None:
+    method = awake(name, cutmix_probability=1.0, unlabeled_divisor="valid").build(tiny_student()).train()
+    batch = random_batch(0)
+    assert batch.unlabeled is not None
+    batch.unlabeled.valid[0, :20] = False  # so that boxes bring and take known pixels
+    view = method.prepare(batch).views["mixed" if name == "s4former" else "strong"]
+    assert int(view.pixels) == int((view.labels != IGNORE).sum())
