@@ -228,3 +228,8 @@ def test_another_method_has_its_own_defaults_and_keeps_what_was_set() -> None:
     assert not any(teacher[part] for part in ("pasa", "ncr", "patch_shuffle"))
     assert (teacher["ema_decay"], teacher["ncr_weight"], teacher["cutmix_probability"]) == (0.9, 2.0, 0.0)
     assert override(Run(), {"method.pasa": True, "method": "mean_teacher"})[0].method.model_dump()["pasa"]
+
+
+def test_a_field_that_holds_fields_is_suggested_too() -> None:
+    with pytest.raises(UserError, match=r"unknown field methd; did you mean method\?"):
+        override(Run(), ["methd=supervised"])

@@ -272,7 +272,7 @@ def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], valu
             owners = _owners(config, path[: depth + 1])
             if owners:
                 raise UserError(owners)
-            hint = nearest(".".join(path), field_paths(config), fallback=beside)
+            hint = nearest(".".join(path), [*beside, *field_paths(config)], fallback=beside)
             raise UserError(f"unknown field {'.'.join(path)}; {hint}")
         if not isinstance(node, BaseModel | Mapping | None):
             raise UserError(

@@ -241,6 +241,11 @@ def read_dataset_file(path: Path) -> DatasetFile:
     try:
         data = parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
         file = validated(DatasetFile, {} if data is None else data, f"{path} does not make a data set")
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no data set {path.absolute()}; set data.root to the folder that holds {path.name}, or "
+            "type `s4former init IMAGES --masks MASKS`, which writes one"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the data set {path}: {error}") from None
     except UserError as error:

@@ -92,7 +92,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot read the data set .*nowhere"):
+    with pytest.raises(DataError, match=r"nowhere.yaml; set data.root"):
         read_dataset_file(tmp_path / "nowhere.yaml")
 
 
