@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Before anything imports the package, so that each of its functions checks its annotations.
 install_import_hook("s4former", "checked.typecheck")
+
+# What `bootstrap.py` says of itself is not what tests start: they type `s4former`.
+os.environ.pop("S4FORMER_PROGRAM", None)
 
 # One thread: sums then have one order, and losses can be compared to the bit.
 torch.set_num_threads(1)
