@@ -24,6 +24,8 @@ from s4former.testing.subjects import (
 from s4former.types import IGNORE, Batch, LabeledBatch, UnlabeledBatch
 
 STEPS = 3
+TURNS_WITH: Mapping[str, Mapping[str, Any]] = {"teacher_starts": {"unlabeled_start_step": 1}}
+"""Fields of parts of this package that are at work beside other settings than the usual ones."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ def check_method(name: str, **settings: Any) -> None:
 
 def every_knob_turns(subject: Subject) -> None:
     """Changing any field of the config changes a loss or a weight within three steps."""
-    config, before = subject.config(), subject.run()
+    config, usual = subject.config(), subject.run()
     for name in type(config).model_fields:
         if name == "name" or isinstance(getattr(config, name), Config):
             continue  # views are turned by the loader of images
         value = another_value(config, name)
-        changed = subject.run(**{name: value})
+        beside = TURNS_WITH.get(name, {})
+        before = subject.run(**beside) if beside else usual
+        changed = subject.run(**{**beside, name: value})
         assert not equal(before, changed), f"{subject.name}.{name}={value!r} changes nothing"
 
 

@@ -10,9 +10,8 @@ from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import (
     CutMixConfig,
-    EMATeacherConfig,
     PseudoLabelConfig,
-    UnlabeledScheduleConfig,
+    ScheduledTeacherConfig,
     ViTPartsConfig,
 )
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class MeanTeacherConfig(
-    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
+    ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
 ):
     """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
 

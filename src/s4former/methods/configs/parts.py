@@ -67,6 +67,14 @@ class EMATeacherConfig(Config):
     """Steps over which the decay rises from 0 to ``ema_decay``; 0 uses it from the first step."""
 
 
+class ScheduledTeacherConfig(UnlabeledScheduleConfig, EMATeacherConfig):
+    """A teacher whose labels may begin to count after some steps."""
+
+    teacher_starts: Literal["averaged", "copy_at_start"] = "averaged"
+    """What the teacher is when unlabeled images begin to count: ``averaged`` over all steps before, or a
+    ``copy_at_start`` of the student as it is then, from where it averages anew, warm-up included."""
+
+
 class PatchShuffleConfig(Config):
     """Whether and how PatchShuffle perturbs the student's pass."""
 

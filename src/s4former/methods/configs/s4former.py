@@ -8,9 +8,8 @@ from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import (
     CutMixConfig,
-    EMATeacherConfig,
     PseudoLabelConfig,
-    UnlabeledScheduleConfig,
+    ScheduledTeacherConfig,
     ViTPartsConfig,
 )
 
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from s4former.types import Segmenter
 
 
-class S4FormerConfig(
-    UnlabeledScheduleConfig, EMATeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
-):
+class S4FormerConfig(ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig):
     """PatchShuffle, PASA and NCR on a mean teacher with CutMix; the defaults are the published ones."""
 
     name: Literal["s4former"] = "s4former"

@@ -7,6 +7,7 @@ from s4former.methods.configs.parts import (
     PatchShuffleConfig,
     PseudoLabelConfig,
     RankingConfig,
+    ScheduledTeacherConfig,
     UnlabeledScheduleConfig,
     ViTPartsConfig,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Perturbations",
     "PseudoLabelConfig",
     "RankingConfig",
+    "ScheduledTeacherConfig",
     "UnlabeledScheduleConfig",
     "ViTPartsConfig",
     "View",

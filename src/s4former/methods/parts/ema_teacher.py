@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import nn
 
-from s4former.methods.configs.parts import EMATeacherConfig
+from s4former.methods.configs.parts import EMATeacherConfig, ScheduledTeacherConfig
 from s4former.methods.parts.pseudo_labels import labeling
 from s4former.ops.ema import update_teacher, warmed_decay
 from s4former.ops.pseudo import pseudo_labels
@@ -24,6 +24,9 @@ class EMATeacher(nn.Module):
     def __init__(self, config: EMATeacherConfig, student: Segmenter) -> None:
         super().__init__()
         self.config = config
+        self.start = 0
+        if isinstance(config, ScheduledTeacherConfig) and config.teacher_starts == "copy_at_start":
+            self.start = config.unlabeled_start_step
         self.network = copy.deepcopy(student).requires_grad_(False).eval()
         self.network.drop_auxiliary_heads()
 
@@ -37,6 +40,10 @@ class EMATeacher(nn.Module):
             return pseudo_labels(self.network(images), valid)
 
     def follow(self, student: Segmenter, step: int) -> None:
-        """Move toward the student, after the optimizer has moved it in ``step``."""
-        decay = warmed_decay(self.config.ema_decay, step, self.config.ema_warmup_steps)
+        """Move toward the student, after the optimizer has moved it in ``step``.
+
+        If the teacher is to start as a copy, the last step before it gives labels makes it one: a decay of 0.
+        """
+        since = step if step + 1 < self.start else step - self.start
+        decay = warmed_decay(self.config.ema_decay, since, self.config.ema_warmup_steps) if since >= 0 else 0
         update_teacher(self.network, student, decay)
