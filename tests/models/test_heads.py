@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
+from small_networks import tiny, tiny_segformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s4former.models import ModelConfig, build_segmenter
 from s4former.models import upsampled_conv as module
+from s4former.models.heads.configs.dpt import DPTConfig
 from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.heads.linear import LinearHead
 from s4former.models.heads.setr_pup import SETRPUPHead
@@ -115,3 +119,63 @@ def test_linear_head_is_one_linear_map_of_normalized_taps() -> None:
     logits = head(grids, (3, 4))
     token = torch.cat([F.layer_norm(grid[1, :, 2, 3], (8,), eps=1e-6) for grid in grids])
     torch.testing.assert_close(logits[1, :, 2, 3], head.classifier.weight @ token)
+
+
+@pytest.mark.parametrize(
+    ("depth", "blocks"),
+    [
+        (1, (0, 0, 0, 0)),
+        (3, (0, 0, 1, 2)),
+        (4, (0, 1, 2, 3)),
+        (12, (2, 5, 8, 11)),
+        (24, (4, 11, 17, 23)),
+        (40, (9, 19, 29, 39)),
+    ],
+)
+def test_dpt_looks_at_the_published_blocks(depth: int, blocks: tuple[int, ...]) -> None:
+    assert DPTConfig().indices(depth) == blocks
+
+
+@pytest.mark.parametrize(
+    ("width", "features", "out_channels"),
+    [
+        (192, 64, (48, 96, 192, 384)),
+        (384, 64, (48, 96, 192, 384)),
+        (768, 128, (96, 192, 384, 768)),
+        (1024, 256, (256, 512, 1024, 1024)),
+        (1536, 384, (1536, 1536, 1536, 1536)),
+        (1664, 384, (1536, 1536, 1536, 1536)),
+    ],
+)
+def test_dpt_has_the_published_sizes(width: int, features: int, out_channels: tuple[int, ...]) -> None:
+    with torch.device("meta"):
+        head = DPTConfig().build((width,) * 4, 5)
+    assert head.classifier.in_channels == features
+    assert tuple(level.in_channels for level in head.levels) == out_channels
+
+
+def test_every_parameter_of_dpt_learns_at_any_size() -> None:
+    head = DPTConfig(features=8, out_channels=(4, 4, 6, 6)).build((8,) * 4, 5)
+    logits = head(tuple(numbers(1, 8, 3, 4, seed=seed) for seed in range(4)), (50, 61))
+    assert logits.shape == (1, 5, 50, 61)
+    logits.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in head.parameters())
+
+
+def test_dpt_takes_four_grids_of_one_size() -> None:
+    with pytest.raises(ValidationError, match=r"dpt sees four blocks, got out_indices=\[3\]"):
+        DPTConfig(out_indices=(3,))
+    with pytest.raises(ValueError, match=r"choose a plain transformer, or model\.head=segformer"):
+        tiny_segformer(head="dpt")(torch.rand(1, 3, 32, 32))
+
+
+def test_dpt_sees_grids_through_the_final_norm_unless_it_is_said_not_to() -> None:
+    images = torch.rand(1, 3, 16, 16)
+    for final_norm, normalized in ((None, True), (True, True), (False, False)):
+        network = tiny(head="dpt", final_norm=final_norm)
+        assert network.backbone.final_norm == normalized
+        mean = network.encode(images)[0].mean(1).abs().max().item()
+        assert (mean < 1e-5) == normalized
+    assert not tiny(head="linear").backbone.final_norm
+    sizes = tiny(head="dpt", head_features=8).for_inference()[0]
+    assert build_segmenter(ModelConfig.model_validate(sizes.model_dump()), 3, 0).backbone.final_norm

@@ -1,4 +1,4 @@
-"""Trained networks in a file of weights alone: ours, or checkpoints of the S4Former authors' code."""
+"""Trained networks in a file of weights alone: ours, or checkpoints of S4Former's and UniMatch V2's code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s4former.config.errors import UserError
 from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.config import ModelConfig
 from s4former.models.fitting import fit_positions, has_no_place, vit_sizes
-from s4former.models.keys import Network, convert_authors_checkpoint
+from s4former.models.keys import Network, convert_authors_checkpoint, convert_dpt
 from s4former.models.mit_keys import mit_style, to_segformer
 from s4former.models.segmenter import ViTSegmenter
 from s4former.models.weight_files import read_state, require_finite
@@ -25,20 +25,21 @@ def load_checkpoint(path: str | Path) -> dict[Network, dict[str, Tensor]]:
     """Read weights alone, as the S4Former authors' code saves them or as a model folder holds them.
 
     They may lie in a folder or in shards, see `read_state`. A checkpoint is a ``.pth`` of mmsegmentation 0.x,
-    with ``state_dict`` and ``meta``, or the same tensors as safetensors, of SETR or SegFormer; it is read
-    without running code.
+    with ``state_dict`` and ``meta``, or the same tensors as safetensors, of SETR or SegFormer; or one of
+    UniMatch V2, with ``model`` and ``model_ema``. It is read without running code.
 
     Returns:
         What ``ViTSegmenter.load_state_dict`` takes, for each network in the file: the ``student`` and, in the
         authors' checkpoints of runs that have one, its average, the ``teacher`` (``backbone_ema.*``,
-        ``decode_head_ema.*``), which has no auxiliary heads.
+        ``decode_head_ema.*``, which has no auxiliary heads, or ``model_ema.*``).
 
     Raises:
         UserError: If the file can't be read or holds no such network.
     """
-    state = _network_in(read_state(path))
-    if any(key.startswith("head.") for key in state):
-        return {"student": state}
+    found = _networks_in(read_state(path))
+    if all(any(key.startswith("head.") for key in state) for state in found.values()):
+        return {name: convert_dpt(state) for name, state in found.items()}
+    state = next(iter(found.values()))
     averaged = {key.replace("_ema.", ".", 1): value for key, value in state.items() if "_ema." in key}
     own = {key: value for key, value in state.items() if "_ema." not in key}
     networks: dict[Network, dict[str, Tensor]] = {}
@@ -97,18 +98,30 @@ def segmenter_from_state(
     return segmenter.eval()
 
 
-def _network_in(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of the whole network among some, without the names of what lies around it.
+def _networks_in(state: Mapping[str, Tensor]) -> dict[Network, dict[str, Tensor]]:
+    """Return the tensors of the whole networks among some, without the names of what lies around them.
 
-    A whole network is a backbone and a head side by side, wherever they lie; of several, the plainest.
+    A whole network is a backbone and a head side by side, wherever they lie; of several, the plainest, and
+    the plainest one with ``ema`` around it is its teacher.
     """
     around: dict[str, set[str]] = {}
     for key in state:
         for match in _NETWORK_PART.finditer(key):
             around.setdefault(key[: match.start()], set()).add("head" if match["head"] else "backbone")
-    whole = [prefix for prefix, parts in around.items() if len(parts) == 2] or list(around)
-    prefix = min(whole, key=lambda one: ("ema" in re.split(r"[._]", one), len(one)), default="")
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    whole = [prefix for prefix, parts in around.items() if len(parts) == 2]
+    places = sorted(whole or around or [""], key=lambda one: (_is_average(one), len(one)))
+    chosen: dict[Network, str] = {"student": places[0]}
+    averages = [place for place in whole if _is_average(place) and place != places[0]]
+    if averages:
+        chosen["teacher"] = min(averages, key=len)
+    return {
+        name: {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        for name, prefix in chosen.items()
+    }
+
+
+def _is_average(place: str) -> bool:
+    return "ema" in re.split(r"[._]", place)
 
 
 def _to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

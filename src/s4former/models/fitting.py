@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import timm
 import torch
@@ -18,6 +17,7 @@ from torch.nn import functional as F
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import Backbone
+from s4former.models.backbones.configs.base import PositionInterpolation
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.mit import MiTBackbone
 from s4former.models.backbones.timm import TimmBackbone
@@ -101,7 +101,7 @@ def fit_channels(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> No
 
 
 def fit_positions(
-    tensors: dict[str, Tensor], backbone: TimmBackbone, mode: Literal["bilinear", "bicubic"], origin: str
+    tensors: dict[str, Tensor], backbone: TimmBackbone, mode: PositionInterpolation, origin: str
 ) -> Grid | None:
     """Bring the position embedding in ``tensors`` into the backbone's form, in place, without a loss.
 

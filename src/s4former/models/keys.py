@@ -64,6 +64,21 @@ _HEAD_TO_OURS = [
     (r"^conv_seg\.", "classifier."),
 ]
 
+# DPT in UniMatch V2 and Depth Anything, which number levels from 1.
+_DPT_TO_OURS = [
+    (r"^projects\.", "projections."),
+    (r"^resize_layers\.", "resamplers."),
+    *((rf"^scratch\.layer{number + 1}_rn\.", f"levels.{number}.") for number in range(4)),
+    *((rf"^scratch\.refinenet{number + 1}\.", f"fusions.{number}.") for number in range(4)),
+    (r"^scratch\.output_conv\.0\.", "conv."),
+    (r"^scratch\.output_conv\.2\.", "classifier."),
+    (r"\.out_conv\.", ".out."),
+    (r"\.resConfUnit1\.", ".enter."),
+    (r"\.resConfUnit2\.", ".refine."),
+]
+# What is in their files and takes no part in a pass.
+_DPT_UNUSED = re.compile(r"^(backbone\.mask_token$|head\.scratch\.refinenet4\.resConfUnit1\.)")
+
 Network = Literal["student", "teacher"]
 
 _PARTS: dict[Network, list[tuple[str, str]]] = {
@@ -124,6 +139,20 @@ def convert_authors_checkpoint(
             f"{', '.join(list(state)[:4])}, ..."
         )
     return converted
+
+
+def convert_dpt(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Translate a network of UniMatch V2's authors (``backbone.*``, ``head.*``) into a `ViTSegmenter`'s.
+
+    Their backbone carries timm's names. Names that are ours already stay, and what no pass uses is left out.
+    """
+    return {dpt_name(key): value for key, value in state.items() if not _DPT_UNUSED.match(key)}
+
+
+def dpt_name(key: str) -> str:
+    """Translate one name of a tensor in UniMatch V2's network into ours."""
+    inside = key.removeprefix("head.")
+    return key if inside == key else "head." + _translate(inside, _DPT_TO_OURS)
 
 
 def _with_joined_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:

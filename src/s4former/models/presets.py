@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s4former.models.backbones.configs.base import PositionInterpolation
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.config import ModelConfig
+from s4former.models.heads import HeadConfig
+from s4former.models.heads.configs.dpt import DPTConfig
 from s4former.models.heads.configs.linear import LinearConfig
 from s4former.models.heads.configs.segformer import SegFormerConfig
 from s4former.models.heads.configs.setr_pup import SETRPUPConfig
@@ -82,9 +85,9 @@ def segformer(size: int) -> ModelConfig:
     )
 
 
-def _dinov2(size: str) -> ModelConfig:
-    backbone = TimmConfig(name=f"vit_{size}_patch14_dinov2")
-    return ModelConfig(backbone=backbone, pretrained="hub", head=LinearConfig())
+def _dinov2(size: str, head: HeadConfig, positions: PositionInterpolation = "bilinear") -> ModelConfig:
+    backbone = TimmConfig(name=f"vit_{size}_patch14_dinov2", position_interpolation=positions)
+    return ModelConfig(backbone=backbone, pretrained="hub", head=head)
 
 
 def _presets() -> dict[str, Preset]:
@@ -94,7 +97,9 @@ def _presets() -> dict[str, Preset]:
     }
     for size in ("small", "base", "large"):
         about = f"DINOv2 ViT-{size[0].upper()}/14 and one linear map; crops divide by 14"
-        presets[f"dinov2_{size}"] = Preset(_dinov2(size), about)
+        presets[f"dinov2_{size}"] = Preset(_dinov2(size, LinearConfig()), about)
+        about = f"DINOv2 ViT-{size[0].upper()}/14 and DPT, as in UniMatch V2; crops divide by 14"
+        presets[f"dinov2_{size}_dpt"] = Preset(_dinov2(size, DPTConfig(), "dinov2"), about)
     for number in range(6):
         about = "hierarchical encoder; weights from a file you have; crops divide by 32"
         presets[f"segformer_b{number}"] = Preset(segformer(number), about)

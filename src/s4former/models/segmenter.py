@@ -43,7 +43,8 @@ class ViTSegmenter(Segmenter):
             raise UserError(f"a segmentation needs at least 2 classes (background counts), got {num_classes}")
         self.config = config
         self.num_classes = num_classes
-        self.backbone = config.backbone.build(config.channels)
+        backbone = config.backbone.with_final_norm() if config.head.wants_final_norm else config.backbone
+        self.backbone = backbone.build(config.channels)
         seen = _indices("head", config.head, self.backbone)
         seen_by_others = [
             _indices(f"auxiliary_heads.{number}", head, self.backbone)

@@ -1,4 +1,4 @@
-"""Resizing of grids: images, logits and position embeddings. Pixel centers stay where they are."""
+"""Resizing of grids: images, logits and position embeddings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def resize_bilinear(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
-    """Resize bilinearly to ``size`` (height, width); the same tensor if that is its size already."""
+def resize_bilinear(
+    x: Float[Tensor, "b c h w"], size: tuple[int, int], align_corners: bool = False
+) -> Float[Tensor, "b c h2 w2"]:
+    """Resize bilinearly to ``size`` (height, width); the same tensor if that is its size already.
+
+    Args:
+        x: What is resized.
+        size: Height and width wanted.
+        align_corners: Whether the outermost pixels' centers stay where they are, rather than the outer edges.
+    """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
 
 def resize_position_embedding(
@@ -23,7 +31,7 @@ def resize_position_embedding(
     old_grid: tuple[int, int],
     new_grid: tuple[int, int],
     num_prefix: int,
-    mode: Literal["bilinear", "bicubic"] = "bilinear",
+    mode: Literal["bilinear", "bicubic", "dinov2"] = "bilinear",
 ) -> Float[Tensor, "1 m d"]:
     """Fit learned position embeddings to another patch grid; those of prefix tokens stay as they are.
 
@@ -32,14 +40,16 @@ def resize_position_embedding(
         old_grid: Rows and columns of patches that ``embed`` was made for.
         new_grid: Rows and columns wanted.
         num_prefix: Prefix tokens that have a position of their own.
-        mode: Interpolation between patches.
+        mode: Interpolation between patches. ``dinov2`` is bicubic, and a grid of ``n`` becomes one of ``g``
+            at the scale (g + 0.1) / n, as in DINOv2's code.
 
     Raises:
         ValueError: If ``embed`` does not have the tokens that ``old_grid`` and ``num_prefix`` say.
 
     Source:
         With the defaults, mmseg's ``VisionTransformer.resize_pos_embed`` (golden ``setr_tiny`` case ``b`` and
-        ``weights_tiny_loaded``).
+        ``weights_tiny_loaded``). ``dinov2``: UniMatch V2's copy of DINOv2 (golden ``unimatch_v2``:
+        ``vit``).
     """
     if embed.shape[1] != num_prefix + old_grid[0] * old_grid[1]:
         raise ValueError(
@@ -50,5 +60,9 @@ def resize_position_embedding(
         return embed
     prefix, patches = embed[:, :num_prefix], embed[:, num_prefix:]
     grid = rearrange(patches, "1 (r s) d -> 1 d r s", r=old_grid[0])
-    grid = F.interpolate(grid, size=new_grid, mode=mode, align_corners=False)
+    if mode == "dinov2":
+        scale = tuple((new + 0.1) / old for new, old in zip(new_grid, old_grid, strict=True))
+        grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+    else:
+        grid = F.interpolate(grid, size=new_grid, mode=mode, align_corners=False)
     return torch.cat([prefix, rearrange(grid, "1 d r s -> 1 (r s) d")], dim=1)

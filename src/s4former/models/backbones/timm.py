@@ -54,7 +54,7 @@ class TimmBackbone(Backbone):
         self.num_prefix_tokens: int = vit.num_prefix_tokens
         self.num_prefix_positions: int = 0 if vit.no_embed_class else vit.num_prefix_tokens
         self.rotary = getattr(vit, "rope", None) is not None
-        self.final_norm = options.final_norm
+        self.final_norm = bool(options.final_norm)
         self.position_interpolation = options.position_interpolation
         vit.patch_embed.strict_img_size = False
         self.keep(tuple(range(len(vit.blocks))))

@@ -18,6 +18,7 @@ def create(config: ViTConfig, channels: int) -> TimmBackbone:
         num_heads=config.num_heads,
         mlp_ratio=config.mlp_ratio,
         reg_tokens=config.num_registers,
+        init_values=config.layer_scale or None,
         in_chans=channels,
         drop_path_rate=config.drop_path,
         num_classes=0,

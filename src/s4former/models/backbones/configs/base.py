@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -33,6 +33,10 @@ class BackboneConfig(Config, ABC):
         Raises:
             UserError: If there is none of that name.
         """
+
+    def with_final_norm(self) -> Self:
+        """Return the config for a head that wants normalized grids; as it is where grids always are."""
+        return self
 
     def hub_name(self) -> str:
         """Return the name under which timm publishes weights.
@@ -70,6 +74,8 @@ BACKBONES: Listed[BackboneConfig] = _Backbones("s4former.models.backbones", Back
 """All backbones by name."""
 BackboneField = Annotated[SerializeAsAny[BackboneConfig], BeforeValidator(BACKBONES.parse)]
 
+PositionInterpolation = Literal["bilinear", "bicubic", "dinov2"]
+"""Ways to resize a learned position embedding, see `resize_position_embedding`."""
 DropPath = Annotated[float, Field(ge=0, lt=1)]
 """A rate of stochastic depth."""
 
@@ -80,8 +86,13 @@ class ViTOptions(BackboneConfig):
     drop_path: DropPath = 0.0
     """Probability that an image skips a block's branch in training: 0 in the first block, this in the last,
     evenly rising between."""
-    final_norm: bool = False
-    """Apply the transformer's final norm to each grid; heads have a norm of their own in any case."""
-    position_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """How a learned position embedding is resized to another patch grid. Where positions are rotary, as in
-    DINOv3 and EVA-02, timm's own rule holds."""
+    final_norm: bool | None = None
+    """Apply the transformer's final norm to each grid. Null: if the head wants it, as ``dpt`` does; other
+    heads have a norm of their own."""
+    position_interpolation: PositionInterpolation = "bilinear"
+    """How a learned position embedding is resized to another patch grid; ``dinov2`` is bicubic with the
+    offset of DINOv2's code. Where positions are rotary, as in DINOv3 and EVA-02, timm's own rule holds."""
+
+    def with_final_norm(self) -> Self:
+        """Return the config with the final norm on, unless it was decided."""
+        return self if self.final_norm is not None else self.model_copy(update={"final_norm": True})

@@ -31,6 +31,8 @@ class ViTConfig(ViTOptions):
     """Width of a block's hidden layer as a multiple of ``embed_dim``."""
     num_registers: int = Field(0, ge=0)
     """Register tokens beside the class token."""
+    layer_scale: float = Field(0.0, ge=0)
+    """What LayerScale multiplies the branches of a block by at first, as in DINOv2; 0: there is none."""
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -22,6 +22,9 @@ class HeadConfig(Config, ABC):
     out_indices: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
     """Blocks of a plain transformer, or stages of a hierarchical one, whose outputs the head sees: from 0, or
     from the end as -1. Later ones are dropped. Null: those that `looks_at` names."""
+
+    wants_final_norm: ClassVar[bool] = False
+    """Whether it looks at grids through the transformer's final norm, having none of its own."""
 
     def looks_at(self, depth: int) -> tuple[int, ...]:
         """Return which of ``depth`` blocks or stages the head sees if nothing else is said: the last."""

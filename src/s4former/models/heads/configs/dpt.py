@@ -1,0 +1,58 @@
+"""The DPT head as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from s4former.models.heads.configs.base import HeadConfig, evenly
+
+if TYPE_CHECKING:
+    from s4former.models.heads.dpt import DPTHead
+
+FourChannels = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+
+# Width of the transformer: channels of the maps that are fused, and of the four before them.
+_PUBLISHED: dict[int, tuple[int, FourChannels]] = {
+    384: (64, (48, 96, 192, 384)),
+    768: (128, (96, 192, 384, 768)),
+    1024: (256, (256, 512, 1024, 1024)),
+    1536: (384, (1536, 1536, 1536, 1536)),
+}
+
+
+class DPTConfig(HeadConfig):
+    """Four blocks made into a pyramid and fused from coarse to fine, as in Depth Anything and UniMatch V2."""
+
+    name: Literal["dpt"] = "dpt"
+    """The name of this file."""
+    features: Annotated[int, Field(ge=1)] | None = None
+    """Channels of the maps that are fused; null: 64 to 384 by the backbone's width, as published."""
+    out_channels: FourChannels | None = None
+    """Channels of each block's map before that; null: as published for the backbone's width."""
+
+    wants_final_norm: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _sees_four_grids(self) -> Self:
+        if self.out_indices and len(self.out_indices) != 4:
+            raise ValueError(
+                f"dpt sees four blocks, got out_indices={list(self.out_indices)}; give four, as [2,5,8,11], "
+                "or none for the published ones"
+            )
+        return self
+
+    def looks_at(self, depth: int) -> tuple[int, ...]:
+        """Return the published blocks: every quarter's last one, but the fifth of 24."""
+        if depth == 24:
+            return 4, 11, 17, 23
+        return evenly(depth, 4) if depth >= 4 else (0,) * (4 - depth) + tuple(range(depth))
+
+    def build(self, widths: tuple[int, ...], num_classes: int) -> DPTHead:
+        """Return the head with random weights."""
+        from s4former.models.heads.dpt import DPTHead
+
+        width = min((known for known in _PUBLISHED if known >= widths[-1]), default=max(_PUBLISHED))
+        features, out_channels = _PUBLISHED[width]
+        return DPTHead(widths, self.out_channels or out_channels, self.features or features, num_classes)
