@@ -129,7 +129,9 @@ def test_two_processes_train_as_one_does(
     for record in (process[name, variant] for process in two):
         assert record.keys() == one.keys()
         for key, value in one.items():
-            assert torch.allclose(record[key].to(value.dtype), value, rtol=1e-5, atol=1e-5), key
+            # In a histogram a pixel at the border of two bins may fall on either side.
+            atol = 3 if key.endswith("confident_pixels.seen") else 1e-5
+            assert torch.allclose(record[key].to(value.dtype), value, rtol=1e-5, atol=atol), key
 
 
 @pytest.mark.parametrize(("name", "variant"), cases())

@@ -10,7 +10,15 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.fixmatch import FixMatchConfig
-from s4former.methods.parts import CutMix, labeling, perturbed, unlabeled_losses, view_of, vit_perturbations
+from s4former.methods.parts import (
+    ConfidentPixels,
+    CutMix,
+    labeling,
+    perturbed,
+    unlabeled_losses,
+    view_of,
+    vit_perturbations,
+)
 from s4former.ops.pseudo import pseudo_labels, share_of
 from s4former.types import Batch, Segmenter, StepOutput
 
@@ -22,6 +30,7 @@ class FixMatch(Method):
 
     def __init__(self, config: FixMatchConfig, student: Segmenter) -> None:
         super().__init__(config, student)
+        self.confident_pixels = ConfidentPixels(config, student.num_classes)
         self.cutmix = CutMix(config, config.unlabeled_divisor)
         self.perturbations = vit_perturbations(config, student)
 
@@ -33,7 +42,14 @@ class FixMatch(Method):
             return targets
         with labeling(self.student):
             pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)
-        view = view_of(unlabeled.strong[0], pseudo, config, batch.key, with_logits=config.ncr)
+        view = view_of(
+            unlabeled.strong[0],
+            pseudo,
+            self.confident_pixels(pseudo),
+            config,
+            batch.key,
+            with_logits=config.ncr,
+        )
         return targets.with_views(
             {"strong": self.cutmix(view)},
             config.unlabeled_weight_at(batch.key.step),

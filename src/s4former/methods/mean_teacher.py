@@ -13,7 +13,15 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.mean_teacher import MeanTeacherConfig
-from s4former.methods.parts import CutMix, EMATeacher, perturbed, unlabeled_losses, view_of, vit_perturbations
+from s4former.methods.parts import (
+    ConfidentPixels,
+    CutMix,
+    EMATeacher,
+    perturbed,
+    unlabeled_losses,
+    view_of,
+    vit_perturbations,
+)
 from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
 
@@ -27,6 +35,7 @@ class MeanTeacher(Method):
     def __init__(self, config: MeanTeacherConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         self.teacher = EMATeacher(config, student)
+        self.confident_pixels = ConfidentPixels(config, student.num_classes)
         self.cutmix = CutMix(config, config.unlabeled_divisor)
         self.perturbations = vit_perturbations(config, student)
 
@@ -42,7 +51,14 @@ class MeanTeacher(Method):
         if unlabeled is None or config.before_unlabeled_start(batch.key.step):
             return targets
         pseudo = self.teacher(unlabeled.weak, unlabeled.valid)
-        view = view_of(unlabeled.strong[0], pseudo, config, batch.key, with_logits=config.ncr)
+        view = view_of(
+            unlabeled.strong[0],
+            pseudo,
+            self.confident_pixels(pseudo),
+            config,
+            batch.key,
+            with_logits=config.ncr,
+        )
         return targets.with_views(
             {"strong": self.cutmix(view)},
             config.unlabeled_weight_at(batch.key.step),

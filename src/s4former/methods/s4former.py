@@ -24,6 +24,7 @@ from torch import nn
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.parts import (
+    ConfidentPixels,
     CutMix,
     EMATeacher,
     Perturbations,
@@ -46,6 +47,7 @@ class S4Former(Method):
     def __init__(self, config: S4FormerConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         self.teacher = EMATeacher(config, student)
+        self.confident_pixels = ConfidentPixels(config, student.num_classes)
         boxes = config.model_copy(update={"cutmix_per": "batch"}) if config.as_released else config
         self.cutmix = CutMix(boxes, config.unlabeled_divisor)
         own = config.pasa and config.pasa_pass == "own"
@@ -69,7 +71,14 @@ class S4Former(Method):
             return targets
         valid = torch.ones_like(unlabeled.valid) if config.as_released else unlabeled.valid
         pseudo = self.teacher(unlabeled.weak, valid)
-        strong = view_of(unlabeled.strong[0], pseudo, config, batch.key, with_logits=config.ncr)
+        strong = view_of(
+            unlabeled.strong[0],
+            pseudo,
+            self.confident_pixels(pseudo),
+            config,
+            batch.key,
+            with_logits=config.ncr,
+        )
         mixed = self.cutmix(strong)
         if config.as_released or not config.mix_teacher_logits:
             mixed = replace(mixed, teacher_logits=strong.teacher_logits)

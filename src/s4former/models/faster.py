@@ -21,7 +21,7 @@ def faster_on_cpu(network: nn.Module) -> None:
     """Let the layers of a network take the order of arithmetic that is fastest on a CPU, in place.
 
     Results are the same to rounding, and parameters, their names and what is saved stay as they are. On other
-    devices, in other types than they are made for and in graphs for export the layers do what they did before.
+    devices, in other types than a layer is made for and in graphs for export all do what they did before.
     """
     for layer in network.modules():
         if type(layer) is nn.Conv2d and cuts_patches(layer):

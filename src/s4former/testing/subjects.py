@@ -17,7 +17,8 @@ NUM_CLASSES = 5
 SIZE = 32
 
 AWAKE: Mapping[str, Any] = {
-    "confidence_threshold": 0.22,
+    "confidence_threshold": 0.35,
+    "class_share": 0.5,
     "shuffle_block": 1,
     "ema_decay": 0.9,
     "cutmix_probability": 0.5,

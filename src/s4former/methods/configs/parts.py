@@ -43,6 +43,10 @@ class PseudoLabelConfig(Config):
     confidence_threshold: float = Field(0.95, ge=0, le=1)
     """A pixel is learned from where the largest class probability is above this."""
 
+    class_share: float = Field(0.0, ge=0, le=1)
+    """Lower the threshold of each class until this share of its pixels is learned, the surest ones; 0: one
+    threshold for all classes."""
+
     unlabeled_divisor: Literal["all", "valid"] = "all"
     """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
 

@@ -12,6 +12,7 @@ from s4former.methods.configs.parts import (
     ViTPartsConfig,
 )
 from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationConfig, PerturbationField
+from s4former.methods.parts.confident_pixels import ConfidentPixels
 from s4former.methods.parts.cutmix import CutMix
 from s4former.methods.parts.ema_teacher import EMATeacher
 from s4former.methods.parts.pasa import PASA
@@ -24,6 +25,7 @@ from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 __all__ = [
     "PASA",
     "PERTURBATIONS",
+    "ConfidentPixels",
     "CutMix",
     "CutMixConfig",
     "EMATeacher",

@@ -12,7 +12,7 @@ from s4former import collectives
 from s4former.methods.configs.parts import PseudoLabelConfig
 from s4former.methods.parts.view import View
 from s4former.ops.losses import count_pixels
-from s4former.types import IGNORE, DrawKey, Images, PseudoLabels
+from s4former.types import IGNORE, DrawKey, Images, Mask, PseudoLabels
 
 
 @contextmanager
@@ -28,18 +28,23 @@ def labeling(network: nn.Module) -> Iterator[None]:
 
 
 def view_of(
-    images: Images, pseudo: PseudoLabels, config: PseudoLabelConfig, key: DrawKey, with_logits: bool
+    images: Images,
+    pseudo: PseudoLabels,
+    confident: Mask,
+    config: PseudoLabelConfig,
+    key: DrawKey,
+    with_logits: bool,
 ) -> View:
     """Return the view of unlabeled images in which confident pixels are learned.
 
     Args:
         images: What the student sees, with the geometry of what was labeled.
         pseudo: The pseudo-labels.
-        config: Which of them are learned.
+        confident: Which of them are learned.
+        config: What losses are divided by.
         key: Seed and step of the draws.
         with_logits: Whether a loss asks for the logits behind the labels.
     """
-    confident = (pseudo.confidence > config.confidence_threshold) & pseudo.valid
     labels = pseudo.labels.masked_fill(~confident, IGNORE)
     return View(
         images=images,
