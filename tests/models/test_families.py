@@ -21,6 +21,7 @@ from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
 FAMILIES = {
     "deit_tiny_patch16_224": (16, 1),
     "vit_tiny_patch16_224.augreg_in21k": (16, 1),
+    "deit3_small_patch16_224": (16, 1),
     "vit_small_patch14_dinov2": (14, 1),
     "vit_small_patch14_reg4_dinov2": (14, 5),
     "vit_small_patch16_dinov3": (16, 5),

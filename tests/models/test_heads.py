@@ -9,12 +9,15 @@ from small_networks import tiny, tiny_segformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s4former.models import ModelConfig, build_segmenter
+from authors_names import to_authors
+from s4former.models import ModelConfig, build_segmenter, rebuild_segmenter
 from s4former.models import upsampled_conv as module
 from s4former.models.heads.configs.dpt import DPTConfig
+from s4former.models.heads.configs.setr_naive import SETRNaiveConfig
 from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.heads.linear import LinearHead
 from s4former.models.heads.setr_pup import SETRPUPHead
+from s4former.models.keys import convert_authors_checkpoint
 from s4former.models.upsampled_conv import FastUpsampledConv2d, conv_then_enlarge
 from s4former.ops.resize import resize_bilinear
 
@@ -119,6 +122,46 @@ def test_linear_head_is_one_linear_map_of_normalized_taps() -> None:
     logits = head(grids, (3, 4))
     token = torch.cat([F.layer_norm(grid[1, :, 2, 3], (8,), eps=1e-6) for grid in grids])
     torch.testing.assert_close(logits[1, :, 2, 3], head.classifier.weight @ token)
+
+
+def test_the_linear_head_with_batch_norm_is_dinov2s_probe() -> None:
+    network = tiny(head="linear", head_norm="batch", out_indices=(0, 2)).train()
+    assert network.backbone.final_norm
+    images = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        joined = torch.cat(network.encode(images), dim=1)
+        spread = joined.std((0, 2, 3), unbiased=False, keepdim=True)
+        normed = (joined - joined.mean((0, 2, 3), keepdim=True)) / spread
+        weight, bias = network.head.classifier.weight, network.head.classifier.bias
+        expected = F.conv2d(normed, weight[..., None, None], bias)
+        torch.testing.assert_close(
+            network.decode(network.encode(images), (4, 4)), expected, rtol=1e-3, atol=1e-5
+        )
+    with torch.no_grad():
+        network.eval()
+        kept = network.for_inference()
+        again = rebuild_segmenter(kept[0], 3, kept[1])
+        assert torch.equal(again(images), network(images))
+
+
+def test_setr_naive_in_its_plain_order() -> None:
+    head = SETRNaiveConfig(channels=6).build((8,), 5).double().eval()
+    nn.init.normal_(head.classifier.weight)
+    nn.init.normal_(head.classifier.bias)
+    grid = numbers(2, 8, 3, 4, dtype=torch.float64)
+    x = head.stages(head.norm(grid.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+    plain = resize_bilinear(head.classifier(resize_bilinear(x, (12, 16))), (48, 64))
+    torch.testing.assert_close(head((grid,), (48, 64)), plain, rtol=0, atol=1e-12)
+
+
+def test_setr_naive_of_mmseg_loads() -> None:
+    network = tiny(head="setr_naive", head_channels=8)
+    theirs = {to_authors(name): value for name, value in network.state_dict().items()}
+    assert "decode_head.up_convs.0.0.bn.running_mean" in theirs
+    ours = convert_authors_checkpoint(theirs)
+    assert ours.keys() == network.state_dict().keys()
+    with pytest.raises(ValidationError, match="setr_naive sees one grid"):
+        SETRNaiveConfig(out_indices=(1, 2))
 
 
 @pytest.mark.parametrize(

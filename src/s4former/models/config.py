@@ -40,8 +40,8 @@ class ModelConfig(Config):
     """Stop if a weight file lacks a tensor of the backbone or holds one it doesn't know."""
 
     head: HeadField = Field(default_factory=lambda: HEADS.parse("setr_pup"))
-    """What makes logits: ``setr_pup``, ``dpt``, ``linear``, ``segformer``, ``segformer_conv``, or the import
-    path of a file of yours."""
+    """What makes logits: ``setr_pup``, ``setr_naive``, ``dpt``, ``linear``, ``segformer`` or
+    ``segformer_conv``, or the import path of a file of yours."""
 
     auxiliary_heads: tuple[HeadField, ...] = ()
     """Further heads, which only the labeled loss sees."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -23,8 +23,10 @@ class HeadConfig(Config, ABC):
     """Blocks of a plain transformer, or stages of a hierarchical one, whose outputs the head sees: from 0, or
     from the end as -1. Later ones are dropped. Null: those that `looks_at` names."""
 
-    wants_final_norm: ClassVar[bool] = False
-    """Whether it looks at grids through the transformer's final norm, having none of its own."""
+    @property
+    def wants_final_norm(self) -> bool:
+        """Whether it looks at grids through the transformer's final norm, having no such norm of its own."""
+        return False
 
     def looks_at(self, depth: int) -> tuple[int, ...]:
         """Return which of ``depth`` blocks or stages the head sees if nothing else is said: the last."""
@@ -57,6 +59,15 @@ class HeadConfig(Config, ABC):
 HEADS: Listed[HeadConfig] = Listed("s4former.models.heads", HeadConfig, "segmentation head")  # type: ignore[type-abstract]
 """All heads by name."""
 HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(HEADS.parse)]
+
+
+def require_one_grid(head: HeadConfig) -> None:
+    """Raise ValueError if a head that sees one grid is to look at more."""
+    if head.out_indices and len(head.out_indices) != 1:
+        raise ValueError(
+            f"{head.name} sees one grid, got out_indices={list(head.out_indices)}; use model.head=linear for "
+            "more"
+        )
 
 
 def evenly(depth: int, count: int) -> tuple[int, ...]:

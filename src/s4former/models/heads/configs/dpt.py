@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -32,8 +32,6 @@ class DPTConfig(HeadConfig):
     out_channels: FourChannels | None = None
     """Channels of each block's map before that; null: as published for the backbone's width."""
 
-    wants_final_norm: ClassVar[bool] = True
-
     @model_validator(mode="after")
     def _sees_four_grids(self) -> Self:
         if self.out_indices and len(self.out_indices) != 4:
@@ -42,6 +40,11 @@ class DPTConfig(HeadConfig):
                 "or none for the published ones"
             )
         return self
+
+    @property
+    def wants_final_norm(self) -> bool:
+        """Whether it looks through the final norm: it has no norm at all."""
+        return True
 
     def looks_at(self, depth: int) -> tuple[int, ...]:
         """Return the published blocks: every quarter's last one, but the fifth of 24."""

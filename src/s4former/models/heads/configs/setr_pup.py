@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from s4former.models.heads.configs.base import HeadConfig
+from s4former.models.heads.configs.base import HeadConfig, require_one_grid
 
 if TYPE_CHECKING:
     from s4former.models.heads.setr_pup import SETRPUPHead
@@ -26,11 +26,7 @@ class SETRPUPConfig(HeadConfig):
 
     @model_validator(mode="after")
     def _sees_one_grid(self) -> Self:
-        if self.out_indices and len(self.out_indices) != 1:
-            raise ValueError(
-                f"setr_pup sees one grid, got out_indices={list(self.out_indices)}; use model.head=linear "
-                "for more"
-            )
+        require_one_grid(self)
         return self
 
     def build(self, widths: tuple[int, ...], num_classes: int) -> SETRPUPHead:
