@@ -16,6 +16,7 @@ from rich.text import Text
 
 import s4former
 from s4former.cli.check import check
+from s4former.cli.compare import compare
 from s4former.cli.config import app as config_app
 from s4former.cli.convert import convert
 from s4former.cli.demo import demo
@@ -68,6 +69,7 @@ app.command()(init)
 app.command()(check)
 app.command()(train)
 app.command()(val)
+app.command()(compare)
 app.command()(predict)
 app.command()(recipes)
 app.command()(models)

@@ -158,6 +158,42 @@ def learning_curves(
     return _save(figure, path, outputs)
 
 
+def label_curves(
+    curves: Mapping[str, Sequence[tuple[int, float, float | None]]],
+    path: Path,
+    value_label: str = "mIoU",
+    outputs: Outputs | None = None,
+) -> Path:
+    """Save lines of a score over the number of labels, with a bar where a spread is known.
+
+    Args:
+        curves: (labels, percent, spread or none) of each line, by its name.
+        path: Where to save; the ending says the format. Folders are made.
+        value_label: What the values are.
+        outputs: Where ``path`` was claimed; by default what is there is replaced.
+
+    Returns:
+        ``path``.
+    """
+    figure = _figure((6.0, 3.6))
+    axes = figure.add_subplot()
+    counts = sorted({count for points in curves.values() for count, _, _ in points})
+    for name, points in curves.items():
+        x, values, spreads = zip(*sorted(points), strict=True)
+        bars = [spread or 0.0 for spread in spreads]
+        axes.errorbar(x, values, yerr=bars, marker="o", markersize=3, linewidth=1.5, capsize=2, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("labeled images", color=_INK)
+    axes.set_ylabel(f"{value_label} (%)", color=_INK)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    return _save(figure, path, outputs)
+
+
 def _figure(size: tuple[float, float]) -> Figure:
     # Not pyplot: it keeps global state and may look for a display.
     from matplotlib.figure import Figure

@@ -1,0 +1,152 @@
+"""Comparing rows: train what is missing, and write what came out as JSON, Markdown and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from s4former.config.record import now, versions, write_json, write_text
+from s4former.engine.callbacks import Callback
+from s4former.engine.progress import progress_for
+from s4former.engine.tables import print_table
+from s4former.report.figures import label_curves
+from s4former.studies.plan import Study, plan
+from s4former.studies.results import read_results
+from s4former.studies.scores import by_group, label_efficiency, verdicts
+from s4former.studies.tables import markdown, score_table
+from s4former.studies.work import state_of, work
+
+
+def compare(
+    study: Study,
+    out: Path,
+    against: Sequence[str],
+    title: str,
+    part: tuple[int, int] = (0, 1),
+    train: bool = True,
+    console: Console | None = None,
+    progress: Callable[[], Callback] | None = None,
+) -> dict[str, Any] | None:
+    """Train what a study lacks, and write what its finished runs say; None if there is none yet.
+
+    Args:
+        study: The study.
+        out: The JSON file to write; Markdown and figures are written beside it.
+        against: Reference rows, chosen before looking; the first is the baseline of the sentences.
+        title: What it is called.
+        part: Which cells to train, see `plan`; what is written is about all of them.
+        train: Whether to train; else what is finished is read.
+        console: Where to write; the terminal by default.
+        progress: Makes who hears of the training of a run; by default what suits the console.
+
+    Raises:
+        UserError: If changes do not fit, or folders hold other runs.
+        Interrupted: If a signal asked to stop.
+    """
+    console = console or Console()
+    planned = plan(
+        study
+    )  # all of it, so that a mistake in the last row is told before the first one is trained
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    if train:
+        left = work(plan(study, part), study.runs, say, progress or (lambda: progress_for(console)))
+        for each in left:
+            say(f"left to another process: {each.place}")
+    records = read_results(planned, study.runs)
+    if not records:
+        say("no run is finished yet")
+        return None
+    found = _summary(study, records, against, title, len(planned))
+    write_json(out, found)
+    _write(found, out, console, against)
+    return found
+
+
+def describe(study: Study, part: tuple[int, int] = (0, 1)) -> list[str]:
+    """Return a sentence for each run of a study: where it is, and how far."""
+    return [f"{each.place}: {state_of(each, study.runs)}" for each in plan(study, part)]
+
+
+def _summary(
+    study: Study, records: list[dict[str, Any]], against: Sequence[str], title: str, planned: int
+) -> dict[str, Any]:
+    rows = [row.name for row in study.rows]
+    lines = by_group(records, rows, against)
+    scored = next((record for record in records if record["part"]), None)
+    return {
+        "title": title,
+        "date": now()[:10],
+        "versions": versions(),
+        "rows": {row.name: list(row.changes) for row in study.rows},
+        "against": list(against),
+        "steps": study.base_of(study.cells[0]).steps,
+        "first_steps": study.first_steps,
+        "first": list(study.first),
+        "second": list(study.second),
+        "part": scored["part"] if scored else "nothing",
+        "images": scored["images"] if scored else 0,
+        "protocol": scored["protocol"] if scored else "not scored",
+        "finished": len(records),
+        "planned": planned,
+        "lines": lines,
+        "verdicts": [text for reference in against for text in verdicts(lines, reference)],
+        "label_efficiency": label_efficiency(lines, against[0]),
+        "runs": records,
+    }
+
+
+def _write(found: dict[str, Any], out: Path, console: Console, against: Sequence[str]) -> None:
+    """Print the table and the sentences, and write Markdown and the figure."""
+    table = score_table(found["lines"], against, found["title"], found["part"])
+    print_table(console, table)
+    notes = [*found["verdicts"], *_worth(found), *_remarks(found)]
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    text = [f"# {found['title']}", "", markdown(table), "", *(f"- {note}" for note in notes)]
+    write_text(out.with_suffix(".md"), "\n".join(text) + "\n")
+    curves: dict[str, list[tuple[int, float, float | None]]] = {}
+    for line in found["lines"]:
+        if line["deployed"]:
+            spread = line["last"]["spread"]
+            curves.setdefault(line["row"], []).append((line["labeled"], line["last"]["mean"], spread))
+    if len({count for points in curves.values() for count, _, _ in points}) > 1:
+        label_curves(curves, out.with_suffix(".png"), f"mIoU on {found['part']}")
+    console.print(f"written: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _worth(found: dict[str, Any]) -> list[str]:
+    """Return what the unlabeled images are worth in labels, a sentence each."""
+    baseline = found["against"][0]
+    sentences = []
+    for each in found["label_efficiency"]:
+        side = {"above": "more than ", "below": "fewer than ", None: ""}[each["beyond"]]
+        sentences.append(
+            f"{each['row']} from {each['labeled']} labels reaches {each['score']:.1f}, for which {baseline} "
+            f"needs {side}{each['worth']} labels"
+        )
+    return sentences
+
+
+def _remarks(found: dict[str, Any]) -> list[str]:
+    """Return what a reader has to know of the numbers."""
+    first = (
+        f"every row takes {found['steps']} steps, the first {found['first_steps']} of them supervised and "
+        "shared by the rows of a cell"
+        if found["first_steps"]
+        else f"every row takes {found['steps']} steps"
+    )
+    missing = found["planned"] - found["finished"]
+    return [
+        f"mIoU in percent on {found['images']} {found['part']} images, {found['protocol']}; last: after the "
+        "last step, mean ± standard deviation (cells); best: the highest score on the way, chosen on "
+        f"{found['part']} itself",
+        f"{first}; differences are to the deployed network after the last step, paired by cell (labels, draw "
+        "and seed: same first weights, same labeled crops), with intervals by Student's t",
+        *([f"{missing} of {found['planned']} runs are not finished"] if missing else []),
+    ]

@@ -1,0 +1,120 @@
+"""Doing the work of a study: each run in its folder, those that are finished left as they are."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from s4former.config.errors import UserError
+from s4former.config.invocation import invocation
+from s4former.config.record import read_json, write_json
+from s4former.engine.callbacks import Callback
+from s4former.engine.folder import differences, earlier_run
+from s4former.engine.loop import train
+from s4former.engine.run import Run
+from s4former.studies.claims import claimed
+from s4former.studies.cost import PeakMemory
+from s4former.studies.plan import PlannedRun
+
+COST = "cost.json"
+"""What a run took, beside its result."""
+_PAUSE = 5.0
+
+
+def finished(folder: Path) -> bool:
+    """Return whether a run has taken all its steps."""
+    return (folder / "result.json").is_file()
+
+
+def work(
+    planned: Sequence[PlannedRun],
+    runs: Path,
+    say: Callable[[str], object],
+    progress: Callable[[], Callback] = Callback,
+) -> list[PlannedRun]:
+    """Train what is not finished, one run at a time, and return what other processes are training.
+
+    A run that another process has claimed is left to it; a run that goes on from one of those is waited for.
+
+    Args:
+        planned: The runs, each first part before those that go on from it.
+        runs: Folder of all runs.
+        say: Hears what is done.
+        progress: Makes who hears of the training of one run.
+
+    Raises:
+        UserError: If a folder holds another run than the planned one.
+        Interrupted: If a signal asked to stop; the run is saved.
+    """
+    for each in planned:
+        _require_same(each, runs)
+    left = [each for each in planned if not finished(runs / each.place)]
+    count = len(left)
+    while left:
+        elsewhere = []
+        for number, each in enumerate(list(left)):
+            if each.first and not finished(runs / each.first):
+                elsewhere.append(each)
+                continue
+            with claimed(runs / "claims" / f"{each.place.replace('/', '_')}.lock") as mine:
+                if not mine:
+                    elsewhere.append(each)
+                elif not finished(runs / each.place):
+                    say(f"run {count - len(left) + number + 1} of {count}: {each.place}")
+                    for note in each.notes:
+                        say(f"  {note}")
+                    _train(each, runs, progress)
+        left = elsewhere
+        if all(each.first is None or finished(runs / each.first) for each in left):
+            break
+        time.sleep(_PAUSE)
+    return [each for each in left if not finished(runs / each.place)]
+
+
+def _train(each: PlannedRun, runs: Path, progress: Callable[[], Callback]) -> None:
+    folder = runs / each.place
+    before = earlier_run(folder, resume=True)
+    memory = PeakMemory()
+    with progress() as shown:
+        train(_as_started(each.run, before), folder, resume=True, progress=shown)
+    write_json(folder / COST, {"peak_memory_mib": memory.mib()})
+    for superseded in ("checkpoint", "model_best"):  # nine tenths of the disk space of a finished run
+        shutil.rmtree(folder / superseded, ignore_errors=True)
+
+
+def _as_started(run: Run, before: dict[str, object] | None) -> Run:
+    """Return a run with the first part where it was when the run was started, if it goes on."""
+    if not before or run.load_from is None or not before.get("load_from"):
+        return run
+    started = str(before["load_from"])
+    same = Path(started).parts[-2:] == Path(run.load_from).parts[-2:]
+    return run.model_copy(update={"load_from": started}) if same else run
+
+
+def _require_same(each: PlannedRun, runs: Path) -> None:
+    """Make sure that a folder holds the planned run, if any."""
+    folder = runs / each.place
+    before = earlier_run(folder, resume=True)
+    if before is None:
+        return
+    changes = differences(folder, _as_started(each.run.resolved(before), before))
+    if changes:
+        raise UserError(
+            f"{folder} holds a run with other settings: {changes}. Ask for what was compared there, or "
+            f"choose another {invocation().out}"
+        )
+
+
+def state_of(each: PlannedRun, runs: Path) -> str:
+    """Return in words how far a run is."""
+    folder = runs / each.place
+    if finished(folder):
+        return f"finished, {read_json(folder / 'result.json')['steps']} steps"
+    if (folder / "run.json").is_file():
+        from s4former.engine.checkpoint import Checkpoints
+
+        step = Checkpoints(folder).newest_step()
+        return f"begun, {step or 0} of {each.run.steps} steps saved"
+    return f"{each.run.steps} steps to take"
