@@ -13,7 +13,7 @@ ABLATION: dict[str, list[str]] = {
     "S4Former without PatchShuffle": ["method.patch_shuffle=false"],
     "S4Former without PASA": ["method.pasa=false"],
     "S4Former without NCR": ["method.ncr=false"],
-    "S4Former, PASA toward confident keys": ["method.pasa_toward=confident"],
+    "S4Former, PASA toward confident keys": ["method.pasa_bias_keys=confident"],
     "S4Former, NCR as released (not aligned)": ["method.mix_teacher_logits=false"],
 }
 """Rows by name: what is changed against a recipe whose method is S4Former."""

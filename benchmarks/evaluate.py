@@ -1,4 +1,4 @@
-"""What scoring a part of a data set takes: one image after the other, as it was, and as `evaluate` does it.
+"""What scoring a split of a data set takes: one image after the other, as it was, and as `evaluate` does it.
 
     python benchmarks/evaluate.py --threads 2 --out benchmarks/results/evaluate_2cores.json
 
@@ -22,8 +22,8 @@ from s4former.config.record import hardware, write_json
 from s4former.curation.sources import open_source
 from s4former.data import Source, evaluation_pairs
 from s4former.data.config import DataConfig
-from s4former.inference.bands import placed
-from s4former.inference.evaluate import EvaluateConfig, evaluate, in_eval, logit_bands
+from s4former.inference.evaluate import EvaluateConfig, evaluate, in_eval, logit_row_chunks
+from s4former.inference.row_chunks import with_rows
 from s4former.models import ModelConfig, build_segmenter
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Segmenter
@@ -43,8 +43,10 @@ def one_by_one(
             labels = torch.from_numpy(mask).to(device)
             for name, network in networks.items():
                 answer = np.empty(mask.shape, np.uint8)
-                for rows, band in placed(logit_bands(network, image[None], config, device, "float32")):
-                    prediction = band[0].argmax(0)
+                for rows, chunk in with_rows(
+                    logit_row_chunks(network, image[None], config, device, "float32")
+                ):
+                    prediction = chunk[0].argmax(0)
                     matrices[name] += confusion_matrix(prediction, labels[rows], k)
                     answer[rows] = prediction.to(torch.uint8).cpu().numpy()
     return {name: Scores.from_matrix(matrix) for name, matrix in matrices.items()}

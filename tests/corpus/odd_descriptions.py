@@ -140,7 +140,7 @@ def too_many_classes(data: OddSet) -> None:
 
 
 @case(Refused("labeled"))
-def no_labeled_part(data: OddSet) -> None:
+def no_labeled_split(data: OddSet) -> None:
     del data.fields["labeled"]
 
 

@@ -50,12 +50,12 @@ def source(root: Path, labeled: dict[str, object] | None = None, **rest: object)
 
 def pairs(found: FolderSource) -> dict[str, str]:
     """Name of image to name of mask, below the data set's folder."""
-    part = found.parts["labeled"]
+    split = found.splits["labeled"]
 
     def short(file: str) -> str:
         return Path(file).relative_to(found.root).as_posix()
 
-    return {short(part.images[id]): short(mask) for id, mask in part.masks.items()}
+    return {short(split.images[id]): short(mask) for id, mask in split.masks.items()}
 
 
 @pytest.mark.parametrize(

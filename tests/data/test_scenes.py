@@ -77,9 +77,9 @@ def test_no_single_look_stands_for_a_class() -> None:
 
 def test_parts_of_a_world_share_no_scene() -> None:
     source = world()
-    parts = [source.labeled, source.unlabeled, source.val, source.test]
-    assert all(parts)
-    together = [id for part in parts for id in part]
+    splits = [source.labeled, source.unlabeled, source.val, source.test]
+    assert all(splits)
+    together = [id for split in splits for id in split]
     assert len(together) == len(set(together))
 
 

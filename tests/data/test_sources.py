@@ -14,7 +14,7 @@ from PIL import Image
 
 from folders import COLORS, make_folder, write_classes, write_image, write_mask
 from s4former.config.errors import DataError
-from s4former.data import DataConfig, evaluation_pairs, open_source, part_ids, write_splits
+from s4former.data import DataConfig, evaluation_pairs, open_source, split_ids, write_splits
 from s4former.data.sources import evaluation_share
 from s4former.types import IGNORE
 
@@ -141,7 +141,7 @@ def test_one_image_folder_with_lists(tmp_path: Path) -> None:
     )
     source = open_source(config)
     names = {
-        part: [Path(id).name for id in part_ids(source, part)] for part in ("labeled", "unlabeled", "val")
+        split: [Path(id).name for id in split_ids(source, split)] for split in ("labeled", "unlabeled", "val")
     }
     assert names == {"labeled": ["a00"], "unlabeled": ["a01", "u00", "u01"], "val": ["a02"]}
 

@@ -67,8 +67,8 @@ def test_a_pace_is_measured_once_for_a_run(
     assert step(run.model_copy(update={"threads": 2})) == 2.0
     store.write_text("{")
     assert step(run) == 3.0
-    val = replace(checked.parts["val"], sizes=((9999, 9999),))  # the same bytes may be another image
-    assert step(run, replace(checked, parts={**checked.parts, "val": val})) == 4.0
+    val = replace(checked.splits["val"], sizes=((9999, 9999),))  # the same bytes may be another image
+    assert step(run, replace(checked, splits={**checked.splits, "val": val})) == 4.0
     monkeypatch.setattr(pace, "versions", lambda: {"torch": "another one"})
     assert step(run, checked) == 5.0
 

@@ -71,7 +71,7 @@ def test_vit_bias_with_ties_follows_the_rank_rule(pasa):
 def test_bias_without_silenced_rows(pasa):
     for name, case in pasa.items():
         prefix = 1 if name.startswith("vit.") else 0
-        bias = adaptive_bias(case["unconfidence"], WEIGHT, prefix, silence_confident=False)
+        bias = adaptive_bias(case["unconfidence"], WEIGHT, prefix, uncertain_queries_only=False)
         equal(bias, case["bias_not_adaptive"])
 
 

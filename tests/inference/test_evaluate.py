@@ -14,10 +14,10 @@ from torch import Tensor
 
 from s4former.config.errors import DataError
 from s4former.curation.sources import open_source
-from s4former.inference import bands, wording
-from s4former.inference.bands import window_starts
+from s4former.inference import row_chunks, wording
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import Pictures, evaluate, logit_bands, whole_patches
+from s4former.inference.evaluate import Pictures, evaluate, logit_row_chunks, whole_patches
+from s4former.inference.row_chunks import window_starts
 from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
@@ -59,7 +59,7 @@ class Brightness(Segmenter):
 
 
 def image_logits(network: Segmenter, pixels: np.ndarray, config: EvaluateConfig, *where: str) -> Tensor:
-    return torch.cat(list(logit_bands(network, pixels[None], config, *where)), dim=2)
+    return torch.cat(list(logit_row_chunks(network, pixels[None], config, *where)), dim=2)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_together_images_score_as_one_by_one(
     )["n"]
     assert network.batches == [3]
     assert len(shown) == 1, "nobody asked for more"
-    monkeypatch.setattr(bands, "_MOST_PIXELS", 1)
+    monkeypatch.setattr(row_chunks, "_MAX_PIXELS", 1)
     alone = evaluate({"n": network}, source, EvaluateConfig(), "cpu", "float32")["n"]
     assert network.batches == [3, 1, 1, 1]
     assert (alone.scores, alone.interval) == (together.scores, together.interval)

@@ -15,7 +15,7 @@ from PIL import Image
 from s4former.config.errors import DataError, Interrupted, UserError
 from s4former.config.override import override
 from s4former.curation.sources import open_source
-from s4former.data import Part, part_ids
+from s4former.data import Split, split_ids
 from s4former.data.statistics import channel_statistics
 from s4former.engine.callbacks import Callback
 from s4former.engine.journal import read_lines
@@ -23,7 +23,7 @@ from s4former.engine.loop import train
 from s4former.engine.panels import Panel
 from s4former.engine.run import Run
 from s4former.engine.validate import validate
-from s4former.inference.evaluate import logit_bands
+from s4former.inference.evaluate import logit_row_chunks
 from s4former.inference.predict import Model
 from tiny_run import make_data, tiny_run
 
@@ -86,7 +86,7 @@ def test_a_file_is_predicted_as_it_is_validated(run_folder: Path, root: Path) ->
     for id in source.val:
         image = source.read_image(id, "val")
         with torch.inference_mode():
-            (logits,) = logit_bands(model.network, image[None], model.card.evaluate, "cpu", "float32")
+            (logits,) = logit_row_chunks(model.network, image[None], model.card.evaluate, "cpu", "float32")
         result = model.predict(root / f"{id}.tif")
         assert np.array_equal(result.image, image)
         assert np.array_equal(result.mask, logits[0].argmax(0).numpy())
@@ -163,8 +163,8 @@ def test_one_gray_channel(tmp_path: Path) -> None:
 
 def test_statistics_are_those_of_the_scaled_images(root: Path) -> None:
     source = open_source(four_channels(root).data)
-    parts: tuple[Part, ...] = ("labeled", "unlabeled")
-    images = (source.read_image(id, part) for part in parts for id in part_ids(source, part))
+    splits: tuple[Split, ...] = ("labeled", "unlabeled")
+    images = (source.read_image(id, split) for split in splits for id in split_ids(source, split))
     mean, std = channel_statistics(images)
     stacks = [np.load(path) for path in sorted((root / "images/train").glob("*.npy"))]
     values = (np.concatenate([stack.reshape(-1, 4) for stack in stacks]) - 100.0).clip(0) / 3900

@@ -70,7 +70,7 @@ def test_unlabeled_images_teach(name: str) -> None:
         ("patch_shuffle", False),
         ("pasa", False),
         ("pasa_weight", 1.0),
-        ("pasa_toward", "confident"),
+        ("pasa_bias_keys", "confident"),
         ("pasa_pass", "mixed"),
         ("ncr", False),
     ],

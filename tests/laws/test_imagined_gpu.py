@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import logit_bands
+from s4former.inference.evaluate import logit_row_chunks
 from s4former.methods import Method, config_class
 from s4former.testing import SIZE, awake, random_batch, tiny_student
 from s4former.testing.subjects import AWAKE
@@ -126,9 +126,11 @@ def test_scoring_stays_on_the_gpu(protocol: dict[str, Any]) -> None:
     with ImaginedGPU(), torch.no_grad():
         move(network)
         config = EvaluateConfig(**protocol).resolved((SIZE, SIZE))
-        bands = list(logit_bands(network, image[None], config, "cuda:0", "bfloat16"))
-    assert sum(band.shape[2] for band in bands) == 50
-    assert {(band.device, band.dtype, band.shape[3]) for band in bands} == {(CUDA, torch.float32, 70)}
+        row_chunks = list(logit_row_chunks(network, image[None], config, "cuda:0", "bfloat16"))
+    assert sum(chunk.shape[2] for chunk in row_chunks) == 50
+    assert {(chunk.device, chunk.dtype, chunk.shape[3]) for chunk in row_chunks} == {
+        (CUDA, torch.float32, 70)
+    }
 
 
 def test_products_are_bfloat16() -> None:

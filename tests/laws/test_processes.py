@@ -26,7 +26,11 @@ def variants() -> dict[str, dict[str, Any]]:
     """Settings in which images of a batch meet, or pixels of a batch are counted."""
     return {
         "default": {},
-        "counted": {"labeled_divisor": "valid", "unlabeled_divisor": "valid", "pasa_pass": "mixed"},
+        "counted": {
+            "labeled_normalize_by": "labeled",
+            "unlabeled_normalize_by": "labeled",
+            "pasa_pass": "mixed",
+        },
         "balanced": {"class_balance": 0.5, "unlabeled_start_step": 1},
         "kl": {"ncr_mode": "kl", "cutmix_per": "batch", "cutmix_probability": 1.0},
         "as_released": {"as_released": True},

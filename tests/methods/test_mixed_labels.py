@@ -40,7 +40,9 @@ def test_pixels_keep_what_was_said_of_them(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAUGHT)
 def test_a_mixed_loss_is_divided_by_the_pixels_that_the_mixed_view_knows(name: str) -> None:
-    method = awake(name, cutmix_probability=1.0, unlabeled_divisor="valid").build(tiny_student()).train()
+    method = (
+        awake(name, cutmix_probability=1.0, unlabeled_normalize_by="labeled").build(tiny_student()).train()
+    )
     batch = random_batch(0)
     assert batch.unlabeled is not None
     batch.unlabeled.valid[0, :20] = False  # so that boxes bring and take known pixels

@@ -24,7 +24,7 @@ def test_prefix_tokens_attract_nobody_and_are_pulled(prefix):
 
 
 def test_the_other_sign_favors_confident_keys_but_silences_the_same_rows():
-    bias = adaptive_bias(UNSURE, 5.0, 0, toward="confident")
+    bias = adaptive_bias(UNSURE, 5.0, 0, bias_keys="confident")
     assert torch.equal(bias[0, 1], 5 * (1 - UNSURE).flatten())
     assert bias[0].eq(0).all(1).nonzero().flatten().tolist() == SILENT
 

@@ -73,15 +73,15 @@ def test_ranking_leaves_the_label_and_the_teacher_alone(mode):
     assert student.grad.ne(0).any()
 
 
-@pytest.mark.parametrize("divisor", ["all", "valid"])
+@pytest.mark.parametrize("normalize_by", ["all", "labeled"])
 @pytest.mark.parametrize("loss", ["ce", "l2", "kl"])
-def test_nothing_known_gives_zero_and_no_gradient(loss, divisor):
+def test_nothing_known_gives_zero_and_no_gradient(loss, normalize_by):
     student, teacher, labels = pixels(2, 4, ignored=1.1)
     student.requires_grad_()
     if loss == "ce":
-        value = cross_entropy(student, labels, count_pixels(labels, divisor))
+        value = cross_entropy(student, labels, count_pixels(labels, normalize_by))
     else:
-        value = negative_class_ranking(student, teacher, labels, count_pixels(labels, divisor), loss)
+        value = negative_class_ranking(student, teacher, labels, count_pixels(labels, normalize_by), loss)
     value.backward()
     assert value == 0
     assert student.grad.eq(0).all()
@@ -95,7 +95,7 @@ def test_valid_divides_by_the_known_pixels():
         lambda pixels: negative_class_ranking(student, teacher, labels, pixels, "l2"),
         lambda pixels: negative_class_ranking(student, teacher, labels, pixels, "kl"),
     ):
-        valid, every = (loss(count_pixels(labels, divisor)) for divisor in ("valid", "all"))
+        valid, every = (loss(count_pixels(labels, normalize_by)) for normalize_by in ("labeled", "all"))
         torch.testing.assert_close(valid, ratio * every)
 
 

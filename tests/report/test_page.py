@@ -58,7 +58,7 @@ def checked(root: Path) -> tuple[Source, Check]:
 
 
 def write(source: Source, check: Check, path: Path, name: str = "data") -> Page:
-    sheets = {part: sheet(source, part, summary.usable) for part, summary in check.parts.items()}
+    sheets = {split: sheet(source, split, summary.usable) for split, summary in check.splits.items()}
     settings = ["data.crop_size=32: as large as fits", "steps=9, method=supervised: to be quick"]
     text = check_page(check, sheets, settings, name, "s4former train data", (32, 32))
     path.write_text(text, encoding="utf-8")
@@ -105,7 +105,7 @@ def test_names_cannot_break_the_page(root: Path, tmp_path: Path) -> None:
 
 def test_a_page_for_a_set_without_complaints_and_one_for_a_bad_one(root: Path, tmp_path: Path) -> None:
     source, check = checked(root)
-    clean = Check((), check.parts, check.classes, check.files, 0)
+    clean = Check((), check.splits, check.classes, check.files, 0)
     assert "Nothing to complain about." in write(source, clean, tmp_path / "clean.html").words
     for file in (root / "masks/train").iterdir():
         file.write_bytes(b"")
@@ -120,10 +120,10 @@ def test_shares_of_the_table_are_those_of_the_masks(root: Path) -> None:
     pixels = np.stack([source.read_mask(id, "labeled") for id in source.labeled])
     rows = list(class_rows(check, ["labeled"]))
     for index, row in enumerate(rows):
-        share, images = row.parts[0]
+        share, images = row.splits[0]
         assert share == pytest.approx((pixels == index).sum() / (pixels != 255).sum())
         assert images == sum(bool((mask == index).any()) for mask in pixels)
-    assert sum(row.parts[0][0] for row in rows) == pytest.approx(1)
+    assert sum(row.splits[0][0] for row in rows) == pytest.approx(1)
 
 
 def test_overlay_is_half_image_half_color() -> None:

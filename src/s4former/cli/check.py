@@ -92,11 +92,11 @@ def _looked_at(
     """
     from s4former.curation.annotations.masks import CACHE
     from s4former.curation.check import Finding, check_source
-    from s4former.data.sources.base import PARTS
+    from s4former.data.sources.base import SPLITS
     from s4former.engine.pace import PaceMemory
 
     with bars() as report:
-        result = check_source(source, data, report, run.used_parts if run else PARTS)
+        result = check_source(source, data, report, run.used_splits if run else SPLITS)
     if result.of("error"):  # they say it better than what follows from them
         return result, DataError("see the findings"), None
     memory = None
@@ -171,7 +171,7 @@ def _page(
     from s4former.report.sheets import sheet
 
     sheets = {
-        part: sheet(source, part, summary.usable, data.display_channels)
-        for part, summary in result.parts.items()
+        split: sheet(source, split, summary.usable, data.display_channels)
+        for split, summary in result.splits.items()
     }
     return check_page(result, sheets, settings, config, command, crop)

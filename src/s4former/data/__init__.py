@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from s4former.data.config import DataConfig
     from s4former.data.loader import TrainBatches, batch_iterator
     from s4former.data.sources import (
-        Part,
         Source,
+        Split,
         evaluation_pairs,
         open_source,
-        part_ids,
         short_names,
+        split_ids,
         write_splits,
     )
 else:
@@ -26,20 +26,20 @@ else:
             "classes": "Classes",
             "config": "DataConfig",
             "loader": "TrainBatches batch_iterator",
-            "sources": "Part Source evaluation_pairs open_source part_ids short_names write_splits",
+            "sources": "Split Source evaluation_pairs open_source split_ids short_names write_splits",
         },
     )
 
 __all__ = [
     "Classes",
     "DataConfig",
-    "Part",
     "Source",
+    "Split",
     "TrainBatches",
     "batch_iterator",
     "evaluation_pairs",
     "open_source",
-    "part_ids",
     "short_names",
+    "split_ids",
     "write_splits",
 ]

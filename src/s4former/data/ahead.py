@@ -10,7 +10,7 @@ from typing import TypeVar
 
 K = TypeVar("K")
 T = TypeVar("T")
-_MOST_BYTES = 2**28
+_MAX_BYTES = 2**28
 
 
 def read_ahead(
@@ -37,7 +37,7 @@ def read_ahead(
         submit(1)
         while pending:
             item = pending.popleft().result()
-            submit(min(2 * threads, _MOST_BYTES // max(1, size(item))))
+            submit(min(2 * threads, _MAX_BYTES // max(1, size(item))))
             yield item
             submit(1)
     finally:

@@ -128,7 +128,7 @@ class DatasetFile(Config):
     labeled: LabeledFiles
     """Images to learn from with their masks; those of ``val`` and ``test`` are left out."""
     unlabeled: ImageFiles | None = None
-    """Images to learn from without masks; those of the other parts are left out. None: there are none."""
+    """Images to learn from without masks; those of the other splits are left out. None: there are none."""
     val: LabeledFiles | None = None
     """Images to validate on. With nothing but a ``list``, it names images of ``labeled``."""
     test: LabeledFiles | None = None
@@ -148,11 +148,12 @@ class DatasetFile(Config):
     @classmethod
     def _share_is_a_list(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            for part in ("val", "test"):
-                if isinstance(data.get(part), int | float | str):
+            for split in ("val", "test"):
+                if isinstance(data.get(split), int | float | str):
                     raise ValueError(
-                        f"{part}: got {data[part]!r}; expected {{images: DIR, masks: DIR}} or {{list: FILE}} "
-                        "that names labeled images to hold out; `s4former init IMAGES --val 0.2` writes one"
+                        f"{split}: got {data[split]!r}; expected {{images: DIR, masks: DIR}} or "
+                        "{list: FILE} that names labeled images to hold out; `s4former init IMAGES --val 0.2` "
+                        "writes one"
                     )
         return data
 
@@ -161,16 +162,16 @@ class DatasetFile(Config):
         if self.format != FORMAT:
             raise ValueError(f"format: got {self.format!r}; this version of s4former reads {FORMAT}")
         for name in ("labeled", "val", "test"):
-            part = self.part(name)
-            if part is None:
+            split = self.split(name)
+            if split is None:
                 continue
-            if not part.images:
+            if not split.images:
                 raise ValueError(f"{name}: has no images; write the folder that holds them: images: DIR")
-            if not part.masks and not part.annotations:
+            if not split.masks and not split.annotations:
                 raise ValueError(f"{name}: has neither masks nor annotations; write masks: DIR")
-            if part.outside not in (None, "ignore", *self.class_names):
+            if split.outside not in (None, "ignore", *self.class_names):
                 known = ", ".join(self.class_names)
-                raise ValueError(f"{name}: outside is {part.outside!r}; expected ignore or one of {known}")
+                raise ValueError(f"{name}: outside is {split.outside!r}; expected ignore or one of {known}")
         return self
 
     @model_validator(mode="after")
@@ -219,16 +220,16 @@ class DatasetFile(Config):
         )
         return Classes(self.class_names, colors, ignore, values)
 
-    def part(self, name: str) -> LabeledFiles | None:
+    def split(self, name: str) -> LabeledFiles | None:
         """Return ``labeled``, ``val`` or ``test``; one that is only a list has labeled's folders."""
         own: LabeledFiles | None = getattr(self, name)
         if own is None or own.images or own.masks or own.annotations or own.list is None:
             return own
         return self.labeled.model_copy(update={"list": own.list})
 
-    def outside_index(self, part: LabeledFiles) -> int:
-        """Return the class index (or `IGNORE`) of pixels in no shape of a part's annotations."""
-        name = part.outside or "background"
+    def outside_index(self, split: LabeledFiles) -> int:
+        """Return the class index (or `IGNORE`) of pixels in no shape of a split's annotations."""
+        name = split.outside or "background"
         return self.class_names.index(name) if name in self.class_names else IGNORE
 
 

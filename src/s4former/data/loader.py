@@ -14,7 +14,7 @@ from s4former.config.errors import DataError, UserError
 from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
 from s4former.data.order import Order
-from s4former.data.sources.base import Image, Part, Source, require_same_size
+from s4former.data.sources.base import Image, Source, Split, require_same_size
 from s4former.data.split_lists import first_few
 from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
 from s4former.ops.randomness import keyed_generator
@@ -134,8 +134,8 @@ class TrainBatches:
         reasons = first_few(sorted(bad.values()), 3)
         raise DataError(f"none of {_REPLACEMENTS + 1} unlabeled images drawn can be read: {reasons}")
 
-    def _image(self, id: str, part: Part) -> Image:
-        return self._cache.get((part, id), lambda: self.source.read_image(id, part))
+    def _image(self, id: str, split: Split) -> Image:
+        return self._cache.get((split, id), lambda: self.source.read_image(id, split))
 
 
 def batch_iterator(

@@ -56,7 +56,7 @@ def _never_started(folder: Path) -> bool:
     """Whether a folder holds what `enter` writes, and nothing else."""
     names = {path.name for path in folder.iterdir()}
     lists = {path.name for path in (folder / "splits").glob("*")}
-    alone = names <= {"run.json", "splits"} and lists <= {f"{part}.txt" for part in _LISTED}
+    alone = names <= {"run.json", "splits"} and lists <= {f"{split}.txt" for split in _LISTED}
     return alone and bool(_record(folder))
 
 
@@ -75,9 +75,9 @@ def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None)
         record = _record(folder)
         record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
     write_json(folder / "run.json", record)  # first: a folder with this is known as a run, whatever happens
-    for part in ("labeled", "unlabeled", "val"):
-        ids = getattr(source, part)
-        write_text(folder / "splits" / f"{part}.txt", "".join(f"{id}\n" for id in ids))
+    for split in ("labeled", "unlabeled", "val"):
+        ids = getattr(source, split)
+        write_text(folder / "splits" / f"{split}.txt", "".join(f"{id}\n" for id in ids))
 
 
 def check_same(folder: Path, run: Run, source: Source) -> None:

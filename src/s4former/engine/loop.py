@@ -13,10 +13,10 @@ from torch import Tensor
 from s4former import collectives
 from s4former.config.errors import NumericError
 from s4former.config.invocation import invocation
-from s4former.curation.check import require_sound
+from s4former.curation.check import quick_check
 from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches, batch_iterator
-from s4former.data.sources import Source, part_ids
+from s4former.data.sources import Source, split_ids
 from s4former.engine import distributed
 from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
@@ -65,7 +65,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
         if before:
             check_same(folder, run, source)
         elif collectives.rank() == 0:
-            checked = require_sound(source, run.data, run.used_parts)
+            checked = quick_check(source, run.data, run.used_splits)
         state = checkpoints.load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
@@ -73,7 +73,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
     collectives.on_rank0(lambda: enter(folder, run, source, before))
     emit = Callbacks()
     if collectives.rank() == 0:
-        shown, images = progress or Callback(), len(part_ids(source, run.evaluate.part))
+        shown, images = progress or Callback(), len(split_ids(source, run.evaluate.part))
         emit = Callbacks(JournalWriter(folder), shown, asked_for, Forecast(run, images, shown.on_message))
 
     cuda = [device] if device.type == "cuda" else []

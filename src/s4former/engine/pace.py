@@ -15,7 +15,7 @@ from typing import Any
 from s4former.config.record import hardware, read_json, versions, write_json
 from s4former.curation.check import Check
 from s4former.data.progress import Report, silent
-from s4former.data.sources import Source, part_ids
+from s4former.data.sources import Source, split_ids
 from s4former.engine.callbacks import Callback
 from s4former.engine.cores import free_cores
 from s4former.engine.run import Run
@@ -43,7 +43,7 @@ class Pace:
     def total(self, run: Run, source: Source) -> float:
         """Return the seconds of a whole run, without loading and saving."""
         early = min(run.steps, run.method.least_steps - 1)
-        scored = len(part_ids(source, run.evaluate.part)) * evaluations(run)
+        scored = len(split_ids(source, run.evaluate.part)) * evaluations(run)
         return early * self.early_step + (run.steps - early) * self.step + scored * self.image
 
 
@@ -126,7 +126,7 @@ class PaceMemory:
             store: See `PaceMemory`.
         """
         content = run.model_dump(mode="json")
-        sizes = {part: sorted(set(summary.sizes)) for part, summary in checked.parts.items()}
+        sizes = {split: sorted(set(summary.sizes)) for split, summary in checked.splits.items()}
         facts = [content, source.fingerprint(), sizes, _machine(run), versions(), _package_changed()]
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         from_files = run.load_from is not None or run.model.pretrained not in ("none", "hub")

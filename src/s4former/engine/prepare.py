@@ -12,13 +12,13 @@ from s4former.config.errors import DataError, S4FormerError, UserError
 from s4former.curation.check import Check
 from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches
-from s4former.data.sources import Source, part_ids
+from s4former.data.sources import Source, split_ids
 from s4former.engine import distributed
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
 from s4former.engine.step import build_method
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import MOST_PATCHES, patches_in_one_piece, too_many_patches
+from s4former.inference.evaluate import MAX_PATCHES, patches_in_one_piece, too_many_patches
 from s4former.inference.trained import init_weights_from
 from s4former.methods import Method
 from s4former.models import build_segmenter, faster_on_cpu
@@ -50,10 +50,10 @@ def prepare(
         UserError: If the run cannot be built or its crops or images do not fit.
         DataError: If there is nothing to score though that is asked for.
     """
-    part = run.evaluate.part
-    if part != "val" and not part_ids(source, part):
+    split = run.evaluate.part
+    if split != "val" and not split_ids(source, split):
         raise DataError(
-            f"evaluate.part={part} is to be scored, but there are no {part} images; set evaluate.part=val, "
+            f"evaluate.part={split} is to be scored, but there are no {split} images; set evaluate.part=val, "
             "or give the data set some"
         )
     student = build_student(run, source, blank)
@@ -102,10 +102,10 @@ def require_scorable(patch_size: int, evaluate: EvaluateConfig, checked: Check |
     Raises:
         UserError: If there is one among those that were looked at.
     """
-    summary = checked.parts.get(evaluate.part) if checked else None
+    summary = checked.splits.get(evaluate.part) if checked else None
     for height, width in summary.sizes if summary else ():
         patches = patches_in_one_piece((height, width), patch_size, evaluate)
-        if patches > MOST_PATCHES:
+        if patches > MAX_PATCHES:
             raise too_many_patches(f"an image of {evaluate.part}", (height, width), patches)
 
 

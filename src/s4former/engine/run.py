@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, Seriali
 from s4former.config.base import Config
 from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
-from s4former.data.sources import Part
+from s4former.data.sources import Split
 from s4former.engine.callbacks import CallbackField
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
@@ -119,9 +119,9 @@ class Run(Config):
         return self
 
     @property
-    def used_parts(self) -> list[Part]:
-        """The parts of the data that the run looks at."""
-        unlabeled: list[Part] = ["unlabeled"] if self.method.views.unlabeled else []
+    def used_splits(self) -> list[Split]:
+        """The splits of the data that the run looks at."""
+        unlabeled: list[Split] = ["unlabeled"] if self.method.views.unlabeled else []
         return ["labeled", *unlabeled, self.evaluate.part]
 
     def resolved(self, before: Mapping[str, Any] | None = None) -> Run:

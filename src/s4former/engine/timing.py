@@ -11,13 +11,13 @@ import torch
 
 from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
-from s4former.data.sources import Source, evaluation_pairs, part_ids
+from s4former.data.sources import Source, evaluation_pairs, split_ids
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.pace import TIMED, Pace
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
-from s4former.inference.evaluate import Pixels, in_eval, logit_bands
+from s4former.inference.evaluate import Pixels, in_eval, logit_row_chunks
 from s4former.models import build_segmenter, faster_on_cpu
 
 _LONG = 20.0
@@ -65,11 +65,11 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
         def score(image: Pixels) -> None:
             for network in method.networks.values():
                 images = image[None]
-                for band in logit_bands(network, images, run.evaluate, run.device, run.precision):
-                    band.max(1).indices.cpu()
+                for chunk in logit_row_chunks(network, images, run.evaluate, run.device, run.precision):
+                    chunk.max(1).indices.cpu()
 
-        part = run.evaluate.part
-        images = islice(evaluation_pairs(source, part, 0, 1) if part_ids(source, part) else (), TIMED + 1)
+        split = run.evaluate.part
+        images = islice(evaluation_pairs(source, split, 0, 1) if split_ids(source, split) else (), TIMED + 1)
         with in_eval(method.networks):
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)

@@ -10,7 +10,7 @@ from s4former import collectives
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
 from s4former.config.override import override, validated
-from s4former.curation.check import require_sound
+from s4former.curation.check import quick_check
 from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
@@ -167,7 +167,7 @@ def _score(
         set_up(device, "auto", deterministic=False)
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
-        require_sound(source, config.data, [protocol.part])
+        quick_check(source, config.data, [protocol.part])
         seen = {"pictures": watch(source)} if watch else {}
     tell_differences(protocol_record(protocol, precision), card, progress)
 

@@ -28,7 +28,7 @@ class Outcome:
         steps: Updates of the weights.
         deployed: The name of the network that ``model/`` holds.
         last: The lines of ``scores.jsonl`` after the last step, by network; empty without images to score on.
-        best: The line of the deployed network at its best step, chosen on the part that it names.
+        best: The line of the deployed network at its best step, chosen on the split that it names.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""How a network is asked about whole images, and how its answers are scored."""
+"""How a network is asked about whole images, and how its predictions are scored."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ from torch import Tensor
 from s4former import collectives
 from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
-from s4former.data.sources import Part, Source, evaluation_pairs, evaluation_share, part_ids
-from s4former.inference.bands import Bands, images_at_once, placed, resized_bands, slide_bands, whole_bands
+from s4former.data.sources import Source, Split, evaluation_pairs, evaluation_share, split_ids
 from s4former.inference.config import FEW_IMAGES, EvaluateConfig, both_sides
 from s4former.inference.device import autocast
+from s4former.inference.row_chunks import (
+    RowChunks,
+    images_at_once,
+    resized_row_chunks,
+    slide_row_chunks,
+    whole_row_chunks,
+    with_rows,
+)
 from s4former.inference.wording import remarks
 from s4former.ops.confusion import CONFIDENCE, Scores, areas, bootstrap, count_pixels, require_classes
 from s4former.types import IGNORE, Images, Logits, Segmenter
 
 Pixels = UInt8[np.ndarray, "h w c"]
 
-MOST_PATCHES = 2**16
+MAX_PATCHES = 2**16
 """Patches that an image may have in one piece: time grows with their square, and a head that works at the
 image's size would need more memory than a GPU has."""
 
@@ -40,7 +47,7 @@ class Evaluation:
     Attributes:
         scores: Fractions; NaN where undefined.
         names: Class names in the order of the scores.
-        part: Which images.
+        split: Which images.
         images: How many.
         protocol: The evaluation's config, resolved, and the precision.
         seconds: Time for all networks that were scored together.
@@ -50,7 +57,7 @@ class Evaluation:
 
     scores: Scores
     names: tuple[str, ...]
-    part: str
+    split: str
     images: int
     protocol: dict[str, Any]
     seconds: float
@@ -59,7 +66,7 @@ class Evaluation:
     def record(self) -> dict[str, Any]:
         """Return plain data for JSON, undefined scores as None."""
         record = {
-            "part": self.part,
+            "part": self.split,
             "images": self.images,
             **self._plain(self.scores),
             "counted_absent": [self.names[index] for index in self.scores.counted_absent],
@@ -87,7 +94,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-Answers = dict[str, UInt8[np.ndarray, "h w"]]
+Predictions = dict[str, UInt8[np.ndarray, "h w"]]
 Pair = tuple[str, Pixels, Integer[np.ndarray, "h w"]]
 
 
@@ -100,7 +107,7 @@ class Pictures:
         first: Of how many images of a process.
     """
 
-    show: Callable[[str, Pixels, Integer[np.ndarray, "h w"], Answers], None]
+    show: Callable[[str, Pixels, Integer[np.ndarray, "h w"], Predictions], None]
     first: float = math.inf
 
 
@@ -119,7 +126,7 @@ def evaluate(
     pictures: Pictures = _NO_PICTURES,
     threads: int = 0,
 ) -> dict[str, Evaluation]:
-    """Score networks on one part of a data set, reading each image once.
+    """Score networks on one split of a data set, reading each image once.
 
     Neighbors of one size are looked at together, and pixels are counted where the networks are. Several
     processes share the images, and all get the scores of all of them. Of fewer than `FEW_IMAGES` the areas
@@ -136,31 +143,33 @@ def evaluate(
         threads: How many read images ahead.
 
     Raises:
-        DataError: If the part has no images or one of them is bad.
+        DataError: If the split has no images or one of them is bad.
         UserError: If an image is too large to be looked at in one piece.
     """
-    part, total, k = config.part, len(part_ids(source, config.part)), len(source.classes)
+    split, total, k = config.part, len(split_ids(source, config.part)), len(source.classes)
     rank, world_size = collectives.rank(), collectives.world_size()
-    pairs = evaluation_pairs(source, part, rank, world_size, threads)
+    pairs = evaluation_pairs(source, split, rank, world_size, threads)
     first = evaluation_share(total, rank, world_size).start
     found = {name: _Counts(k, total if total < FEW_IMAGES else 0, device) for name in networks}
     start, done = time.perf_counter(), 0
     with collectives.raise_on_all_ranks(), in_eval(networks):
         for batch in _batches(pairs, config, k):
             images, labels = _together(batch, k)
-            answers: list[Answers] = [{} for number, _ in enumerate(batch, done) if number < pictures.first]
+            predictions: list[Predictions] = [
+                {} for number, _ in enumerate(batch, done) if number < pictures.first
+            ]
             for name, network in networks.items():
-                require_moderate(network, batch[0][1], config, f"the {part} image {batch[0][0]}")
+                check_image_size(network, batch[0][1], config, f"the {split} image {batch[0][0]}")
                 counts = torch.zeros(len(batch), k, k, dtype=torch.int64, device=device)
-                for rows, band in placed(logit_bands(network, images, config, device, precision)):
-                    prediction = band.max(1).indices  # on a CPU four times as fast as argmax
+                for rows, chunk in with_rows(logit_row_chunks(network, images, config, device, precision)):
+                    prediction = chunk.max(1).indices  # on a CPU four times as fast as argmax
                     here = labels[:, rows].to(device, non_blocking=True)
                     counts += count_pixels(prediction, here, k)
-                    for answer, own in zip(answers, prediction, strict=False):
+                    for answer, own in zip(predictions, prediction, strict=False):
                         whole = answer.setdefault(name, np.empty(labels.shape[1:], np.uint8))
                         whole[rows] = own.to(torch.uint8).cpu().numpy()
                 found[name].add(counts, first + done)
-            for (id, image, mask), answer in zip(batch, answers, strict=False):
+            for (id, image, mask), answer in zip(batch, predictions, strict=False):
                 pictures.show(id, image, mask, answer)
             for _ in batch:
                 on_image()
@@ -170,7 +179,7 @@ def evaluate(
     intervals = {name: bootstrap(collectives.total(counts.by_image)) for name, counts in found.items()}
     seconds = time.perf_counter() - start
     return {
-        name: Evaluation(Scores.from_matrix(matrix), names, part, total, protocol, seconds, intervals[name])
+        name: Evaluation(Scores.from_matrix(matrix), names, split, total, protocol, seconds, intervals[name])
         for name, matrix in sums.items()
     }
 
@@ -221,9 +230,9 @@ def protocol_record(config: EvaluateConfig, precision: str) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), "precision": precision}
 
 
-def own_images(source: Source, part: Part) -> int:
-    """Return how many images of a part are this process's to score."""
-    share = evaluation_share(len(part_ids(source, part)), collectives.rank(), collectives.world_size())
+def own_images(source: Source, split: Split) -> int:
+    """Return how many images of a split are this process's to score."""
+    share = evaluation_share(len(split_ids(source, split)), collectives.rank(), collectives.world_size())
     return int(share.stop - share.start)
 
 
@@ -241,7 +250,7 @@ def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
             network.train(modes[name])
 
 
-def require_moderate(network: Segmenter, image: Pixels, config: EvaluateConfig, what: str) -> None:
+def check_image_size(network: Segmenter, image: Pixels, config: EvaluateConfig, what: str) -> None:
     """Refuse to look at a huge image in one piece, before memory runs out.
 
     Args:
@@ -251,10 +260,10 @@ def require_moderate(network: Segmenter, image: Pixels, config: EvaluateConfig, 
         what: What the error calls the image.
 
     Raises:
-        UserError: If a look in mode ``whole`` has more than `MOST_PATCHES` patches.
+        UserError: If a look in mode ``whole`` has more than `MAX_PATCHES` patches.
     """
     patches = whole_patches(network, image, config)
-    if patches > MOST_PATCHES:
+    if patches > MAX_PATCHES:
         raise too_many_patches(what, (image.shape[0], image.shape[1]), patches)
 
 
@@ -262,7 +271,7 @@ def too_many_patches(what: str, size: tuple[int, int], patches: int) -> UserErro
     """Return the error for an image that cannot be looked at in one piece."""
     return UserError(
         f"{what} has {size[0]} x {size[1]} pixels (height x width), which are {patches} patches in one "
-        f"piece; up to {MOST_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
+        f"piece; up to {MAX_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
         "evaluate.short_side=512 to shrink images"
     )
 
@@ -283,14 +292,14 @@ def patches_in_one_piece(size: tuple[int, int], patch_size: int, config: Evaluat
     return math.ceil(height * width / min(patch_size, 16) ** 2)
 
 
-def logit_bands(
+def logit_row_chunks(
     network: Segmenter,
     images: UInt8[np.ndarray, "b h w c"],
     config: EvaluateConfig,
     device: str,
     precision: str,
-) -> Bands:
-    """Yield float32 logits of images at their own size, from top to bottom; usual sizes are one band.
+) -> RowChunks:
+    """Yield float32 logits of images at their own size, from top to bottom; usual sizes are one chunk.
 
     Of several looks, they are the log probabilities of their mean. In windows, memory is that of one row of
     windows a look: their height x the image's width x classes, 4 bytes each.
@@ -301,17 +310,19 @@ def logit_bands(
         scales and flips. **We differ:** shrinking an image is antialiased, as in training.
     """
     flips = (False, True) if config.flip else (False,)
-    looks = [(scale, flip) for scale in config.scales for flip in flips]
-    seen = [_look(network, images, config, device, precision, *look, len(looks)) for look in looks]
-    if looks == [(1.0, False)]:
+    tta_passes = [(scale, flip) for scale in config.scales for flip in flips]
+    seen = [
+        _tta_pass(network, images, config, device, precision, *one, len(tta_passes)) for one in tta_passes
+    ]
+    if tta_passes == [(1.0, False)]:
         yield from seen[0]
         return
-    for bands in zip(*seen, strict=True):
-        mean = reduce(torch.add, (band.softmax(1) for band in bands)) / len(looks)
+    for row_chunks in zip(*seen, strict=True):
+        mean = reduce(torch.add, (chunk.softmax(1) for chunk in row_chunks)) / len(tta_passes)
         yield mean.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
-def _look(
+def _tta_pass(
     network: Segmenter,
     images: UInt8[np.ndarray, "b h w c"],
     config: EvaluateConfig,
@@ -319,8 +330,8 @@ def _look(
     precision: str,
     scale: float,
     flip: bool,
-    looks: int,
-) -> Bands:
+    tta_passes: int,
+) -> RowChunks:
     height, width = images.shape[1:3]
     size = _size_seen((height, width), config, scale)
     if size != (height, width):
@@ -328,20 +339,20 @@ def _look(
     if flip:
         images = images[:, :, ::-1]
 
-    def ask(given: Images) -> Logits:
+    def predict_logits(given: Images) -> Logits:
         with autocast(device, precision):
             return network(given)  # type: ignore[no-any-return]
 
     if config.mode == "whole":
-        bands = whole_bands(ask, images, device)
+        row_chunks = whole_row_chunks(predict_logits, images, device)
     elif config.crop_size is None or config.stride is None:
         raise ValueError("sliding windows need crop_size and stride; resolve the config first")
     else:
         crop, stride = both_sides(config.crop_size), both_sides(config.stride)
-        bands = slide_bands(ask, network.num_classes, images, crop, stride, device)
+        row_chunks = slide_row_chunks(predict_logits, network.num_classes, images, crop, stride, device)
     if flip:
-        bands = (band.flip(-1) for band in bands)
-    return resized_bands(bands, size[0], (height, width), looks)
+        row_chunks = (chunk.flip(-1) for chunk in row_chunks)
+    return resized_row_chunks(row_chunks, size[0], (height, width), tta_passes)
 
 
 def _size_seen(size: tuple[int, int], config: EvaluateConfig, scale: float) -> tuple[int, int]:

@@ -9,28 +9,28 @@ from jaxtyping import Integer
 from PIL import Image as PilImage
 
 from s4former.config.outputs import claim
-from s4former.data.sources import Part, Source, part_ids, short_names
-from s4former.inference.evaluate import Answers, OpenPictures, Pictures, Pixels
+from s4former.data.sources import Source, Split, short_names, split_ids
+from s4former.inference.evaluate import OpenPictures, Pictures, Pixels, Predictions
 from s4former.inference.overlay import index_picture, overlay_picture, require_opacity, write_png
 
 
 def picture_writer(
     masks: Path | None,
     overlays: Path | None,
-    part: Part,
+    split: Split,
     opacity: float = 0.5,
     display_channels: tuple[int, int, int] = (0, 1, 2),
 ) -> OpenPictures:
     """Return what writes ``NAME.png`` for each image of an evaluation, of the network that was named last.
 
-    An image's name is its id without the folders that all images of the part share.
+    An image's name is its id without the folders that all images of the split share.
 
     All files are claimed when the data is opened: before the first image is looked at.
 
     Args:
         masks: Folder for palette pictures whose values are class indices; none: don't write them.
         overlays: Folder for images with their classes painted over them; none: don't write them.
-        part: The part that is scored.
+        split: The split that is scored.
         opacity: Share of the class colors in an overlay, from 0 to 1.
         display_channels: Channels of the images that overlays show as red, green and blue.
 
@@ -41,7 +41,7 @@ def picture_writer(
 
     def watch(source: Source) -> Pictures:
         colors = source.classes.colors
-        names = short_names(part_ids(source, part))
+        names = short_names(split_ids(source, split))
         kinds = [("mask", masks), ("overlay", overlays)]
         wanted = [(folder, f"the {kind} of") for kind, folder in kinds if folder is not None]
         outputs = claim(
@@ -58,7 +58,7 @@ def picture_writer(
             if folder is not None:
                 outputs.write(folder / f"{names[id]}.png", lambda temporary: write_png(picture, temporary))
 
-        def write(id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Answers) -> None:
+        def write(id: str, image: Pixels, mask: Integer[np.ndarray, "h w"], answers: Predictions) -> None:
             answer = list(answers.values())[-1]
             save(masks, id, index_picture(answer, colors))
             if overlays is not None:

@@ -20,19 +20,19 @@ from s4former.config.outputs import Outputs, claim
 from s4former.config.record import write_atomically, write_json
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
-from s4former.inference.bands import placed
 from s4former.inference.card import CARD, WEIGHTS, ImageInput, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.evaluate import (
-    MOST_PATCHES,
+    MAX_PATCHES,
     Pixels,
+    check_image_size,
     in_eval,
-    logit_bands,
-    require_moderate,
+    logit_row_chunks,
     whole_patches,
 )
 from s4former.inference.overlay import index_picture, overlay_picture, write_png
+from s4former.inference.row_chunks import with_rows
 from s4former.models import ModelConfig, faster_on_cpu, rebuild_segmenter
 from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
@@ -171,7 +171,7 @@ class Model:
                 0 to 255 or floats in [0, 1]; for a model trained with a ``value_range``, all but uint8 are in
                 the unit of its files instead. The EXIF rotation of files and pictures is applied.
             evaluate: Another protocol than the one the model was scored with. That one looks at images of
-                more than `MOST_PATCHES` patches in windows, with a warning, whatever its mode is.
+                more than `MAX_PATCHES` patches in windows, with a warning, whatever its mode is.
 
         Raises:
             DataError: If the file cannot be read or has other channels.
@@ -181,13 +181,13 @@ class Model:
         """
         pixels = _pixels(image, self.card.input)
         config = self._moderate(pixels) if evaluate is None else evaluate
-        require_moderate(self.network, pixels, config, "the image")
+        check_image_size(self.network, pixels, config, "the image")
         config = config.resolved(self.card.crop_size)
         mask, confidence = np.empty(pixels.shape[:2], np.uint8), np.empty(pixels.shape[:2], np.float32)
         with in_eval({"model": self.network}):
-            bands = logit_bands(self.network, pixels[None], config, self.device, self.precision)
-            for rows, band in placed(bands):
-                sure, classes = band[0].softmax(0).max(0)
+            row_chunks = logit_row_chunks(self.network, pixels[None], config, self.device, self.precision)
+            for rows, chunk in with_rows(row_chunks):
+                sure, classes = chunk[0].softmax(0).max(0)
                 mask[rows] = classes.to(torch.uint8).cpu().numpy()
                 confidence[rows] = sure.cpu().numpy()
         return Prediction(
@@ -202,7 +202,7 @@ class Model:
     def _moderate(self, pixels: Pixels) -> EvaluateConfig:
         """Return the protocol of the card, in windows if the image is too large for one piece."""
         config = self.card.evaluate
-        if whole_patches(self.network, pixels, config) <= MOST_PATCHES:
+        if whole_patches(self.network, pixels, config) <= MAX_PATCHES:
             return config
         size, crop = (" x ".join(map(str, pair)) for pair in (pixels.shape[:2], self.card.crop_size))
         _logger.warning(

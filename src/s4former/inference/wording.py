@@ -44,15 +44,15 @@ def mean(line: Line) -> str:
 
 def remarks(line: Line) -> list[str]:
     """Return what a reader of the score must know: classes that count as 0, and that images are few."""
-    part, absent, found = line["part"], line["counted_absent"], []
+    split, absent, found = line["part"], line["counted_absent"], []
     if absent:
         are, them, they = ("are", "them", "they count") if len(absent) > 1 else ("is", "it", "it counts")
         found.append(
-            f"{', '.join(absent)} {are} in no {part} mask, but some pixels were taken for {them}: {they} as "
+            f"{', '.join(absent)} {are} in no {split} mask, but some pixels were taken for {them}: {they} as "
             "0 in the mean IoU; over the present classes, those with a labeled pixel, the mean is "
             f"{percent(line['miou_present'])}"
         )
-    images = f"{line['images']} {part} image{'' if line['images'] == 1 else 's'}"
+    images = f"{line['images']} {split} image{'' if line['images'] == 1 else 's'}"
     if line["interval"]:
         found.append(
             f"{images} are few: other images might give any score within the interval (95 %, bootstrap over "

@@ -108,7 +108,7 @@ class Method(nn.Module, ABC):
         config = self.config
         if config.class_balance:
             self.label_counts += collectives.total(class_counts(labeled.labels, self.student.num_classes))
-        return Targets(count_pixels(labeled.labels, config.labeled_divisor), self.class_weights)
+        return Targets(count_pixels(labeled.labels, config.labeled_normalize_by), self.class_weights)
 
     def labeled_loss(self, labeled: LabeledBatch, targets: Targets) -> Float[Tensor, ""]:
         """Cross entropy of the head and, weighted, of auxiliary heads: the term that all methods share."""

@@ -31,7 +31,7 @@ class FixMatch(Method):
     def __init__(self, config: FixMatchConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         self.confident_pixels = ConfidentPixels(config, student.num_classes)
-        self.cutmix = CutMix(config, config.unlabeled_divisor)
+        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
         self.perturbations = vit_perturbations(config, student)
 
     @torch.no_grad()

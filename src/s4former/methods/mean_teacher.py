@@ -36,7 +36,7 @@ class MeanTeacher(Method):
         super().__init__(config, student)
         self.teacher = EMATeacher(config, student)
         self.confident_pixels = ConfidentPixels(config, student.num_classes)
-        self.cutmix = CutMix(config, config.unlabeled_divisor)
+        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
         self.perturbations = vit_perturbations(config, student)
 
     @property

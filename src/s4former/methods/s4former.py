@@ -49,7 +49,7 @@ class S4Former(Method):
         self.teacher = EMATeacher(config, student)
         self.confident_pixels = ConfidentPixels(config, student.num_classes)
         boxes = config.model_copy(update={"cutmix_per": "batch"}) if config.as_released else config
-        self.cutmix = CutMix(boxes, config.unlabeled_divisor)
+        self.cutmix = CutMix(boxes, config.unlabeled_normalize_by)
         own = config.pasa and config.pasa_pass == "own"
         alone: dict[str, Any] = {"patch_shuffle": False, "perturb": ()}
         mixed: dict[str, Any] = {"pasa": config.pasa and not own}

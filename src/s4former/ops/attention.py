@@ -29,32 +29,32 @@ def adaptive_bias(
     uncertainty: Float[Tensor, "b gh gw"],
     weight: float,
     num_prefix_tokens: int,
-    toward: Literal["unconfident", "confident"] = "unconfident",
-    silence_confident: bool = True,
+    bias_keys: Literal["uncertain", "confident"] = "uncertain",
+    uncertain_queries_only: bool = True,
 ) -> Float[Tensor, "b n n"]:
     """Build the [query, key] bias that is added to the scaled attention scores before their softmax.
 
     Every query is pulled toward some patches (keys), but the queries of the more confident half of the
-    patches are left alone. Prefix tokens (class, registers) attract no
-    query, and their own queries are always pulled.
+    patches are left alone. Prefix tokens (class, registers) attract no query, and their own queries are
+    always pulled.
 
     Args:
         uncertainty: Share of uncertain pixels per patch, in [0, 1].
         weight: Bias of a key at the far end; the published value is 5.
         num_prefix_tokens: Tokens that come before the patches.
-        toward: Which keys get the larger bias: ``weight * uncertainty`` (as released for ViTs) or
+        bias_keys: Which keys get the larger bias: ``weight * uncertainty`` (as released for ViTs) or
             ``weight * (1 - uncertainty)`` (as released for SegFormer).
-        silence_confident: Whether the rows of the floor(N/2) of N patches with the lowest uncertainty are 0.
-            It is a choice by rank; of equally confident patches the earlier ones, row by row, are silenced.
+        uncertain_queries_only: Whether the rows of the floor(N/2) of N patches with the lowest uncertainty
+            are 0. It is a choice by rank; of equally confident patches it is the earlier ones, row by row.
 
     Source:
         S4Former, PASA (golden ``pasa`` ``vit.*``, exact). **We differ:** ties, which the released code
         leaves to chance, follow the rule above.
     """
     unsure = uncertainty.float().flatten(1)
-    keys = weight * (unsure if toward == "unconfident" else 1 - unsure)
+    keys = weight * (unsure if bias_keys == "uncertain" else 1 - unsure)
     queries = torch.ones_like(unsure)
-    if silence_confident:
+    if uncertain_queries_only:
         silent = unsure.argsort(dim=1, stable=True)[:, : unsure.shape[1] // 2]
         queries = queries.scatter(1, silent, 0)
     queries = F.pad(queries, (num_prefix_tokens, 0), value=1.0)

@@ -16,7 +16,7 @@ from s4former import collectives
 from s4former.config.errors import ValueMistake
 from s4former.types import IGNORE
 
-Divisor = Literal["all", "valid"]
+NormalizeBy = Literal["all", "labeled"]
 """What a sum over known pixels is divided by: the number of all pixels (as released) or of the known ones."""
 
 _EPSILON = 1e-6  # added to each difference inside the norm, as torch's pairwise_distance does
@@ -126,11 +126,11 @@ def _distance(p: Tensor, q: Tensor) -> Tensor:
     return ((p - q).square().sum(1) + (p.shape[1] - 1) * _EPSILON**2).sqrt()
 
 
-def count_pixels(labels: Integer[Tensor, "b h w"], divisor: Divisor) -> Tensor | int:
+def count_pixels(labels: Integer[Tensor, "b h w"], normalize_by: NormalizeBy) -> Tensor | int:
     """Return what the loss of a batch is divided by, at least 1: the number of all or of the known pixels.
 
     With several processes it is such that the mean of their losses is that of the global batch.
     """
-    if divisor == "all":
+    if normalize_by == "all":
         return max(labels.numel(), 1)
     return collectives.divisor((labels != IGNORE).sum())

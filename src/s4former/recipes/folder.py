@@ -19,7 +19,7 @@ from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import read_dataset_file
-from s4former.data.sources.base import Part, part_ids
+from s4former.data.sources.base import Split, split_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
 from s4former.engine.run import OptimizerConfig, Run
@@ -175,9 +175,9 @@ def steps_for(labeled: int, batch: int) -> int:
     return min(20_000, max(1000, 500 * round(40 * labeled / batch / 500)))
 
 
-def _sizes(source: FolderSource, part: Part = "labeled") -> list[tuple[int, int]]:
+def _sizes(source: FolderSource, split: Split = "labeled") -> list[tuple[int, int]]:
     """Return height and width of some images; only their headers are read."""
-    chosen = [source.image_file(id, part) for id in spread(part_ids(source, part), _SAMPLE)]
+    chosen = [source.image_file(id, split) for id in spread(split_ids(source, split), _SAMPLE)]
     return [displayed_size(file, source.layout.file.channels) for file in chosen]
 
 

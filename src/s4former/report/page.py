@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from s4former.curation.check import Check, PartSummary
-from s4former.data.sources.base import Part
+from s4former.curation.check import Check, SplitSummary
+from s4former.data.sources.base import Split
 from s4former.data.statistics import spread
 from s4former.report.sheets import Picture
 
@@ -23,21 +23,21 @@ class ClassRow:
         name: Its name.
         color: As CSS has it.
         values: What masks hold for it.
-        parts: Share of the labeled pixels from 0 to 1 and number of images, a pair for each part with masks.
+        splits: Share of the labeled pixels from 0 to 1 and number of images, for each split with masks.
     """
 
     name: str
     color: str
     values: str
-    parts: tuple[tuple[float, int], ...]
+    splits: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
 class SizeRow:
-    """The sizes of one part's images.
+    """The sizes of one split's images.
 
     Attributes:
-        part: Its name.
+        split: Its name.
         images: How many images it has.
         smallest: Height and width of the image with the fewest pixels.
         usual: Median height and width.
@@ -45,7 +45,7 @@ class SizeRow:
         modes: How the files store pixels, and how many do.
     """
 
-    part: str
+    split: str
     images: int
     smallest: str
     usual: str
@@ -55,7 +55,7 @@ class SizeRow:
 
 def check_page(
     check: Check,
-    sheets: Mapping[Part, Sequence[Picture]],
+    sheets: Mapping[Split, Sequence[Picture]],
     settings: Sequence[str],
     name: str,
     command: str,
@@ -65,7 +65,7 @@ def check_page(
 
     Args:
         check: What was found.
-        sheets: Pictures of a few images of each part.
+        sheets: Pictures of a few images of each split.
         settings: What to train with and why, as ``field=value: reason``.
         name: What the data set is called.
         command: The command line that trains on it.
@@ -80,7 +80,7 @@ def check_page(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    masked = [part for part in check.parts if part != "unlabeled"]
+    masked = [split for split in check.splits if split != "unlabeled"]
     content: dict[str, Any] = {
         "name": name,
         "check": check,
@@ -88,16 +88,16 @@ def check_page(
         "settings": [setting.partition(": ")[::2] for setting in settings],
         "classes": list(class_rows(check, masked)),
         "masked": masked,
-        "sizes": [_size_row(part, summary) for part, summary in check.parts.items() if summary.sizes],
+        "sizes": [_size_row(split, summary) for split, summary in check.splits.items() if summary.sizes],
         "chart": _chart(check, crop),
-        "sheets": {part: pictures for part, pictures in sheets.items() if pictures},
+        "sheets": {split: pictures for split, pictures in sheets.items() if pictures},
     }
     return environment.get_template("check.html.jinja").render(content)
 
 
-def class_rows(check: Check, parts: Sequence[Part]) -> Iterator[ClassRow]:
+def class_rows(check: Check, splits: Sequence[Split]) -> Iterator[ClassRow]:
     """Return the table of classes."""
-    totals = {part: max(1, sum(check.parts[part].class_pixels)) for part in parts}
+    totals = {split: max(1, sum(check.splits[split].class_pixels)) for split in splits}
     values = check.classes.values or tuple((index,) for index in range(len(check.classes)))
     for index, (name, color) in enumerate(zip(check.classes.names, check.classes.colors, strict=True)):
         yield ClassRow(
@@ -105,17 +105,20 @@ def class_rows(check: Check, parts: Sequence[Part]) -> Iterator[ClassRow]:
             "rgb({}, {}, {})".format(*color),
             ", ".join(str(list(value) if isinstance(value, tuple) else value) for value in values[index]),
             tuple(
-                (check.parts[part].class_pixels[index] / totals[part], check.parts[part].class_images[index])
-                for part in parts
+                (
+                    check.splits[split].class_pixels[index] / totals[split],
+                    check.splits[split].class_images[index],
+                )
+                for split in splits
             ),
         )
 
 
-def _size_row(part: str, summary: PartSummary) -> SizeRow:
+def _size_row(split: str, summary: SplitSummary) -> SizeRow:
     ordered = sorted(summary.sizes, key=lambda size: size[0] * size[1])
     heights, widths = zip(*summary.sizes, strict=True)
     return SizeRow(
-        part,
+        split,
         summary.images,
         _times(*ordered[0]),
         _times(median(heights), median(widths)),
@@ -126,13 +129,13 @@ def _size_row(part: str, summary: PartSummary) -> SizeRow:
 
 def _chart(check: Check, crop: tuple[int, int] | None) -> dict[str, Any] | None:
     """Return points and scale of the chart of sizes; none if all images have one size."""
-    sizes = {part: sorted(set(summary.sizes)) for part, summary in check.parts.items()}
+    sizes = {split: sorted(set(summary.sizes)) for split, summary in check.splits.items()}
     if len({size for own in sizes.values() for size in own}) < 2:
         return None
     largest = max(max(size) for own in sizes.values() for size in own)
     points = [
-        (part, width / largest, height / largest, f"{_times(height, width)}, {part}")
-        for part, own in sizes.items()
+        (split, width / largest, height / largest, f"{_times(height, width)}, {split}")
+        for split, own in sizes.items()
         for height, width in spread(own, _POINTS)
     ]
     fits = crop is not None and max(crop) <= largest

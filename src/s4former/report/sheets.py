@@ -14,7 +14,7 @@ from PIL import Image as PilImage
 from s4former.config.errors import DataError
 from s4former.data.classes import Color
 from s4former.data.display import rgb_view
-from s4former.data.sources.base import Part, Source
+from s4former.data.sources.base import Source, Split
 from s4former.data.statistics import spread
 from s4former.report.figures import Pixels, colorize
 
@@ -44,7 +44,7 @@ class Picture:
 
 def sheet(
     source: Source,
-    part: Part,
+    split: Split,
     ids: Sequence[str],
     display_channels: tuple[int, int, int] = (0, 1, 2),
     count: int = 4,
@@ -53,19 +53,19 @@ def sheet(
 
     Args:
         source: The data set.
-        part: Which part of it.
-        ids: Images of that part that can be read; one that cannot, after all, is passed over.
+        split: Which split.
+        ids: Images of that split that can be read; one that cannot, after all, is passed over.
         display_channels: Channels shown as red, green and blue.
         count: How many pictures.
     """
     pictures = []
     for id in spread(ids, count):
         try:
-            image = rgb_view(source.read_image(id, part), display_channels)
-            if part == "unlabeled":
+            image = rgb_view(source.read_image(id, split), display_channels)
+            if split == "unlabeled":
                 shown = _shrunk(image, PilImage.Resampling.BOX)
             else:
-                shown = _beside(image, source.read_mask(id, part), source.classes.colors)
+                shown = _beside(image, source.read_mask(id, split), source.classes.colors)
         except DataError:
             continue
         pictures.append(_picture(id, shown))

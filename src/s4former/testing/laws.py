@@ -136,11 +136,11 @@ def losses_are_finite(subject: Subject) -> None:
     batch = replace(batch, labeled=LabeledBatch(batch.labeled.images, unknown, batch.labeled.valid))
     fields = type(subject.config()).model_fields
     for threshold in (0.0, 0.4, 1.0):
-        for divisor in ("all", "valid"):
+        for normalize_by in ("all", "labeled"):
             settings: dict[str, Any] = {
                 "confidence_threshold": threshold,
-                "labeled_divisor": divisor,
-                "unlabeled_divisor": divisor,
+                "labeled_normalize_by": normalize_by,
+                "unlabeled_normalize_by": normalize_by,
             }
             method = subject.build(**{key: value for key, value in settings.items() if key in fields})
             loss = learn(method, batch).loss

@@ -13,10 +13,10 @@ from PIL import Image
 
 from folders import make_folder, write_image, write_mask
 from s4former.config.errors import DataError
-from s4former.curation.check import Check, check_source, quick, require_sound
+from s4former.curation.check import Check, check_source, quick, quick_check
 from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
-from s4former.data.sources.base import PARTS, Part
+from s4former.data.sources.base import SPLITS, Split
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def root(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "data", labeled=9)
 
 
-def sound(root: Path, used: Sequence[Part] = PARTS, **options: float) -> Check | None:
+def sound(root: Path, used: Sequence[Split] = SPLITS, **options: float) -> Check | None:
     config = DataConfig(root=str(root))
-    return require_sound(open_source(config), config, used, **options)
+    return quick_check(open_source(config), config, used, **options)
 
 
 def spoil(mask: Path) -> None:
@@ -38,9 +38,9 @@ def spoil(mask: Path) -> None:
 def test_sound_sets_and_made_up_ones_pass(root: Path) -> None:
     check = sound(root)
     assert check is not None
-    assert check.parts["labeled"].images == 9
+    assert check.splits["labeled"].images == 9
     config = DataConfig(source="scenes", root="0")
-    assert require_sound(open_source(config), config) is None
+    assert quick_check(open_source(config), config) is None
 
 
 def test_one_bad_mask_is_named_as_the_check_names_it(root: Path) -> None:
@@ -101,12 +101,12 @@ def test_out_of_time_no_more_is_opened_than_proves_the_part_usable(
     spoil(root / "masks/train/a03.png")
     check = sound(root, seconds=0)
     assert check is not None
-    assert check.parts["labeled"].images == 2
+    assert check.splits["labeled"].images == 2
     config = DataConfig(root=str(root))
     source = open_source(config)
     (root / "masks/train/a04.png").unlink()
     with pytest.raises(DataError, match=r"a04\.png"):
-        require_sound(source, config, seconds=0)
+        quick_check(source, config, seconds=0)
 
 
 def test_what_the_check_saw_is_known(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,14 @@ def test_counts_are_those_of_the_masks(tmp_path: Path) -> None:
     found = check(root)
     assert found.findings == ()
     masks = [np.array(Image.open(file)) for file in sorted((root / "masks/train").iterdir())]
-    labeled = found.parts["labeled"]
+    labeled = found.splits["labeled"]
     pixels = np.stack(masks)
     assert labeled.class_pixels == tuple(int((pixels == index).sum()) for index in range(3))
     assert labeled.class_images == (3, 3, 3)
     assert labeled.ignored == (pixels == IGNORE).sum()
     assert labeled.sizes == ((40, 48),) * 3
     assert labeled.usable == tuple(f"images/train/a0{number}" for number in range(3))
-    assert [part.images for part in found.parts.values()] == [3, 5, 2]
+    assert [split.images for split in found.splits.values()] == [3, 5, 2]
 
 
 def test_second_check_opens_nothing_and_says_the_same(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_second_check_opens_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert (first.files, first.fresh) == (15, 15)
     assert (again.files, again.fresh) == (15, 1)  # the unreadable one
     assert again.findings == first.findings
-    assert again.parts == first.parts
+    assert again.splits == first.splits
 
 
 def test_masks_of_unlabeled_images_are_never_opened(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_errors_come_first_and_files_beyond_five_are_counted(tmp_path: Path) -> 
     assert [finding.severity for finding in found.findings] == ["error", "note", "note"]
     (mismatch,) = found.of("error")
     assert (mismatch.kind, mismatch.count, len(mismatch.examples)) == ("size_mismatch", 7, 5)
-    assert found.parts["labeled"].usable == ()
+    assert found.splits["labeled"].usable == ()
 
 
 def test_made_up_scenes_have_no_files() -> None:

@@ -20,7 +20,7 @@ CACHE = ".s4former"
 def annotated_masks(
     root: Path,
     name: str,
-    part: LabeledFiles,
+    split: LabeledFiles,
     found: Found,
     names: Sequence[str],
     outside: int,
@@ -33,8 +33,8 @@ def annotated_masks(
 
     Args:
         root: Folder of the ``dataset.yaml``.
-        name: Of the part, for messages.
-        part: Where the annotations are.
+        name: Of the split, for messages.
+        split: Where the annotations are.
         found: The images.
         names: The classes in index order.
         outside: The value of pixels in no shape.
@@ -44,15 +44,15 @@ def annotated_masks(
     Raises:
         DataError: If the annotations are in no known format, broken, or mean none of the images.
     """
-    annotations = root / str(part.annotations)
-    format = part.annotations_format or detect_format(annotations)
+    annotations = root / str(split.annotations)
+    format = split.annotations_format or detect_format(annotations)
     if format is None:
         raise DataError(
             f"{annotations} is no annotation file that is read here; expected COCO, labelme, CVAT, Label "
             f"Studio or YOLO; write {name}.annotations_format if it is one of {', '.join(FORMATS.names())}"
         )
     images = {id: Path(file) for id, file in found.files.items()}
-    which = hashlib.sha256(repr((part.annotations, part.images)).encode()).hexdigest()[:8]
+    which = hashlib.sha256(repr((split.annotations, split.images)).encode()).hexdigest()[:8]
     out = root / CACHE / "masks" / f"{annotations.stem}-{which}"
     conversion = convert(
         annotations, format, images, names, outside, out, channels=channels, on_image=on_image

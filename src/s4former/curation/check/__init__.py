@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from s4former.curation.check.findings import Check, Finding, PartSummary, Severity
-from s4former.curation.check.quick import require_sound
+from s4former.curation.check.findings import Check, Finding, Severity, SplitSummary
+from s4former.curation.check.quick import quick_check
 from s4former.curation.check.survey import check_source
 
-__all__ = ["Check", "Finding", "PartSummary", "Severity", "check_source", "require_sound"]
+__all__ = ["Check", "Finding", "Severity", "SplitSummary", "check_source", "quick_check"]

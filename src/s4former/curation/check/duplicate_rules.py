@@ -9,12 +9,12 @@ import numpy as np
 
 from s4former.curation.check.findings import Finding, Sample, Severity
 from s4former.curation.check.near import near_groups
-from s4former.data.sources.base import PARTS, Part
+from s4former.data.sources.base import SPLITS, Split
 
 Groups = Sequence[Sequence[Sample]]
 _FEW = 0.01
 """Up to this share of scored images that are learned from as well, a score is hardly wrong."""
-_LEAKS: tuple[tuple[Part, Part, str], ...] = (
+_LEAKS: tuple[tuple[Split, Split, str], ...] = (
     ("labeled", "val", "the val score will be too good"),
     ("labeled", "test", "the test score will be too good"),
     ("unlabeled", "val", "the network learns from what it is scored on, if without the mask"),
@@ -30,7 +30,7 @@ def duplicate_findings(samples: Sequence[Sample]) -> Iterator[Finding]:
         if sample.image.error is None and not sample.image.blank:
             by_digest[sample.image.digest].append(sample)
     each = list(by_digest.values())
-    totals = Counter(sample.part for sample in samples)
+    totals = Counter(sample.split for sample in samples)
     equal = [group for group in each if len(group) > 1]
     yield from _leaks(equal, totals, exact=True)
     yield from _repeated(equal, totals, exact=True)
@@ -42,16 +42,16 @@ def duplicate_findings(samples: Sequence[Sample]) -> Iterator[Finding]:
         yield from _repeated(alike, totals, exact=False)
 
 
-def _leaks(groups: Groups, totals: Mapping[Part, int], exact: bool) -> Iterator[Finding]:
+def _leaks(groups: Groups, totals: Mapping[Split, int], exact: bool) -> Iterator[Finding]:
     for learned, scored, why in _LEAKS:
         pairs = []
         for group in groups:
-            if scored not in {one.part for one in group}:
+            if scored not in {one.split for one in group}:
                 continue
-            twins = {one.image.digest: one.image_file for one in group if one.part == learned}
+            twins = {one.image.digest: one.image_file for one in group if one.split == learned}
             for sample in group:
                 equal = twins.get(sample.image.digest)
-                if sample.part != scored or not twins or (equal is None) == exact:
+                if sample.split != scored or not twins or (equal is None) == exact:
                     continue
                 pairs.append(
                     f"{sample.image_file} {'=' if exact else '~'} {equal or next(iter(twins.values()))}"
@@ -66,29 +66,31 @@ def _leaks(groups: Groups, totals: Mapping[Part, int], exact: bool) -> Iterator[
                 pairs,
                 f"{len(pairs)} of {totals[scored]} {scored} images {_are(exact)} the same as {learned} ones: "
                 f"{why}",
-                "take them out of one of both parts: move the files, or write the names of the images to "
+                "take them out of one of both splits: move the files, or write the names of the images to "
                 f"use into a list ({learned}.list, {scored}.list)"
-                + ("" if exact else "; all frames of a film belong in one part"),
+                + ("" if exact else "; all frames of a film belong in one split"),
             )
 
 
-def _repeated(groups: Groups, totals: Mapping[Part, int], exact: bool) -> Iterator[Finding]:
-    for part in PARTS:
+def _repeated(groups: Groups, totals: Mapping[Split, int], exact: bool) -> Iterator[Finding]:
+    for split in SPLITS:
         pairs = []
         for group in groups:
-            files = [one.image_file for one in group if one.part == part]
+            files = [one.image_file for one in group if one.split == split]
             if not exact:
-                files = list({one.image.digest: one.image_file for one in group if one.part == part}.values())
+                files = list(
+                    {one.image.digest: one.image_file for one in group if one.split == split}.values()
+                )
             pairs += [f"{file} {'=' if exact else '~'} {files[0]}" for file in files[1:]]
         if pairs:
             yield Finding.of(
                 "duplicate" if exact else "near_duplicate",
                 "note",
                 pairs,
-                f"{len(pairs)} of {totals[part]} {part} images {_are(exact)} the same as others of the part",
+                f"{len(pairs)} of {totals[split]} {split} images {_are(exact)} the same as others of them",
                 "nothing has to be done: what is there twice is seen, or counted, twice",
             )
-    both = [group for group in groups if exact and {"labeled", "unlabeled"} <= {one.part for one in group}]
+    both = [group for group in groups if exact and {"labeled", "unlabeled"} <= {one.split for one in group}]
     if both:
         yield Finding.of(
             "labeled_and_unlabeled",

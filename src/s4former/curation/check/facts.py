@@ -24,7 +24,7 @@ from s4former.data.sources.raster import ValueRange
 
 THUMBNAIL = 16, 18
 """Rows and columns of the small gray picture by which copies are found."""
-_MOST_VALUES = 512
+_MAX_VALUES = 512
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class MaskFacts:
         pixels = mask.pixels
         values, counts = _counted(pixels)
         height, width = pixels.shape[:2]
-        pairs = tuple(zip(values[:_MOST_VALUES], counts[:_MOST_VALUES], strict=True))
+        pairs = tuple(zip(values[:_MAX_VALUES], counts[:_MAX_VALUES], strict=True))
         palette = tuple(mask.palette.items())
         return cls(height, width, pairs, len(values), _digest(pixels), mask.kind, palette, mask.nodata)
 

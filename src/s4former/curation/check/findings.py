@@ -9,7 +9,7 @@ from typing import Literal
 
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.data.classes import Classes, MaskValue
-from s4former.data.sources.base import Part
+from s4former.data.sources.base import Split
 from s4former.inference.config import FEW_IMAGES
 
 Severity = Literal["error", "warning", "note"]
@@ -105,7 +105,7 @@ class Sample:
 
     Attributes:
         id: Its id.
-        part: The part that it belongs to.
+        split: The split that it belongs to.
         image_file: The image as seen from the data set's folder.
         image: What the image holds.
         mask_file: The mask as seen from there.
@@ -114,7 +114,7 @@ class Sample:
     """
 
     id: str
-    part: Part
+    split: Split
     image_file: str
     image: ImageFacts
     mask_file: str = ""
@@ -123,8 +123,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class PartSummary:
-    """A part in numbers.
+class SplitSummary:
+    """A split in numbers.
 
     Attributes:
         images: How many images it has.
@@ -145,8 +145,8 @@ class PartSummary:
     usable: tuple[str, ...]
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], num_classes: int) -> PartSummary:
-        """Count the samples of one part."""
+    def of(cls, samples: Sequence[Sample], num_classes: int) -> SplitSummary:
+        """Count the samples of one split."""
         pixels, images, ignored = [0] * num_classes, [0] * num_classes, 0
         for labels in (sample.labels for sample in samples if sample.labels is not None):
             ignored += labels.ignored
@@ -171,14 +171,14 @@ class Check:
 
     Attributes:
         findings: Errors first.
-        parts: The parts that have images, in numbers.
+        splits: The splits that have images, in numbers.
         classes: The classes.
         files: How many files there are.
         fresh: How many of them had to be opened; the others were known from an earlier check.
     """
 
     findings: tuple[Finding, ...]
-    parts: Mapping[Part, PartSummary]
+    splits: Mapping[Split, SplitSummary]
     classes: Classes
     files: int = 0
     fresh: int = 0
@@ -188,23 +188,23 @@ class Check:
         return tuple(finding for finding in self.findings if finding.severity == severity)
 
     def few_scored(self) -> list[str]:
-        """Return a sentence on each part whose scores say little, as it has few images."""
+        """Return a sentence on each split whose scores say little, as it has few images."""
         return [
-            f"{part} has {summary.images} image{'' if summary.images == 1 else 's'}: "
+            f"{split} has {summary.images} image{'' if summary.images == 1 else 's'}: "
             + (
                 "nothing can say how far to trust its score"
                 if summary.images == 1
                 else "its scores come with an interval, which will be wide"
             )
             + f"; label {FEW_IMAGES} or more to do without"
-            for part, summary in self.parts.items()
-            if part in ("val", "test") and summary.images < FEW_IMAGES
+            for split, summary in self.splits.items()
+            if split in ("val", "test") and summary.images < FEW_IMAGES
         ]
 
 
 def _usable(sample: Sample) -> bool:
     """Whether image and mask can be shown together."""
     if sample.mask is None or sample.labels is None:
-        return sample.part == "unlabeled"
+        return sample.split == "unlabeled"
     same_size = (sample.mask.height, sample.mask.width) == (sample.image.height, sample.image.width)
     return sample.mask.error is None and same_size and not sample.labels.unknown

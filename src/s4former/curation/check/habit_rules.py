@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from s4former.curation.check.findings import Finding, Sample
 from s4former.data.classes import shown
 from s4former.data.palettes import BY_COLOR, Disagreement
-from s4former.data.sources.base import Part
+from s4former.data.sources.base import Split
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.mask_files import NODATA
 from s4former.types import IGNORE
@@ -15,12 +15,12 @@ from s4former.types import IGNORE
 _NOTABLE = 0.01
 
 
-def palette_findings(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> Iterator[Finding]:
+def palette_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
     """Say where masks are read by palette index, and indices may mean different things."""
-    indexed = [one for one in masked if one.mask and one.mask.palette and not maps[one.part].colors]
+    indexed = [one for one in masked if one.mask and one.mask.palette and not maps[one.split].colors]
     if not indexed:
         return
-    ignored = [value for value, index in maps[indexed[0].part].classes.meanings.items() if index == IGNORE]
+    ignored = [value for value, index in maps[indexed[0].split].classes.meanings.items() if index == IGNORE]
     palettes = [(one.mask_file, dict(one.mask.palette)) for one in indexed if one.mask]
     disagreement = Disagreement.among(palettes, [value for value in ignored if isinstance(value, int)])
     if disagreement:
@@ -51,12 +51,12 @@ def palette_findings(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) ->
         )
 
 
-def nodata_findings(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> Iterator[Finding]:
+def nodata_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
     """Say where a file's own word that a value is no data is followed, and where classes speak against it."""
-    named = [one for one in masked if one.mask and one.mask.nodata in maps[one.part].classes.meanings]
+    named = [one for one in masked if one.mask and one.mask.nodata in maps[one.split].classes.meanings]
     against = [one for one in named if one.mask and _meaning(one, maps) != IGNORE]
     if against and (mask := against[0].mask):
-        name = maps[against[0].part].classes.names[_meaning(against[0], maps)]
+        name = maps[against[0].split].classes.names[_meaning(against[0], maps)]
         yield Finding.of(
             "declared_nodata",
             "warning",
@@ -78,12 +78,12 @@ def nodata_findings(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> 
         )
 
 
-def _meaning(sample: Sample, maps: Mapping[Part, LabelMap]) -> int:
+def _meaning(sample: Sample, maps: Mapping[Split, LabelMap]) -> int:
     nodata = sample.mask.nodata if sample.mask else None
-    return IGNORE if nodata is None else maps[sample.part].classes.meanings[nodata]
+    return IGNORE if nodata is None else maps[sample.split].classes.meanings[nodata]
 
 
-def ignored_object_findings(part: Part, own: Sequence[Sample], label_map: LabelMap) -> Iterator[Finding]:
+def ignored_object_findings(split: Split, own: Sequence[Sample], label_map: LabelMap) -> Iterator[Finding]:
     """Name masks of background and the ignored value only, where others hold objects: another habit?"""
     known = [(one, one.labels) for one in own if one.labels is not None and not one.labels.unknown]
     suspect = [
@@ -97,8 +97,8 @@ def ignored_object_findings(part: Part, own: Sequence[Sample], label_map: LabelM
             "only_background_and_ignored",
             "warning",
             suspect,
-            f"{len(suspect)} of {len(own)} {part} masks hold {label_map.classes.names[0]} and ignored pixels "
-            f"({values}) only, others hold objects",
+            f"{len(suspect)} of {len(own)} {split} masks hold {label_map.classes.names[0]} and ignored "
+            f"pixels ({values}) only, others hold objects",
             f"look at them: if {values} is the foreground there, add it to the class's values and take it "
             "out of ignore, or save these masks like the others",
         )

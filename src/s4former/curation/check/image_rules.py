@@ -34,7 +34,7 @@ def image_findings(samples: Sequence[Sample], channels: int = 3) -> Iterator[Fin
 
 def _unreadable(samples: Sequence[Sample]) -> Iterator[Finding]:
     for unlabeled in (False, True):
-        own = [sample for sample in samples if (sample.part == "unlabeled") == unlabeled]
+        own = [sample for sample in samples if (sample.split == "unlabeled") == unlabeled]
         bad = [sample for sample in own if sample.image.error is not None]
         if not bad:
             continue
@@ -115,21 +115,23 @@ def _sizes(readable: Sequence[Sample]) -> Iterator[Finding]:
 
 
 def _colors(readable: Sequence[Sample]) -> Iterator[Finding]:
-    by_part: dict[str, list[Sample]] = defaultdict(list)
+    by_split: dict[str, list[Sample]] = defaultdict(list)
     for sample in readable:
-        by_part[sample.part].append(sample)
+        by_split[sample.split].append(sample)
     gray = [sample.image_file for sample in readable if sample.image.gray]
     if 0 < len(gray) < len(readable):
-        shares = {part: sum(one.image.gray for one in own) / len(own) for part, own in by_part.items() if own}
+        shares = {
+            split: sum(one.image.gray for one in own) / len(own) for split, own in by_split.items() if own
+        }
         apart = max(shares.values()) - min(shares.values()) > 0.5
-        listed = ", ".join(f"{share:.0%} of {part}" for part, share in shares.items())
+        listed = ", ".join(f"{share:.0%} of {split}" for split, share in shares.items())
         yield Finding.of(
             "gray_and_color",
             "warning" if apart else "note",
             gray,
             f"{len(gray)} of {len(readable)} images are gray, the others in color ({listed}); gray is read "
             "as color with three equal channels",
-            "if color carries no meaning, make all of them gray; else let each part have both kinds",
+            "if color carries no meaning, make all of them gray; else let each split have both kinds",
         )
     alpha = [sample.image_file for sample in readable if sample.image.mode in _WITH_ALPHA]
     if alpha:

@@ -9,7 +9,7 @@ from s4former.curation.check.findings import Finding, Labels, Sample
 from s4former.curation.check.habit_rules import ignored_object_findings, nodata_findings, palette_findings
 from s4former.data.advice import advice
 from s4former.data.classes import Classes, MaskValue, shown
-from s4former.data.sources.base import Part
+from s4former.data.sources.base import Split
 from s4former.data.sources.labels import LabelMap
 from s4former.data.split_lists import first_few
 
@@ -18,12 +18,12 @@ _NO_CLASSES = 8
 _MOSTLY = 0.95
 
 
-def mask_findings(samples: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> Iterator[Finding]:
+def mask_findings(samples: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
     """Return what is to be said of the masks of a data set.
 
     Args:
         samples: Images with their masks; those without are left alone.
-        maps: What the values in the masks of each part mean.
+        maps: What the values in the masks of each split mean.
     """
     masked = [sample for sample in samples if sample.mask is not None]
     yield from _unreadable(masked)
@@ -31,11 +31,11 @@ def mask_findings(samples: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> I
     yield from _unknown(masked, maps)
     yield from palette_findings(masked, maps)
     yield from nodata_findings(masked, maps)
-    for part, label_map in maps.items():
-        own = [sample for sample in masked if sample.part == part]
-        yield from _empty(part, own)
-        yield from ignored_object_findings(part, own, label_map)
-        yield from _balance(part, own, label_map.classes)
+    for split, label_map in maps.items():
+        own = [sample for sample in masked if sample.split == split]
+        yield from _empty(split, own)
+        yield from ignored_object_findings(split, own, label_map)
+        yield from _balance(split, own, label_map.classes)
 
 
 def _unreadable(masked: Sequence[Sample]) -> Iterator[Finding]:
@@ -76,11 +76,11 @@ def _size_mismatch(masked: Sequence[Sample]) -> Iterator[Finding]:
     )
 
 
-def _unknown(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> Iterator[Finding]:
+def _unknown(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
     strangers = [(sample, sample.labels) for sample in masked if sample.labels and sample.labels.unknown]
     if not strangers:
         return
-    label_map = maps[strangers[0][0].part]
+    label_map = maps[strangers[0][0].split]
     for many in (False, True):
         own = [(one, labels) for one, labels in strangers if (len(labels.unknown) > _NO_CLASSES) == many]
         if not own:
@@ -102,7 +102,7 @@ def _unknown(masked: Sequence[Sample], maps: Mapping[Part, LabelMap]) -> Iterato
         )
 
 
-def _empty(part: Part, own: Sequence[Sample]) -> Iterator[Finding]:
+def _empty(split: Split, own: Sequence[Sample]) -> Iterator[Finding]:
     known = [(one, one.labels) for one in own if one.labels is not None and not one.labels.unknown]
     ignored = [one.mask_file for one, labels in known if not labels.pixels]
     if ignored:
@@ -111,7 +111,7 @@ def _empty(part: Part, own: Sequence[Sample]) -> Iterator[Finding]:
             "all_ignored",
             "error" if nothing else "warning",
             ignored,
-            f"{len(ignored)} of {len(own)} {part} masks are ignored as a whole"
+            f"{len(ignored)} of {len(own)} {split} masks are ignored as a whole"
             + (": there is nothing to learn from or to score on" if nothing else ""),
             "if an ignored value is a class, write it under names and take it out of ignore; if these images "
             "are not annotated yet, move their masks out of the folder",
@@ -123,14 +123,14 @@ def _empty(part: Part, own: Sequence[Sample]) -> Iterator[Finding]:
             "one_class_mask",
             "warning" if len(files) == len(known) else "note",
             files,
-            f"{len(files)} of {len(own)} {part} masks show a single class",
+            f"{len(files)} of {len(own)} {split} masks show a single class",
             "fine for images in which there is nothing else; if these are not annotated yet, move their "
             "masks out of the folder, or (with an annotation file) write the names of the annotated images "
-            f"into a list, {part}.list: an empty mask says that there is nothing",
+            f"into a list, {split}.list: an empty mask says that there is nothing",
         )
 
 
-def _balance(part: Part, own: Sequence[Sample], classes: Classes) -> Iterator[Finding]:
+def _balance(split: Split, own: Sequence[Sample], classes: Classes) -> Iterator[Finding]:
     known = [one.labels for one in own if one.labels is not None]
     if any(labels.unknown for labels in known):
         return  # what is absent or frequent will be seen once all values have a meaning
@@ -141,18 +141,19 @@ def _balance(part: Part, own: Sequence[Sample], classes: Classes) -> Iterator[Fi
     total = pixels.total()
     absent = [name for index, name in enumerate(classes.names) if not pixels[index]]
     if absent and total:
-        learned = part == "labeled"
+        learned = split == "labeled"
         yield Finding(
             "absent_class",
             "warning" if learned else "note",
-            f"{len(absent)} of {len(classes)} classes are in no {part} mask: {first_few(absent, 8)}; "
+            f"{len(absent)} of {len(classes)} classes are in no {split} mask: {first_few(absent, 8)}; "
             + (
                 "they cannot be learned"
                 if learned
-                else f"the {part} score cannot say how well they are found, and one that some pixel is taken "
-                "for enters the mean IoU as 0; the score then says so, with the mean over the present classes"
+                else f"the {split} score cannot say how well they are found, and one that some pixel is "
+                "taken for enters the mean IoU as 0; the score then says so, with the mean over the "
+                "present classes"
             ),
-            _advice_for_absent(part, classes, ignored),
+            _advice_for_absent(split, classes, ignored),
         )
     if total:
         index, most = pixels.most_common(1)[0]
@@ -160,7 +161,7 @@ def _balance(part: Part, own: Sequence[Sample], classes: Classes) -> Iterator[Fi
             yield Finding(
                 "mostly_one_class",
                 "note",
-                f"{most / total:.1%} of the {part} pixels are {classes.names[index]}",
+                f"{most / total:.1%} of the {split} pixels are {classes.names[index]}",
                 "normal for small objects; look at the IoU of each class rather than at the mean, and see "
                 "that no class is missing in the masks",
             )
@@ -168,14 +169,14 @@ def _balance(part: Part, own: Sequence[Sample], classes: Classes) -> Iterator[Fi
         yield Finding(
             "mostly_ignored",
             "note",
-            f"{ignored / (ignored + total):.1%} of the {part} pixels are ignored",
+            f"{ignored / (ignored + total):.1%} of the {split} pixels are ignored",
             "normal for a few scribbles; else look at ignore in dataset.yaml: the value may be a class",
         )
 
 
-def _advice_for_absent(part: Part, classes: Classes, ignored: int) -> str:
-    if part != "labeled":
-        return f"let {part} have an image of each class, if there are enough"
+def _advice_for_absent(split: Split, classes: Classes, ignored: int) -> str:
+    if split != "labeled":
+        return f"let {split} have an image of each class, if there are enough"
     advice = "annotate images that show them, or take them out of names"
     if ignored and classes.ignore:
         values = ", ".join(map(shown, classes.ignore))

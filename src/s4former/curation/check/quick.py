@@ -9,20 +9,20 @@ from s4former.config.errors import DataError
 from s4former.curation.check.findings import Check, Sample
 from s4former.curation.check.survey import FileSource, Place, Survey
 from s4former.data.config import DataConfig
-from s4former.data.sources.base import PARTS, Part, Source, part_ids
+from s4former.data.sources.base import SPLITS, Source, Split, split_ids
 from s4former.data.statistics import spread
 
 _FIRST = 16
-_MOST: dict[Part, int] = {"labeled": 500, "val": 500, "test": 500, "unlabeled": 10}
+_MOST: dict[Split, int] = {"labeled": 500, "val": 500, "test": 500, "unlabeled": 10}
 
 
-def require_sound(
-    source: Source, config: DataConfig, used: Sequence[Part] = PARTS, seconds: float = 5.0
+def quick_check(
+    source: Source, config: DataConfig, used: Sequence[Split] = SPLITS, seconds: float = 5.0
 ) -> Check | None:
     """Refuse a data set in which the check finds an error, as far as it is known or can be seen at once.
 
     Known is what an earlier check saw of files that did not change, and which files are missing. Of others,
-    at most 500 images of a part and 10 unlabeled ones are opened, evenly spread, with their masks; after
+    at most 500 images of a split and 10 unlabeled ones are opened, evenly spread, with their masks; after
     ``seconds`` no further ones are. What is not looked at here is looked at when it is used.
 
     Args:
@@ -50,24 +50,24 @@ def require_sound(
     return check
 
 
-def _look(survey: Survey, used: Sequence[Part], end: float) -> Check:
-    places: dict[Part, list[Place]] = {
-        part: [(id, part) for id in part_ids(survey.source, part)] for part in used
+def _look(survey: Survey, used: Sequence[Split], end: float) -> Check:
+    places: dict[Split, list[Place]] = {
+        split: [(id, split) for id in split_ids(survey.source, split)] for split in used
     }
     known = survey.known([place for own in places.values() for place in own])
     samples = survey.look(known, forget=False)
-    for some in _rounds([spread(own, _MOST[part]) for part, own in places.items()]):
+    for some in _rounds([spread(own, _MOST[split]) for split, own in places.items()]):
         samples += _unseen(survey, some, samples)
         if time.monotonic() > end:
             break
-    for part, own in places.items():  # what is true of a whole part is not concluded from some of it
-        if not any(_usable(one) for one in samples if one.part == part):
+    for split, own in places.items():  # what is true of a whole split is not concluded from some of it
+        if not any(_usable(one) for one in samples if one.split == split):
             samples += _unseen(survey, own, samples)
     return survey.conclude(samples, used)
 
 
 def _unseen(survey: Survey, places: Sequence[Place], samples: Sequence[Sample]) -> list[Sample]:
-    seen = {(one.id, one.part) for one in samples}
+    seen = {(one.id, one.split) for one in samples}
     return survey.look([place for place in places if place not in seen], forget=False)
 
 
@@ -80,7 +80,7 @@ def _rounds(chosen: Sequence[Sequence[Place]]) -> Iterator[list[Place]]:
 
 
 def _usable(sample: Sample) -> bool:
-    """Whether a part with this image is not empty: it can be read, and some pixel of its mask counts."""
+    """Whether a split with this image is not empty: it can be read, and some pixel of its mask counts."""
     if sample.image.error is not None:
         return False
-    return sample.part == "unlabeled" or bool(sample.labels and sample.labels.pixels)
+    return sample.split == "unlabeled" or bool(sample.labels and sample.labels.pixels)

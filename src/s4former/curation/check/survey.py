@@ -14,14 +14,14 @@ from s4former.config.errors import UserError
 from s4former.curation.annotations.masks import CACHE
 from s4former.curation.check.duplicate_rules import duplicate_findings
 from s4former.curation.check.facts import ImageFacts, MaskFacts
-from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, PartSummary, Sample
+from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, Sample, SplitSummary
 from s4former.curation.check.image_rules import image_findings
 from s4former.curation.check.mask_rules import mask_findings
 from s4former.curation.check.store import FactsStore, seen_from
 from s4former.data.classes import MaskValue
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import PARTS, Part, Source, part_ids
+from s4former.data.sources.base import SPLITS, Source, Split, split_ids
 from s4former.data.sources.labels import UNKNOWN, LabelMap
 from s4former.types import IGNORE
 
@@ -32,21 +32,21 @@ class FileSource(Source, Protocol):
 
     root: Path
 
-    def image_file(self, id: str, part: Part) -> Path:
+    def image_file(self, id: str, split: Split) -> Path:
         """Return the path of an image."""
 
-    def mask_file(self, id: str, part: Part) -> Path | None:
+    def mask_file(self, id: str, split: Split) -> Path | None:
         """Return the path of an image's mask, None for an unlabeled one."""
 
-    def label_map(self, part: Part) -> LabelMap:
-        """Return what the values in the masks of a part mean."""
+    def label_map(self, split: Split) -> LabelMap:
+        """Return what the values in the masks of a split mean."""
 
 
-Place = tuple[str, Part]
+Place = tuple[str, Split]
 
 
 def check_source(
-    source: Source, config: DataConfig, report: Report = silent, used: Sequence[Part] = PARTS
+    source: Source, config: DataConfig, report: Report = silent, used: Sequence[Split] = SPLITS
 ) -> Check:
     """Open every file of a data set but the masks of unlabeled images, and return what is to be said of it.
 
@@ -57,7 +57,7 @@ def check_source(
         source: The data set.
         config: Channels and range of its images.
         report: Hears how far it is.
-        used: The parts that the run looks at; what is wrong with others is a warning, as nothing stops.
+        used: The splits that the run looks at; what is wrong with others is a warning, as nothing stops.
 
     Raises:
         UserError: If the data set is not made of files.
@@ -65,7 +65,7 @@ def check_source(
     if not isinstance(source, FileSource):
         raise UserError(f"data.source={config.source} has no files to check")
     survey = Survey(source, config)
-    samples = survey.look([(id, part) for part in PARTS for id in part_ids(source, part)], report)
+    samples = survey.look([(id, split) for split in SPLITS for id in split_ids(source, split)], report)
     return survey.conclude(samples, used)
 
 
@@ -79,11 +79,11 @@ class Survey:
 
     def __init__(self, source: FileSource, config: DataConfig) -> None:
         self.source, self._config = source, config
-        masked: list[Part] = [part for part in PARTS if part != "unlabeled" and part_ids(source, part)]
-        self._maps = {part: source.label_map(part) for part in masked}
+        masked: list[Split] = [split for split in SPLITS if split != "unlabeled" and split_ids(source, split)]
+        self._maps = {split: source.label_map(split) for split in masked}
         folder = source.root / CACHE / "check"
         settings = [config.channels, config.value_range]
-        readings = {part: label_map.reading for part, label_map in self._maps.items()}
+        readings = {split: label_map.reading for split, label_map in self._maps.items()}
         self._images = FactsStore(folder / "images.jsonl", ImageFacts, settings, source.root)
         self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, readings, source.root)
         self._files = 0
@@ -104,7 +104,7 @@ class Survey:
         """Return what images and their masks hold; files that were seen before are not opened again.
 
         Args:
-            places: Which images of which parts.
+            places: Which images of which splits.
             report: Hears how far it is.
             forget: Forget what was seen of all others.
         """
@@ -113,7 +113,7 @@ class Survey:
         masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
         look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
         image_facts = self._images.look(images.values(), look, "opening images", report, forget)
-        readings = {file: self._maps[part].reading for (_, part), file in masks.items()}
+        readings = {file: self._maps[split].reading for (_, split), file in masks.items()}
         mask_facts = self._masks.look(
             masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
         )
@@ -123,16 +123,16 @@ class Survey:
             for place in places
         ]
 
-    def conclude(self, samples: Sequence[Sample], used: Sequence[Part] = PARTS) -> Check:
+    def conclude(self, samples: Sequence[Sample], used: Sequence[Split] = SPLITS) -> Check:
         """Return what is to be said of what was seen."""
-        findings = list(self._findings([one for one in samples if one.part in used]))
+        findings = list(self._findings([one for one in samples if one.split in used]))
         findings += _set_findings(self.source)
-        others = [part for part in PARTS if part not in used and part_ids(self.source, part)]
+        others = [split for split in SPLITS if split not in used and split_ids(self.source, split)]
         if others:
             findings += [
                 _of_no_concern(finding, others)
                 for finding in (
-                    *self._findings([one for one in samples if one.part in others]),
+                    *self._findings([one for one in samples if one.split in others]),
                     *(one for one in duplicate_findings(samples) if set(one.message.split()) & set(others)),
                 )
                 if finding not in findings
@@ -140,9 +140,9 @@ class Survey:
         return Check(
             tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
             {
-                part: PartSummary.of(own, len(self.source.classes))
-                for part in PARTS
-                if (own := [one for one in samples if one.part == part])
+                split: SplitSummary.of(own, len(self.source.classes))
+                for split in SPLITS
+                if (own := [one for one in samples if one.split == split])
             },
             self.source.classes,
             self._files,
@@ -150,27 +150,29 @@ class Survey:
         )
 
     def _findings(self, samples: Sequence[Sample]) -> Iterator[Finding]:
-        parts = {one.part for one in samples}
+        splits = {one.split for one in samples}
         yield from image_findings(samples, self._config.channels)
-        yield from mask_findings(samples, {part: self._maps[part] for part in self._maps if part in parts})
+        yield from mask_findings(
+            samples, {split: self._maps[split] for split in self._maps if split in splits}
+        )
         yield from duplicate_findings(samples)
 
 
-def _of_no_concern(finding: Finding, parts: Sequence[Part]) -> Finding:
-    """Return a finding about parts that a run does not look at, which nothing stops for."""
+def _of_no_concern(finding: Finding, splits: Sequence[Split]) -> Finding:
+    """Return a finding about splits that a run does not look at, which nothing stops for."""
     if finding.severity != "error":
         return finding
-    message = f"{finding.message} (training goes on, as it does not look at {' and '.join(parts)} images)"
+    message = f"{finding.message} (training goes on, as it does not look at {' and '.join(splits)} images)"
     return replace(finding, severity="warning", message=message)
 
 
-def _sample(id: str, part: Part, source: FileSource, image: ImageFacts, mask: MaskFacts | None) -> Sample:
-    file = seen_from(source.image_file(id, part), source.root)
-    mask_file = source.mask_file(id, part)
+def _sample(id: str, split: Split, source: FileSource, image: ImageFacts, mask: MaskFacts | None) -> Sample:
+    file = seen_from(source.image_file(id, split), source.root)
+    mask_file = source.mask_file(id, split)
     if mask is None or mask_file is None:
-        return Sample(id, part, file, image)
-    labels = None if mask.error is not None else labels_of(mask, source.label_map(part))
-    return Sample(id, part, file, image, seen_from(mask_file, source.root), mask, labels)
+        return Sample(id, split, file, image)
+    labels = None if mask.error is not None else labels_of(mask, source.label_map(split))
+    return Sample(id, split, file, image, seen_from(mask_file, source.root), mask, labels)
 
 
 def labels_of(mask: MaskFacts, label_map: LabelMap) -> Labels:
@@ -193,7 +195,7 @@ def _meanings(values: Sequence[MaskValue], label_map: LabelMap) -> list[int]:
 
 
 def _set_findings(source: Source) -> Iterator[Finding]:
-    count: Mapping[Part, int] = {part: len(part_ids(source, part)) for part in PARTS}
+    count: Mapping[Split, int] = {split: len(split_ids(source, split)) for split in SPLITS}
     if len(source.classes) == 1:
         yield Finding(
             "one_class",

@@ -154,9 +154,9 @@ def describe(
     return Description(draft, tuple(val_lists), tuple(notes.found), tuple(notes.decided))
 
 
-def _masks(matcher: Matcher, part: LabeledFiles, name: str) -> dict[str, str]:
-    found = matcher.images(part, name)
-    return matcher.masks(part, name, found, found.files, {})[0]
+def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> dict[str, str]:
+    found = matcher.images(split, name)
+    return matcher.masks(split, name, found, found.files, {})[0]
 
 
 def _classes_in(masks: Sequence[Path], notes: _Notes, report: Report) -> dict[str, object]:

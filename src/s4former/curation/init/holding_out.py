@@ -16,13 +16,13 @@ from s4former.types import IGNORE
 
 Shown = Mapping[str, frozenset[int]]
 """Which classes an image shows, by its id."""
-MOST_READ = 500
+MAX_READ = 500
 """Images whose masks are read to choose; among more, each class has an image in a share of them anyway."""
 
 
 def classes_shown(masks: Mapping[str, str], label_map: LabelMap, report: Report) -> Shown:
     """Return the classes that images show; nothing of a mask that cannot be read, nor of many masks."""
-    if len(masks) > MOST_READ:
+    if len(masks) > MAX_READ:
         return {}
     shown: dict[str, frozenset[int]] = {}
     for number, (id, file) in enumerate(masks.items(), 1):

@@ -63,7 +63,7 @@ def masks_by_name(
     where: str,
     affixes: Mapping[str, str],
 ) -> tuple[LabeledFiles, Rule | None]:
-    """Return the labeled part whose masks are told by their names, and the rule if one was guessed.
+    """Return the labeled split whose masks are told by their names, and the rule if one was guessed.
 
     Args:
         folders: Of images, as the file is to have them.
@@ -91,24 +91,24 @@ def masks_by_name(
         images = [name for name in names if not one_folder or rule.masks.key(name) is None]
         _require_one_mask(images, mask_names if not one_folder else [], masks, rule)
         affixes = rule.affixes
-    part = LabeledFiles.model_validate({"images": folders, "masks": (where,), **affixes})
-    return part, rule if rule and rule.affixes else None
+    split = LabeledFiles.model_validate({"images": folders, "masks": (where,), **affixes})
+    return split, rule if rule and rule.affixes else None
 
 
 def _require_one_part(folder: Path) -> None:
-    """Refuse a folder of parts, each with annotations of its own, as Roboflow writes it.
+    """Refuse a folder of splits, each with annotations of its own, as Roboflow writes it.
 
     Raises:
         UserError: With what to type for it.
     """
     _require_no_folder_each(folder)
-    parts = {_PARTS[path.name]: path for path in folder.iterdir() if path.name in _PARTS}
-    parts = {part: path for part, path in parts.items() if (path / _ROBOFLOW).is_file()}
-    if "train" in parts:
-        train, val = parts["train"], parts.get("val")
+    splits = {_PARTS[path.name]: path for path in folder.iterdir() if path.name in _PARTS}
+    splits = {split: path for split, path in splits.items() if (path / _ROBOFLOW).is_file()}
+    if "train" in splits:
+        train, val = splits["train"], splits.get("val")
         held_out = f" --val {val}" if val else ""
         raise UserError(
-            f"{folder} holds parts with annotations of their own (COCO, as Roboflow has it); type: s4former "
+            f"{folder} holds splits with annotations of their own (COCO, as Roboflow has it); type: s4former "
             f"init {train} --masks {train / _ROBOFLOW}{held_out}"
         )
 
@@ -180,7 +180,7 @@ def _only(key: str, mask: str, folder: Path) -> str:
 def val_folder(
     val: Path, images: Sequence[Path], masks: Path, labeled: LabeledFiles, root: Path
 ) -> LabeledFiles:
-    """Return the part in a folder of images whose masks lie beside the others, or that holds both.
+    """Return the split in a folder of images whose masks lie beside the others, or that holds both.
 
     Raises:
         UserError: If it is neither.

@@ -29,19 +29,19 @@ def dataset_text(file: DatasetFile) -> str:
         "",
         "# Images to learn from with their masks: all images that have a mask and are not held out below.",
         "labeled:",
-        *_part(file.labeled),
+        *_split(file.labeled),
     ]
     if file.unlabeled:
         lines += [
             "",
             "# Images to learn from without masks; those that are labeled or held out are left out here.",
             "unlabeled:",
-            *_part(file.unlabeled),
+            *_split(file.unlabeled),
         ]
     for name, purpose in (("val", "measure progress on"), ("test", "score the finished model on")):
-        part = getattr(file, name)
-        if part:
-            lines += ["", f"# Images to {purpose}, never learned from.", f"{name}:", *_part(part)]
+        split = getattr(file, name)
+        if split:
+            lines += ["", f"# Images to {purpose}, never learned from.", f"{name}:", *_split(split)]
     if not file.val:
         lines += ["", "# No images to validate on. To have some:  val: {images: DIR, masks: DIR}"]
     return "\n".join([*lines, *_pixels(file), ""])
@@ -58,10 +58,10 @@ def _entry(entry: ClassEntry) -> str:
     return f"{{{', '.join(fields)}}}"
 
 
-def _part(part: ImageFiles) -> list[str]:
-    """Return the fields of a part that say something."""
+def _split(split: ImageFiles) -> list[str]:
+    """Return the fields of a split that say something."""
     lines = []
-    for name, value in part.model_dump().items():
+    for name, value in split.model_dump().items():
         if value in ("", None, ()):
             continue
         texts = [_scalar(text) for text in ([value] if isinstance(value, str) else value)]

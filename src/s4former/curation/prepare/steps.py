@@ -15,7 +15,7 @@ from s4former.curation.prepare.archives import Members, unpack
 from s4former.curation.splits.shipped import shipped_lists, write_shipped
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
-from s4former.data.sources.base import Part
+from s4former.data.sources.base import Split
 from s4former.data.sources.known import KNOWN
 from s4former.types import IGNORE
 
@@ -69,7 +69,7 @@ class DataSet:
         terms: What its publishers allow, in a few words.
         folder: Where it lies below the root of all data.
         layout: Fields of a `DataConfig` with that folder as root.
-        images: Published number of images of each part.
+        images: Published number of images of each split.
         steps: Returns the steps for a folder.
     """
 
@@ -78,7 +78,7 @@ class DataSet:
     terms: str
     folder: str
     layout: Mapping[str, Any]
-    images: Mapping[Part, int]
+    images: Mapping[Split, int]
     steps: Callable[[Path], list[Step]]
 
     def config(self, root: Path) -> DataConfig:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import (
-    Part,
     Source,
+    Split,
     evaluation_pairs,
     evaluation_share,
-    part_ids,
     short_names,
+    split_ids,
     write_splits,
 )
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classes",
-    "Part",
     "Source",
+    "Split",
     "evaluation_pairs",
     "evaluation_share",
     "open_source",
-    "part_ids",
     "short_names",
+    "split_ids",
     "write_splits",
 ]
 

@@ -15,14 +15,14 @@ from s4former.data.ahead import read_ahead
 from s4former.data.classes import Classes
 from s4former.data.split_lists import write_split
 
-Part = Literal["labeled", "unlabeled", "val", "test"]
-PARTS: tuple[Part, ...] = get_args(Part)
+Split = Literal["labeled", "unlabeled", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 Image = UInt8[np.ndarray, "h w c"]  # mostly RGB
 LabelImage = UInt8[np.ndarray, "h w"]
 
 
 class Source(Protocol):
-    """A data set. Ids are unique within a part; an id of one part need not be known in another.
+    """A data set. Ids are unique within a split; an id of one split need not be known in another.
 
     Reading is pure (the same id gives the same pixels, in any process), a source can be pickled, and it
     never opens the mask of an unlabeled image.
@@ -48,70 +48,70 @@ class Source(Protocol):
     def test(self) -> tuple[str, ...]:
         """Ids of the images to test on, possibly none."""
 
-    def read_image(self, id: str, part: Part) -> Image:
+    def read_image(self, id: str, split: Split) -> Image:
         """Return an image with the channels that the config asks for.
 
         Raises:
             DataError: If it cannot be read; the message names the file.
         """
 
-    def read_mask(self, id: str, part: Part) -> LabelImage:
+    def read_mask(self, id: str, split: Split) -> LabelImage:
         """Return the mask of an image, of the same height and width: class indices or `IGNORE`.
 
         Raises:
             DataError: If it cannot be read or holds an unknown value; the message names the file.
-            ValueError: If ``part`` is ``"unlabeled"``: those masks are never opened.
+            ValueError: If ``split`` is ``"unlabeled"``: those masks are never opened.
         """
 
     def fingerprint(self) -> str:
         """Return a short text that changes when the data set does, the same on every machine."""
 
 
-def part_ids(source: Source, part: Part) -> tuple[str, ...]:
-    """Return the ids of one part of a source."""
-    ids: tuple[str, ...] = getattr(source, part)
+def split_ids(source: Source, split: Split) -> tuple[str, ...]:
+    """Return the ids of one split of a source."""
+    ids: tuple[str, ...] = getattr(source, split)
     return ids
 
 
 def short_names(ids: Sequence[str]) -> dict[str, str]:
-    """Return ids without the folders that all of them share, as names for files that belong to one part."""
+    """Return ids without the folders that all of them share, as names for files that belong to one split."""
     folders = {posixpath.dirname(id) for id in ids}
     shared = posixpath.commonpath(folders) if len(folders) > 1 else next(iter(folders), "")
     return {id: id[len(f"{shared}/") :] if shared else id for id in ids}
 
 
 def write_splits(source: Source, folder: Path) -> None:
-    """Write the ids of each part that has any into ``folder``, as in ``labeled.txt``."""
-    for part in PARTS:
-        if part_ids(source, part):
-            write_split(folder / f"{part}.txt", part_ids(source, part))
+    """Write the ids of each split that has any into ``folder``, as in ``labeled.txt``."""
+    for split in SPLITS:
+        if split_ids(source, split):
+            write_split(folder / f"{split}.txt", split_ids(source, split))
 
 
 def evaluation_pairs(
-    source: Source, part: Part, rank: int = 0, world_size: int = 1, threads: int = 0
+    source: Source, split: Split, rank: int = 0, world_size: int = 1, threads: int = 0
 ) -> Iterator[tuple[str, Image, LabelImage]]:
-    """Return (id, image, mask) of each image of a part, one after the other.
+    """Return (id, image, mask) of each image of a split, one after the other.
 
     Args:
         source: The images and masks.
-        part: Which of them.
-        rank: Which share of the part; the shares, one after the other, are the part.
+        split: Which of them.
+        rank: Which share of the split; the shares, one after the other, are the split.
         world_size: Number of shares.
         threads: How many read ahead; 0: each is read when it is asked for.
 
     Raises:
-        DataError: At once if the part is empty; while reading if a file is bad.
+        DataError: At once if the split is empty; while reading if a file is bad.
     """
-    ids = part_ids(source, part)
+    ids = split_ids(source, split)
     if not ids:
         raise DataError(
-            f"there are no {part} images; set data.{part}_images to a folder that has some, or add {part} to "
-            "the data set's file"
+            f"there are no {split} images; set data.{split}_images to a folder that has some, or add {split} "
+            "to the data set's file"
         )
 
     def read(id: str) -> tuple[str, Image, LabelImage]:
-        image, mask = source.read_image(id, part), source.read_mask(id, part)
-        require_same_size(image, mask, id, part)
+        image, mask = source.read_image(id, split), source.read_mask(id, split)
+        require_same_size(image, mask, id, split)
         return id, image, mask
 
     own = ids[evaluation_share(len(ids), rank, world_size)]
@@ -124,7 +124,7 @@ def evaluation_share(count: int, rank: int, world_size: int) -> slice:
     return slice(first, end)
 
 
-def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, part: Part) -> None:
+def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id: str, split: Split) -> None:
     """Check that a mask fits its image.
 
     Raises:
@@ -132,6 +132,6 @@ def require_same_size(image: Image, mask: UInt8[np.ndarray, "mask_h mask_w"], id
     """
     if image.shape[:2] != mask.shape:
         raise DataError(
-            f"the {part} image {id} has {image.shape[0]} x {image.shape[1]} pixels (height x width) but its "
+            f"the {split} image {id} has {image.shape[0]} x {image.shape[1]} pixels (height x width) but its "
             f"mask {mask.shape[0]} x {mask.shape[1]}; they must be equal once EXIF rotation is applied"
         )

@@ -23,7 +23,7 @@ PilImage.MAX_IMAGE_PIXELS = 2**30
 # What decoders mutter about broken files beside the errors that name them.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-_UNQUESTIONED, _MOST_PACKED = 2**28, 4096
+_UNQUESTIONED, _MAX_PACKED = 2**28, 4096
 """Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
 
 
@@ -82,7 +82,7 @@ def require_plausible(path: Path, what: str, claimed: int) -> None:
         DataError: If that is more than codecs pack into a file of its size.
     """
     size = path.stat().st_size
-    if claimed > max(_UNQUESTIONED, _MOST_PACKED * size):
+    if claimed > max(_UNQUESTIONED, _MAX_PACKED * size):
         raise DataError(
             f"cannot read the {what} {path}: it claims to hold {claimed / 2**20:,.0f} MiB, more than a file "
             f"of {size:,} bytes can"

@@ -14,7 +14,7 @@ from s4former.config.errors import DataError
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import LabeledFiles
-from s4former.data.sources.base import Image, LabelImage, Part
+from s4former.data.sources.base import Image, LabelImage, Split
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import read_layout
@@ -25,13 +25,13 @@ _logger = logging.getLogger(__name__)
 
 
 class Converter(Protocol):
-    """Makes masks of a part's annotations, or finds those that were made before."""
+    """Makes masks of a split's annotations, or finds those that were made before."""
 
     def __call__(
         self,
         root: Path,
         name: str,
-        part: LabeledFiles,
+        split: LabeledFiles,
         found: Found,
         names: Sequence[str],
         outside: int,
@@ -41,8 +41,8 @@ class Converter(Protocol):
 
 
 @dataclass(frozen=True)
-class FolderPart:
-    """One part of a data set.
+class FolderSplit:
+    """One split of a data set.
 
     Attributes:
         images: File of each image by its id, in order.
@@ -54,9 +54,9 @@ class FolderPart:
     masks: Mapping[str, str] = field(default_factory=dict, repr=False)
     annotated: bool = False
 
-    def only(self, ids: list[str]) -> FolderPart:
+    def only(self, ids: list[str]) -> FolderSplit:
         """Return some of the images."""
-        return FolderPart(
+        return FolderSplit(
             {id: self.images[id] for id in ids}, {id: self.masks[id] for id in ids}, self.annotated
         )
 
@@ -67,7 +67,7 @@ class FolderSource:
     An image's id is its path from the data set's folder without the ending. Only names are looked at when it
     is built, and annotations are turned into masks, by ``convert``; files are opened when they are read. What
     a list names is taken as it is, and it is an error if a labeled image of a list is held out; without a
-    list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other part.
+    list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other split.
 
     Args:
         config: Where the data set is; the fields about batches are not looked at.
@@ -75,7 +75,7 @@ class FolderSource:
 
     Attributes:
         layout: What it is made of.
-        parts: The images and masks of each part.
+        splits: The images and masks of each split.
         notes: What a person should know of what was matched, left out or decided.
 
     Raises:
@@ -96,10 +96,10 @@ class FolderSource:
         held_out = {name: self._held_out(matcher, name) for name in ("val", "test")}
         labeled = self._labeled(matcher, held_out)
         unlabeled = self._unlabeled(matcher, labeled, held_out)
-        self.parts: dict[Part, FolderPart] = {"labeled": labeled, "unlabeled": unlabeled}
-        self.parts |= {"val": held_out["val"], "test": held_out["test"]}
+        self.splits: dict[Split, FolderSplit] = {"labeled": labeled, "unlabeled": unlabeled}
+        self.splits |= {"val": held_out["val"], "test": held_out["test"]}
         self._convert = None  # what is converted is converted: workers need none
-        self._ids = {name: tuple(part.images) for name, part in self.parts.items()}
+        self._ids = {name: tuple(split.images) for name, split in self.splits.items()}
 
     @property
     def classes(self) -> Classes:
@@ -126,64 +126,64 @@ class FolderSource:
         """Ids of the images to test on."""
         return self._ids["test"]
 
-    def read_image(self, id: str, part: Part) -> Image:
+    def read_image(self, id: str, split: Split) -> Image:
         """Return an image with ``data.channels`` channels, mostly RGB, rotated as its EXIF tag says.
 
         Raises:
             DataError: If it cannot be read, or has other channels.
         """
-        return decode_image(self.image_file(id, part), self._channels, self._value_range)
+        return decode_image(self.image_file(id, split), self._channels, self._value_range)
 
-    def read_mask(self, id: str, part: Part) -> LabelImage:
+    def read_mask(self, id: str, split: Split) -> LabelImage:
         """Return an image's class indices, `IGNORE` where the file holds a value to ignore.
 
         Raises:
             DataError: If the mask cannot be read or holds an unknown value.
-            ValueError: If ``part`` is ``"unlabeled"``.
+            ValueError: If ``split`` is ``"unlabeled"``.
         """
-        file = self.mask_file(id, part)
+        file = self.mask_file(id, split)
         if file is None:
             raise ValueError(f"masks of unlabeled images are never opened, asked for that of {id}")
-        return self.label_map(part).read(file)
+        return self.label_map(split).read(file)
 
-    def image_file(self, id: str, part: Part) -> Path:
+    def image_file(self, id: str, split: Split) -> Path:
         """Return the path of an image."""
-        return Path(self.parts[part].images[id])
+        return Path(self.splits[split].images[id])
 
-    def mask_file(self, id: str, part: Part) -> Path | None:
+    def mask_file(self, id: str, split: Split) -> Path | None:
         """Return the path of an image's mask, None for an unlabeled one."""
-        mask = self.parts[part].masks.get(id)
+        mask = self.splits[split].masks.get(id)
         return None if mask is None else Path(mask)
 
-    def label_map(self, part: Part) -> LabelMap:
-        """Return what the values in the masks of a part mean; those made from annotations hold indices."""
-        return self._maps[self.parts[part].annotated]
+    def label_map(self, split: Split) -> LabelMap:
+        """Return what the values in the masks of a split mean; those made from annotations hold indices."""
+        return self._maps[self.splits[split].annotated]
 
     def fingerprint(self) -> str:
-        """Return a hash of the classes, each part's ids in order, and the sizes of the files with masks.
+        """Return a hash of the classes, each split's ids in order, and the sizes of the files with masks.
 
         No file is opened, and unlabeled images count by their names alone: 100,000 of them on a network drive
         would take minutes to ask for their sizes. Where the data set lies does not matter.
         """
         digest = hashlib.sha256(repr(self._classes).encode())
-        for name, part in sorted(self.parts.items()):
-            for id, image in part.images.items():
-                files = [image, part.masks[id]] if id in part.masks else []
+        for name, split in sorted(self.splits.items()):
+            for id, image in split.images.items():
+                files = [image, split.masks[id]] if id in split.masks else []
                 digest.update(f"{name}\0{id}\0{[os.path.getsize(file) for file in files]}\n".encode())
         return digest.hexdigest()[:32]
 
-    def _held_out(self, matcher: Matcher, name: Part) -> FolderPart:
-        part = self.layout.file.part(name)
-        return self._part(matcher, name, part) if part else FolderPart()
+    def _held_out(self, matcher: Matcher, name: Split) -> FolderSplit:
+        split = self.layout.file.split(name)
+        return self._split(matcher, name, split) if split else FolderSplit()
 
-    def _labeled(self, matcher: Matcher, held_out: Mapping[str, FolderPart]) -> FolderPart:
-        part = self.layout.file.labeled
-        labeled = self._part(matcher, "labeled", part)
+    def _labeled(self, matcher: Matcher, held_out: Mapping[str, FolderSplit]) -> FolderSplit:
+        split = self.layout.file.labeled
+        labeled = self._split(matcher, "labeled", split)
         for name, other in held_out.items():
             files = set(other.images.values())
             both = [id for id, file in labeled.images.items() if file in files]
             lists = [self.layout.field("labeled", "list"), self.layout.field(name, "list")]
-            if both and part.list:
+            if both and split.list:
                 raise DataError(
                     f"{len(both)} labeled images are also {name} images: {first_few(both)}; take them out of "
                     f"one of the lists ({', '.join(lists)})"
@@ -197,56 +197,56 @@ class FolderSource:
         return labeled
 
     def _unlabeled(
-        self, matcher: Matcher, labeled: FolderPart, held_out: Mapping[str, FolderPart]
-    ) -> FolderPart:
-        part = self.layout.file.unlabeled
-        if part is None:
-            return FolderPart()
-        images = matcher.images(part, "unlabeled")
+        self, matcher: Matcher, labeled: FolderSplit, held_out: Mapping[str, FolderSplit]
+    ) -> FolderSplit:
+        split = self.layout.file.unlabeled
+        if split is None:
+            return FolderSplit()
+        images = matcher.images(split, "unlabeled")
         found = images.files
-        if part.list is None:
+        if split.list is None:
             taken = {file for other in (labeled, *held_out.values()) for file in other.images.values()}
-            return FolderPart({id: file for id, file in found.items() if file not in taken})
-        ids, _ = matcher.listed(part, "unlabeled", images)
+            return FolderSplit({id: file for id, file in found.items() if file not in taken})
+        ids, _ = matcher.listed(split, "unlabeled", images)
         for name, other in held_out.items():
             seen = [id for id in ids if found[id] in set(other.images.values())]
             if seen:
                 _logger.warning(
                     "%d unlabeled images are also %s images: %s", len(seen), name, first_few(seen)
                 )
-        return FolderPart({id: found[id] for id in ids})
+        return FolderSplit({id: found[id] for id in ids})
 
-    def _part(self, matcher: Matcher, name: Part, part: LabeledFiles) -> FolderPart:
-        """Return a part's images, or those of its list, with their masks; labeled are those with a mask."""
-        found = matcher.images(part, name)
-        ids, named = matcher.listed(part, name, found) if part.list else (tuple(found.files), {})
-        if part.annotations:
-            masks = self._annotated(name, part, found)
+    def _split(self, matcher: Matcher, name: Split, split: LabeledFiles) -> FolderSplit:
+        """Return a split's images, or those of its list, with their masks; labeled are those with a mask."""
+        found = matcher.images(split, name)
+        ids, named = matcher.listed(split, name, found) if split.list else (tuple(found.files), {})
+        if split.annotations:
+            masks = self._annotated(name, split, found)
         else:
-            masks, unused = matcher.masks(part, name, found, ids, named)
+            masks, unused = matcher.masks(split, name, found, ids, named)
             if unused and name == "labeled":
                 self.notes += (f"{len(unused)} masks belong to no image: {first_few(unused, 3)}",)
-        if name == "labeled" and part.list is None:
+        if name == "labeled" and split.list is None:
             ids = tuple(id for id in ids if id in masks)
         lacking = [id for id in ids if id not in masks]
         if lacking:
-            where = f"images of the list {self.layout.path(part.list)}" if part.list else f"{name} images"
+            where = f"images of the list {self.layout.path(split.list)}" if split.list else f"{name} images"
             raise DataError(
                 f"{len(lacking)} of {len(ids)} {where} have no mask: {first_few(lacking)}; add the masks, or "
                 f"name the images to use in a list ({self.layout.field(name, 'list')})"
             )
-        return FolderPart(
-            {id: found.files[id] for id in ids}, {id: masks[id] for id in ids}, part.annotations is not None
+        return FolderSplit(
+            {id: found.files[id] for id in ids}, {id: masks[id] for id in ids}, split.annotations is not None
         )
 
-    def _annotated(self, name: Part, part: LabeledFiles, found: Found) -> dict[str, str]:
-        outside = self.layout.file.outside_index(part)
+    def _annotated(self, name: Split, split: LabeledFiles, found: Found) -> dict[str, str]:
+        outside = self.layout.file.outside_index(split)
         names = self._classes.names
         if self._convert is None:
             raise DataError(
-                f"{self.layout.path(str(part.annotations))} holds annotations, not masks; "
+                f"{self.layout.path(str(split.annotations))} holds annotations, not masks; "
                 "open the data set with s4former.curation.open_source"
             )
-        masks, notes = self._convert(self.root, name, part, found, names, outside, self._channels)
+        masks, notes = self._convert(self.root, name, split, found, names, outside, self._channels)
         self.notes += tuple(note for note in notes if note not in self.notes)
         return masks

@@ -23,7 +23,7 @@ class Layout:
     """The folders, lists and classes of a data set, and what their fields are called by who wrote them.
 
     Attributes:
-        config: Where the data set is, and split lists that replace its own.
+        config: Where the data set is, and listing lists that replace its own.
         file: Its folders and lists, as a ``dataset.yaml`` has them.
         classes: Its classes.
         said_in: Where a person said so: a ``dataset.yaml``, the fields of a run, or options of ``init``.
@@ -46,7 +46,7 @@ class Layout:
     def images_in(self, folder: str, field: str) -> list[str]:
         """Return the image files below a folder by their paths in it; it is listed once.
 
-        Predictions of this package are images of no part, and masks only in a folder of their own.
+        Predictions of this package are images of no split, and masks only in a folder of their own.
 
         Raises:
             DataError: If there is no such folder; the message names the field that has it.
@@ -56,38 +56,38 @@ class Layout:
             missing = f"{path} is a file, not a folder" if path.exists() else f"there is no folder {path}"
             start = {"yaml": "the folder of the data set's file", "run": "data.root"}.get(self.said_in)
             raise DataError(f"{missing}; change {field}{f' (paths start from {start})' if start else ''}")
-        parts = (self.file.unlabeled, *map(self.file.part, ("labeled", "val", "test")))
-        shared = {self.path(images) for part in parts if part for images in part.images}
+        splits = (self.file.unlabeled, *map(self.file.split, ("labeled", "val", "test")))
+        shared = {self.path(images) for split in splits if split for images in split.images}
         return list(image_files(path, pictures=path not in shared))
 
-    def names(self, part: ImageFiles, name: str, kind: str) -> list[str]:
-        """Return the files in all folders of a part's images or masks, by their paths in them."""
+    def names(self, split: ImageFiles, name: str, kind: str) -> list[str]:
+        """Return the files in all folders of a split's images or masks, by their paths in them."""
         field = self.field(name, kind)
-        return [file for folder in getattr(part, kind) for file in self.images_in(folder, field)]
+        return [file for folder in getattr(split, kind) for file in self.images_in(folder, field)]
 
-    def field(self, part: str, name: str) -> str:
-        """Return what says something of a part, as ``val.masks``, ``data.val_masks`` or ``--masks``."""
-        if name == "list" and getattr(self.config, f"{part}_split"):
-            return f"data.{part}_split"
+    def field(self, split: str, name: str) -> str:
+        """Return what says something of a split, as ``val.masks``, ``data.val_masks`` or ``--masks``."""
+        if name == "list" and getattr(self.config, f"{split}_split"):
+            return f"data.{split}_split"
         if self.said_in == "init":
             return "IMAGES" if name == "images" else f"--{name.replace('_', '-')}"
         if self.said_in == "yaml":
-            return f"{part}.{name}"
+            return f"{split}.{name}"
         if name in _AFFIXES:
             return f"data.{name}"
-        return f"data.{'train' if part in ('labeled', 'unlabeled') else part}_{name}"
+        return f"data.{'train' if split in ('labeled', 'unlabeled') else split}_{name}"
 
-    def setting(self, part: str, name: str, value: str) -> str:
+    def setting(self, split: str, name: str, value: str) -> str:
         """Return what to write to give a field a value."""
-        return self.settings(part, {name: value})
+        return self.settings(split, {name: value})
 
-    def settings(self, part: str, values: Mapping[str, str]) -> str:
-        """Return what to write to give fields of a part their values; nothing if there are none."""
+    def settings(self, split: str, values: Mapping[str, str]) -> str:
+        """Return what to write to give fields of a split their values; nothing if there are none."""
         if self.said_in == "yaml" and values:
             lines = ", ".join(f"{name}: {value}" for name, value in values.items())
-            return f"{lines} (below {part}:)"
+            return f"{lines} (below {split}:)"
         between = "=" if self.said_in == "run" else " "
-        return " ".join(f"{self.field(part, name)}{between}{value}" for name, value in values.items())
+        return " ".join(f"{self.field(split, name)}{between}{value}" for name, value in values.items())
 
 
 def read_layout(config: DataConfig) -> Layout:
@@ -114,17 +114,17 @@ def _from_fields(config: DataConfig, classes: Classes) -> DatasetFile:
     """Return the ``dataset.yaml`` that says what the fields of a run say."""
     affixes = {name: getattr(config, name) for name in _AFFIXES}
 
-    def part(images: str, masks: str) -> LabeledFiles:
+    def split(images: str, masks: str) -> LabeledFiles:
         return LabeledFiles.model_validate({"images": images, "masks": masks, **affixes})
 
-    labeled = part(config.train_images, config.train_masks)
+    labeled = split(config.train_images, config.train_masks)
     no_test = config.test_images is None or not (Path(config.root) / config.test_images).is_dir()
     return DatasetFile(
         names=tuple(ClassEntry(name=name) for name in classes.names),
         labeled=labeled,
         unlabeled=_images_of(labeled),
-        val=None if config.val_images is None else part(config.val_images, config.val_masks),
-        test=None if no_test else part(str(config.test_images), config.test_masks),
+        val=None if config.val_images is None else split(config.val_images, config.val_masks),
+        test=None if no_test else split(str(config.test_images), config.test_masks),
         channels=config.channels,
     )
 
@@ -132,19 +132,21 @@ def _from_fields(config: DataConfig, classes: Classes) -> DatasetFile:
 def _with_lists(file: DatasetFile, config: DataConfig) -> DatasetFile:
     """Return a description whose lists are those of a run, where it has some.
 
-    A list of a part that has no folders names images of the labeled ones.
+    A list of a split that has no folders names images of the labeled ones.
     """
-    parts: dict[str, ImageFiles | None] = {name: file.part(name) for name in ("labeled", "val", "test")}
-    parts["unlabeled"] = file.unlabeled
-    for name, part in parts.items():
-        split = getattr(config, f"{name}_split") or (part.list if part else None)
-        if split:
-            own = part if part and part.images else file.labeled
-            parts[name] = (_images_of(own) if name == "unlabeled" else own).model_copy(update={"list": split})
-        elif part and not part.images:
-            parts[name] = None
-    return file.model_copy(update=parts)
+    splits: dict[str, ImageFiles | None] = {name: file.split(name) for name in ("labeled", "val", "test")}
+    splits["unlabeled"] = file.unlabeled
+    for name, split in splits.items():
+        listing = getattr(config, f"{name}_split") or (split.list if split else None)
+        if listing:
+            own = split if split and split.images else file.labeled
+            splits[name] = (_images_of(own) if name == "unlabeled" else own).model_copy(
+                update={"list": listing}
+            )
+        elif split and not split.images:
+            splits[name] = None
+    return file.model_copy(update=splits)
 
 
-def _images_of(part: ImageFiles) -> ImageFiles:
-    return ImageFiles(**part.model_dump(include={"images", "image_prefix", "image_suffix"}))
+def _images_of(split: ImageFiles) -> ImageFiles:
+    return ImageFiles(**split.model_dump(include={"images", "image_prefix", "image_suffix"}))

@@ -26,7 +26,7 @@ from s4former.data.split_lists import first_few, read_split, strip_suffix
 
 @dataclass(frozen=True)
 class Found:
-    """Images of a part, in order.
+    """Images of a split, in order.
 
     Attributes:
         files: Path of each image by its id: the path from the data set's folder, without the ending.
@@ -47,26 +47,26 @@ class Matcher:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._found: dict[tuple[object, ...], Found] = {}
-        parts = [part for name in ("labeled", "val", "test") if (part := layout.file.part(name))]
+        splits = [split for name in ("labeled", "val", "test") if (split := layout.file.split(name))]
         self._masks = [
-            (layout.path(folder), Naming(part.mask_prefix, part.mask_suffix))
-            for part in parts
-            for folder in part.masks
+            (layout.path(folder), Naming(split.mask_prefix, split.mask_suffix))
+            for split in splits
+            for folder in split.masks
         ]
 
-    def images(self, part: ImageFiles, name: str) -> Found:
-        """Return the images of a part's folders; masks that lie among them are left out.
+    def images(self, split: ImageFiles, name: str) -> Found:
+        """Return the images of a split's folders; masks that lie among them are left out.
 
         Raises:
             DataError: If a folder is missing, or two images of it differ only in their ending.
         """
-        key = (part.images, part.image_prefix, part.image_suffix)
+        key = (split.images, split.image_prefix, split.image_suffix)
         if key not in self._found:
-            self._found[key] = self._images(part, name)
+            self._found[key] = self._images(split, name)
         return self._found[key]
 
     def masks(
-        self, part: LabeledFiles, name: str, found: Found, ids: Iterable[str], named: Mapping[str, str]
+        self, split: LabeledFiles, name: str, found: Found, ids: Iterable[str], named: Mapping[str, str]
     ) -> tuple[dict[str, str], list[str]]:
         """Return the mask of each image that has one, and the masks that belong to no image.
 
@@ -74,9 +74,9 @@ class Matcher:
         ending within the name, as in ``0.jpg.png``, do not count.
 
         Args:
-            part: The folders.
-            name: Of the part, for messages.
-            found: The images of the part's folders.
+            split: The folders.
+            name: Of the split, for messages.
+            found: The images of the split's folders.
             ids: The images that matter.
             named: Masks that a list names, by the id of their image.
 
@@ -86,70 +86,70 @@ class Matcher:
         """
         candidates: dict[str, list[str]] = {}
         unused: list[str] = []
-        for number, folder in enumerate(part.masks):
-            keys = {id: key for id, (of, key) in found.keys.items() if len(part.masks) == 1 or of == number}
-            own, left = _paired(keys, self._table(part, name, folder))
+        for number, folder in enumerate(split.masks):
+            keys = {id: key for id, (of, key) in found.keys.items() if len(split.masks) == 1 or of == number}
+            own, left = _paired(keys, self._table(split, name, folder))
             candidates |= own
             unused += left
         masks = dict(named)
         for id in ids:
             if id not in masks and id in candidates:
-                masks[id] = self._only(candidates[id], found.files[id], part, name)
+                masks[id] = self._only(candidates[id], found.files[id], split, name)
         if not masks and not candidates:
-            raise DataError(no_masks(self.layout, part, name, [*found.files.values()]))
-        if len(part.images) > len(part.masks):
+            raise DataError(no_masks(self.layout, split, name, [*found.files.values()]))
+        if len(split.images) > len(split.masks):
             self._require_one_owner(masks, found, name)
         return masks, unused
 
-    def listed(self, part: ImageFiles, name: str, found: Found) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return the ids that a part's list names, and the masks that it names by id.
+    def listed(self, split: ImageFiles, name: str, found: Found) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the ids that a split's list names, and the masks that it names by id.
 
         Raises:
             DataError: If a line means no image or mask, or several.
         """
-        split = self.layout.path(str(part.list))
+        listing = self.layout.path(str(split.list))
         images = Finder((own, id) for id, (_, key) in found.keys.items() for own in (id, key))
-        entries = read_split(split)
-        ids = [self._one(images, entry.image, split) for entry in entries]
+        entries = read_split(listing)
+        ids = [self._one(images, entry.image, listing) for entry in entries]
         missing = [entry.image for entry, id in zip(entries, ids, strict=True) if id is None]
         if missing:
             raise DataError(
-                f"{len(missing)} of {len(entries)} images of the list {split} are not among the "
+                f"{len(missing)} of {len(entries)} images of the list {listing} are not among the "
                 f"{len(found.files)} images of {self.layout.field(name, 'images')}: {first_few(missing)}; "
                 f"expected names such as {next(iter(found.files))}"
             )
         known = [id for id in ids if id is not None]
         named = {id: entry.mask for id, entry in zip(known, entries, strict=True) if entry.mask is not None}
-        masks = self._listed_masks(named, split, part, name) if isinstance(part, LabeledFiles) else {}
+        masks = self._listed_masks(named, listing, split, name) if isinstance(split, LabeledFiles) else {}
         return tuple(dict.fromkeys(known)), masks
 
     def _listed_masks(
-        self, named: Mapping[str, str], split: Path, part: LabeledFiles, name: str
+        self, named: Mapping[str, str], listing: Path, split: LabeledFiles, name: str
     ) -> dict[str, str]:
         """Return the masks that a list names; those of annotated images are made, and so not looked for."""
-        if not named or not part.masks:
+        if not named or not split.masks:
             return {}
         files = {
             strip_suffix(_id_prefix(folder) + below): file
-            for folder in part.masks
+            for folder in split.masks
             for below, file in self._files(folder, name)
         }
         finder = Finder((mask, mask) for mask in files)
-        masks = {id: self._one(finder, mask, split) for id, mask in named.items()}
+        masks = {id: self._one(finder, mask, listing) for id, mask in named.items()}
         missing = [named[id] for id, mask in masks.items() if mask is None]
         if missing:
             raise DataError(
-                f"{len(missing)} of {len(named)} masks of the list {split} are not in "
+                f"{len(missing)} of {len(named)} masks of the list {listing} are not in "
                 f"{self.layout.field(name, 'masks')}: {first_few(missing)}; expected names such as "
                 f"{next(iter(files), 'none, as it holds no mask')}"
             )
         return {id: files[mask] for id, mask in masks.items() if mask is not None}
 
-    def _images(self, part: ImageFiles, name: str) -> Found:
-        naming = Naming(part.image_prefix, part.image_suffix)
+    def _images(self, split: ImageFiles, name: str) -> Found:
+        naming = Naming(split.image_prefix, split.image_suffix)
         files: dict[str, str] = {}
         keys: dict[str, tuple[int, str]] = {}
-        for number, folder in enumerate(part.images):
+        for number, folder in enumerate(split.images):
             path, start = self.layout.path(folder), _id_prefix(folder)
             nested, among = self._masks_in(path)
             for below in self.layout.images_in(folder, self.layout.field(name, "images")):
@@ -161,10 +161,10 @@ class Matcher:
                 id, file = strip_suffix(start + below), os.path.join(path, below)
                 if files.setdefault(id, file) != file:
                     among_masks = any(Path(file).is_relative_to(masks) for masks, _ in self._masks)
-                    raise DataError(same_name(self.layout, part, name, (files[id], file), among_masks))
+                    raise DataError(same_name(self.layout, split, name, (files[id], file), among_masks))
                 keys[id] = (number, key)
         if not files:
-            raise DataError(no_images(self.layout, part, name))
+            raise DataError(no_images(self.layout, split, name))
         return Found(files, keys)
 
     def _masks_in(self, folder: Path) -> tuple[tuple[str, ...], list[Naming]]:
@@ -177,9 +177,9 @@ class Matcher:
         among = {naming for masks, naming in self._masks if masks == folder and naming != Naming()}
         return tuple(nested), list(among)
 
-    def _table(self, part: LabeledFiles, name: str, folder: str) -> dict[str, list[str]]:
+    def _table(self, split: LabeledFiles, name: str, folder: str) -> dict[str, list[str]]:
         """Return the masks of a folder by what they are called after."""
-        naming = Naming(part.mask_prefix, part.mask_suffix)
+        naming = Naming(split.mask_prefix, split.mask_suffix)
         table: dict[str, list[str]] = defaultdict(list)
         for below, file in self._files(folder, name):
             key = naming.key(below)
@@ -193,9 +193,9 @@ class Matcher:
         for below in self.layout.images_in(folder, self.layout.field(name, "masks")):
             yield below, os.path.join(path, below)
 
-    def _only(self, masks: list[str], image: str, part: LabeledFiles, name: str) -> str:
+    def _only(self, masks: list[str], image: str, split: LabeledFiles, name: str) -> str:
         if image in masks:
-            raise DataError(own_mask(self.layout, part, name, image))
+            raise DataError(own_mask(self.layout, split, name, image))
         if len(masks) > 1:
             raise DataError(several_masks(self.layout, name, image, masks))
         return masks[0]
@@ -208,10 +208,12 @@ class Matcher:
                 images = (found.files[other], found.files[id])
                 raise DataError(shared_mask(self.layout, name, mask, images))
 
-    def _one(self, finder: Finder, name: str, split: Path) -> str | None:
+    def _one(self, finder: Finder, name: str, listing: Path) -> str | None:
         meant = finder.find(name)
         if len(meant) > 1:
-            raise DataError(f"{name} in {split} means {' or '.join(sorted(meant)[:3])}; write its folder too")
+            raise DataError(
+                f"{name} in {listing} means {' or '.join(sorted(meant)[:3])}; write its folder too"
+            )
         return meant[0] if meant else None
 
 

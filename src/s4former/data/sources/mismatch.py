@@ -14,53 +14,53 @@ from s4former.data.split_lists import EXPECTED, first_few
 _AFFIXES = ("mask_prefix", "mask_suffix", "image_prefix", "image_suffix")
 
 
-def no_images(layout: Layout, part: ImageFiles, name: str) -> str:
-    """Return what to say where a part's folders hold no image of it."""
-    folders = _listed(layout, part.images)
-    names = layout.names(part, name, "images")
+def no_images(layout: Layout, split: ImageFiles, name: str) -> str:
+    """Return what to say where a split's folders hold no image of it."""
+    folders = _listed(layout, split.images)
+    names = layout.names(split, name, "images")
     if not names:
         field = layout.field(name, "images")
         return f"there is no image in {folders}; {EXPECTED} ({field})"
     fields = ", ".join(layout.field(name, affix) for affix in ("image_prefix", "image_suffix"))
     return (
         f"none of the {len(names)} files in {folders} is an image of {name}: their names, such as "
-        f"{PurePath(names[0]).name}, do not fit {Naming(part.image_prefix, part.image_suffix)} ({fields}), "
+        f"{PurePath(names[0]).name}, do not fit {Naming(split.image_prefix, split.image_suffix)} ({fields}), "
         "or they are masks"
     )
 
 
-def same_name(layout: Layout, part: ImageFiles, name: str, files: Sequence[str], among_masks: bool) -> str:
+def same_name(layout: Layout, split: ImageFiles, name: str, files: Sequence[str], among_masks: bool) -> str:
     """Return what to say of two images that one name means."""
     text = f"{files[0]} and {files[1]} differ in nothing but the ending"
-    if isinstance(part, LabeledFiles) and among_masks:
-        return f"{text}; if one is the mask of the other, {advice(layout, part, name)}"
+    if isinstance(split, LabeledFiles) and among_masks:
+        return f"{text}; if one is the mask of the other, {advice(layout, split, name)}"
     only = layout.setting(name, "image_suffix", os.path.splitext(files[0])[1])
     return f"{text}; remove one, or write {only} to take only these"
 
 
-def no_masks(layout: Layout, part: LabeledFiles, name: str, images: Sequence[str]) -> str:
-    """Return what to say where none of a part's images has a mask.
+def no_masks(layout: Layout, split: LabeledFiles, name: str, images: Sequence[str]) -> str:
+    """Return what to say where none of a split's images has a mask.
 
     Args:
         layout: The folders.
-        part: The part.
+        split: The split.
         name: Its name.
         images: Paths of its images.
     """
-    folders, field = _listed(layout, part.masks), layout.field(name, "masks")
-    masks = layout.names(part, name, "masks")
+    folders, field = _listed(layout, split.masks), layout.field(name, "masks")
+    masks = layout.names(split, name, "masks")
     if not masks:
         return f"there is no mask in {folders}; {EXPECTED} ({field})"
-    naming = Naming(part.mask_prefix, part.mask_suffix)
+    naming = Naming(split.mask_prefix, split.mask_suffix)
     if all(naming.key(mask) is None for mask in masks):
         affixes = " and ".join(layout.field(name, affix) for affix in ("mask_prefix", "mask_suffix"))
         return (
             f"no mask in {folders} is called {naming} (there is {masks[0]}); change {affixes}, or what "
             f"{field} says"
         )
-    hint = advice(layout, part, name)
+    hint = advice(layout, split, name)
     flat_images, flat_masks = ([PurePath(file).name for file in files] for files in (images, masks))
-    if _settings(layout, part, name) == "" and guess_rule(flat_images, flat_masks):
+    if _settings(layout, split, name) == "" and guess_rule(flat_images, flat_masks):
         hint = "their subfolders differ: give masks the subfolders of their images"
     return (
         f"none of {len(masks)} masks in {folders} belongs to one of {len(images)} images: masks are "
@@ -68,11 +68,11 @@ def no_masks(layout: Layout, part: LabeledFiles, name: str, images: Sequence[str
     )
 
 
-def own_mask(layout: Layout, part: LabeledFiles, name: str, image: str) -> str:
+def own_mask(layout: Layout, split: LabeledFiles, name: str, image: str) -> str:
     """Return what to say of an image that is found as its own mask."""
     return (
         f"{image} would be its own mask, as {layout.field(name, 'images')} and {layout.field(name, 'masks')} "
-        f"are one folder; {advice(layout, part, name)}"
+        f"are one folder; {advice(layout, split, name)}"
     )
 
 
@@ -92,19 +92,19 @@ def shared_mask(layout: Layout, name: str, mask: str, images: Sequence[str]) -> 
     )
 
 
-def advice(layout: Layout, part: LabeledFiles, name: str) -> str:
+def advice(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return how to say which mask belongs to which image."""
-    settings = _settings(layout, part, name)
+    settings = _settings(layout, split, name)
     if settings:
         return f"their names suggest: {settings}"
     fields = ", ".join(layout.field(name, affix) for affix in _AFFIXES)
     return f"write what their names start or end with ({fields})"
 
 
-def _settings(layout: Layout, part: LabeledFiles, name: str) -> str:
+def _settings(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return the fields that names suggest; nothing if they suggest no rule, or the plain one."""
-    one_folder = not {*map(layout.path, part.images)}.isdisjoint(map(layout.path, part.masks))
-    images, masks = (layout.names(part, name, kind) for kind in ("images", "masks"))
+    one_folder = not {*map(layout.path, split.images)}.isdisjoint(map(layout.path, split.masks))
+    images, masks = (layout.names(split, name, kind) for kind in ("images", "masks"))
     rule = guess_rule(images, masks, one_folder)
     return layout.settings(name, rule.affixes) if rule else ""
 

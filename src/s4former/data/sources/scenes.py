@@ -10,7 +10,7 @@ from s4former.config.errors import DataError
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.sources.aerial import CLASS_COLORS, CLASS_NAMES, render_scene
-from s4former.data.sources.base import Image, LabelImage, Part
+from s4former.data.sources.base import Image, LabelImage, Split
 from s4former.data.split_lists import first_few, read_split
 
 _LABELED = range(8)
@@ -71,18 +71,18 @@ class ScenesSource:
         """Ids of the scenes to test on."""
         return self._test
 
-    def read_image(self, id: str, part: Part) -> Image:
-        """Return the image of a scene; the part makes no difference."""
+    def read_image(self, id: str, split: Split) -> Image:
+        """Return the image of a scene; the split makes no difference."""
         image, _ = render_scene(self._world, _number(id))
         return image
 
-    def read_mask(self, id: str, part: Part) -> LabelImage:
+    def read_mask(self, id: str, split: Split) -> LabelImage:
         """Return the mask of a scene.
 
         Raises:
-            ValueError: If ``part`` is ``"unlabeled"``.
+            ValueError: If ``split`` is ``"unlabeled"``.
         """
-        if part == "unlabeled":
+        if split == "unlabeled":
             raise ValueError(f"the mask of the unlabeled scene {id!r} is not to be looked at")
         _, mask = render_scene(self._world, _number(id))
         return mask

@@ -53,9 +53,9 @@ class TensorBoard(Callback):
     def on_score(self, lines: Sequence[Line]) -> None:
         """Write the mean IoU of each network, and the IoU of each class."""
         for line in lines:
-            part, network = line["part"], line["network"]
-            iou = {f"{part}/iou/{network}/{label}": value for label, value in line["iou"].items()}
-            self._write({f"{part}/miou/{network}": line["miou"], **iou}, line["step"])
+            split, network = line["part"], line["network"]
+            iou = {f"{split}/iou/{network}/{label}": value for label, value in line["iou"].items()}
+            self._write({f"{split}/miou/{network}": line["miou"], **iou}, line["step"])
 
     def close(self) -> None:
         """Write what is left."""

@@ -31,7 +31,7 @@ class MethodConfig(Config, ABC):
     """Power of a class's rarity among all labels seen so far in the weight of its pixels in cross entropies:
     0 weighs all pixels alike, 0.5 by the inverse square root of the frequency, 1 all classes alike."""
 
-    labeled_divisor: Literal["all", "valid"] = "all"
+    labeled_normalize_by: Literal["all", "labeled"] = "all"
     """What the labeled loss is divided by: ``all`` pixels, as published, or only those with a label."""
 
     @property

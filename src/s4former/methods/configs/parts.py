@@ -47,7 +47,7 @@ class PseudoLabelConfig(Config):
     """Lower the threshold of each class until this share of its pixels is learned, the surest ones; 0: one
     threshold for all classes."""
 
-    unlabeled_divisor: Literal["all", "valid"] = "all"
+    unlabeled_normalize_by: Literal["all", "labeled"] = "all"
     """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
 
 
@@ -101,7 +101,7 @@ class PASAConfig(Config):
     pasa_weight: float = Field(5.0, ge=0)
     """Attention score that a patch without any confident pixel gains as a key."""
 
-    pasa_toward: Literal["unconfident", "confident"] = "unconfident"
+    pasa_bias_keys: Literal["uncertain", "confident"] = "uncertain"
     """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
 
     pasa_adaptive: bool = True

@@ -8,7 +8,7 @@ from torch import nn
 
 from s4former.methods.configs.parts import CutMixConfig
 from s4former.methods.parts.view import View
-from s4former.ops.losses import Divisor, count_pixels
+from s4former.ops.losses import NormalizeBy, count_pixels
 from s4former.ops.mixing import cutmix_masks, mix
 from s4former.types import Mask
 
@@ -18,12 +18,12 @@ class CutMix(nn.Module):
 
     Args:
         config: How often.
-        divisor: What the losses of the mixed view are divided by.
+        normalize_by: What the losses of the mixed view are divided by.
     """
 
-    def __init__(self, config: CutMixConfig, divisor: Divisor) -> None:
+    def __init__(self, config: CutMixConfig, normalize_by: NormalizeBy) -> None:
         super().__init__()
-        self.config, self.divisor = config, divisor
+        self.config, self.normalize_by = config, normalize_by
 
     def draw(self, view: View) -> Mask:
         """Return where images keep their own pixels, the same at every call."""
@@ -48,5 +48,5 @@ class CutMix(nn.Module):
             labels=labels,
             uncertain=mix(view.uncertain, keep),
             teacher_logits=None if logits is None else mix(logits, keep),
-            pixels=count_pixels(labels, self.divisor),
+            pixels=count_pixels(labels, self.normalize_by),
         )

@@ -28,6 +28,6 @@ class PASA(Perturbation):
             uncertain_share(view.uncertain, self.patch_size),
             weight=self.config.pasa_weight,
             num_prefix_tokens=self.num_prefix_tokens,
-            toward=self.config.pasa_toward,
-            silence_confident=self.config.pasa_adaptive,
+            bias_keys=self.config.pasa_bias_keys,
+            uncertain_queries_only=self.config.pasa_adaptive,
         )

@@ -51,7 +51,7 @@ def view_of(
         labels=labels,
         uncertain=~confident & pseudo.valid,
         teacher_logits=pseudo.logits if with_logits else None,
-        pixels=count_pixels(labels, config.unlabeled_divisor),
+        pixels=count_pixels(labels, config.unlabeled_normalize_by),
         indices=torch.tensor(collectives.global_indices(images.shape[0])),
         key=key,
     )

@@ -1,4 +1,4 @@
-"""Logits of images of any size, in bands of rows from top to bottom.
+"""Logits of images of any size, in chunks of rows from top to bottom.
 
 All logits of an image of 20,000 x 20,000 pixels and 21 classes would take 31 GiB. To name the classes of its
 pixels a few rows at a time are enough: those that windows still add to.
@@ -16,26 +16,28 @@ from torch import Tensor, nn
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Images, Logits
 
-Bands = Iterator[Float[Tensor, "b k rows w"]]
+RowChunks = Iterator[Float[Tensor, "b k rows w"]]
 PredictLogits = Callable[[Images], Logits]
 
-_MOST_VALUES = 2**25  # numbers in a band, 128 MiB: images of usual sizes are one band
-_MOST_PIXELS = 2**19  # that a network is given at once, unless a single image has more
+_MAX_VALUES = 2**25  # numbers in a chunk, 128 MiB: images of usual sizes are one chunk
+_MAX_PIXELS = 2**19  # that a network is given at once, unless a single image has more
 
 
-def whole_bands(predict_logits: PredictLogits, images: UInt8[np.ndarray, "b h w c"], device: str) -> Bands:
-    """Yield the logits of images that are looked at in one piece: one band."""
+def whole_row_chunks(
+    predict_logits: PredictLogits, images: UInt8[np.ndarray, "b h w c"], device: str
+) -> RowChunks:
+    """Yield the logits of images that are looked at in one piece: one chunk."""
     yield predict_logits(_to_images(images, device))
 
 
-def slide_bands(
+def slide_row_chunks(
     predict_logits: PredictLogits,
     num_classes: int,
     images: UInt8[np.ndarray, "b h w c"],
     crop: tuple[int, int],
     stride: tuple[int, int],
     device: str,
-) -> Bands:
+) -> RowChunks:
     """Yield the mean logits of overlapping windows, each row once no further window reaches it.
 
     Windows side by side are given to the network together. Memory: as many rows of logits as a window has.
@@ -62,27 +64,27 @@ def slide_bands(
             for window, part in zip(windows, torch.split(logits, count), strict=True):
                 total[..., window] += part
                 times[..., window] += 1
-            del logits, part, pixels  # before the band is made
+            del logits, part, pixels  # before the chunk is made
         done = following - top
-        band = total[..., :done, :].div_(times[..., :done, :])
+        chunk = total[..., :done, :].div_(times[..., :done, :])
         total, times = (sums[..., done:, :].clone() for sums in (total, times))
-        yield band
-        del band  # whoever takes the bands may free them
+        yield chunk
+        del chunk  # whoever takes the row chunks may free them
         total, times = (nn.functional.pad(sums, (0, 0, 0, done)) for sums in (total, times))
 
 
 def images_at_once(size: tuple[int, int], num_classes: int) -> int:
     """Return how many images or windows of a height and width a network is given together."""
     pixels = size[0] * size[1]
-    return max(1, min(_MOST_PIXELS // pixels, _MOST_VALUES // 8 // (num_classes * pixels)))
+    return max(1, min(_MAX_PIXELS // pixels, _MAX_VALUES // 8 // (num_classes * pixels)))
 
 
-def placed(bands: Bands) -> Iterator[tuple[slice, Float[Tensor, "b k rows w"]]]:
-    """Yield each band with the rows of the picture that it is."""
+def with_rows(row_chunks: RowChunks) -> Iterator[tuple[slice, Float[Tensor, "b k rows w"]]]:
+    """Yield each chunk with the rows of the picture that it is."""
     stop = 0
-    for band in bands:
-        start, stop = stop, stop + band.shape[-2]
-        yield slice(start, stop), band
+    for chunk in row_chunks:
+        start, stop = stop, stop + chunk.shape[-2]
+        yield slice(start, stop), chunk
 
 
 def window_starts(side: int, window: int, stride: int) -> list[int]:
@@ -91,25 +93,27 @@ def window_starts(side: int, window: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
-def resized_bands(bands: Bands, height: int, size: tuple[int, int], at_once: int = 1) -> Bands:
-    """Resize bands as `resize_bilinear` would all of them together, and cut them anew.
+def resized_row_chunks(
+    row_chunks: RowChunks, height: int, size: tuple[int, int], at_once: int = 1
+) -> RowChunks:
+    """Resize row chunks as `resize_bilinear` would all of them together, and cut them anew.
 
-    Where the cuts are depends on ``size``, the number of classes and ``at_once`` alone, so that bands of
+    Where the cuts are depends on ``size``, the number of classes and ``at_once`` alone, so that row chunks of
     several looks at an image fit each other.
 
     Args:
-        bands: Rows of one picture, from top to bottom.
+        row_chunks: Rows of one picture, from top to bottom.
         height: How many rows they have together.
         size: Height and width that the picture gets.
         at_once: How many such pictures share the memory.
     """
     held: Tensor | None = None
     first = start = 0  # numbers of the first row held, and of the first row still to come
-    for band in bands:
-        band = resize_bilinear(band.float(), (band.shape[-2], size[1]))
-        held = band if held is None else torch.cat([held, band], dim=-2)
-        del band  # whoever takes the bands may free them
-        rows = max(1, _MOST_VALUES // (at_once * held.shape[0] * held.shape[1] * size[1]))
+    for chunk in row_chunks:
+        chunk = resize_bilinear(chunk.float(), (chunk.shape[-2], size[1]))
+        held = chunk if held is None else torch.cat([held, chunk], dim=-2)
+        del chunk  # whoever takes the row chunks may free them
+        rows = max(1, _MAX_VALUES // (at_once * held.shape[0] * held.shape[1] * size[1]))
         while start < size[0]:
             stop = min(start + rows, size[0])
             above, below, share = _neighbors(start, stop, height, size[0])

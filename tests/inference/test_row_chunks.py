@@ -1,4 +1,4 @@
-"""Logits in bands: the numbers of all rows at once, whatever the sizes, from a memory that does not grow."""
+"""Logits in row chunks: the numbers of all rows at once, from a memory that does not grow with an image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from torch.nn import functional as F
 
 from s4former.config.errors import UserError
 from s4former.engine.validate import validate
-from s4former.inference import bands, evaluate
-from s4former.inference.bands import placed, resized_bands, slide_bands, window_starts
+from s4former.inference import evaluate, row_chunks
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import logit_bands
+from s4former.inference.evaluate import logit_row_chunks
 from s4former.inference.predict import Model
+from s4former.inference.row_chunks import resized_row_chunks, slide_row_chunks, window_starts, with_rows
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.types import Segmenter
@@ -63,7 +63,7 @@ def test_windows_row_by_row_equal_all_windows_at_once_to_the_bit(
     network: Segmenter, size: tuple[int, int], stride: int
 ) -> None:
     pixels = image(*size)
-    rows = list(slide_bands(network, CLASSES, pixels[None], (32, 32), (stride, stride), "cpu"))
+    rows = list(slide_row_chunks(network, CLASSES, pixels[None], (32, 32), (stride, stride), "cpu"))
     assert torch.equal(torch.cat(rows, 2), windows_at_once(network, pixels, 32, stride))
     assert len(rows) == len(window_starts(size[0], 32, stride))
 
@@ -73,11 +73,11 @@ def test_windows_row_by_row_equal_all_windows_at_once_to_the_bit(
 def test_bands_are_resized_as_the_whole_would_be(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], at_once: int
 ) -> None:
-    monkeypatch.setattr(bands, "_MOST_VALUES", at_once * size[1] * CLASSES)
+    monkeypatch.setattr(row_chunks, "_MAX_VALUES", at_once * size[1] * CLASSES)
     whole = torch.from_numpy(np.random.default_rng(0).normal(0, 5, (1, CLASSES, 50, 60))).float()
     parts = iter(whole.split([1, 20, 3, 26], dim=2))
-    cut = list(resized_bands(parts, 50, size))
-    assert [band.shape[2] for band in cut[:-1]] == [at_once] * (len(cut) - 1)
+    cut = list(resized_row_chunks(parts, 50, size))
+    assert [chunk.shape[2] for chunk in cut[:-1]] == [at_once] * (len(cut) - 1)
     expected = F.interpolate(whole, size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(torch.cat(cut, 2), expected, rtol=0, atol=4e-6)
     if size == (50, 60):
@@ -99,12 +99,12 @@ def test_small_bands_and_one_band_say_the_same(
     network: Segmenter, monkeypatch: pytest.MonkeyPatch, protocol: dict[str, object]
 ) -> None:
     pixels, config = image(60, 45), EvaluateConfig(**protocol).resolved((32, 32))
-    (one,) = logit_bands(network, pixels[None], config, "cpu", "float32")
-    monkeypatch.setattr(bands, "_MOST_VALUES", 1000)
-    several = list(placed(logit_bands(network, pixels[None], config, "cpu", "float32")))
+    (one,) = logit_row_chunks(network, pixels[None], config, "cpu", "float32")
+    monkeypatch.setattr(row_chunks, "_MAX_VALUES", 1000)
+    several = list(with_rows(logit_row_chunks(network, pixels[None], config, "cpu", "float32")))
     assert len(several) > 3
     assert [rows.start for rows, _ in several[1:]] == [rows.stop for rows, _ in several[:-1]]
-    torch.testing.assert_close(torch.cat([band for _, band in several], 2), one, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(torch.cat([chunk for _, chunk in several], 2), one, rtol=1e-5, atol=1e-5)
 
 
 def test_windows_must_not_leave_gaps() -> None:
@@ -116,7 +116,7 @@ def test_windows_must_not_leave_gaps() -> None:
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from s4former.engine.loop import train
 
-    root = tmp_path_factory.mktemp("bands")
+    root = tmp_path_factory.mktemp("row_chunks")
     train(tiny_run(make_data(root / "data"), {"steps": 1}), root / "run")
     return root / "run"
 
@@ -127,7 +127,7 @@ def test_a_huge_image_is_predicted_in_windows_and_says_so(
     model, pixels = Model.load(run_folder, "cpu"), image(40, 48)
     whole = model.predict(pixels)
     assert not caplog.records
-    monkeypatch.setattr("s4former.inference.predict.MOST_PATCHES", 29)  # 5 x 6 patches are more
+    monkeypatch.setattr("s4former.inference.predict.MAX_PATCHES", 29)  # 5 x 6 patches are more
     switched = model.predict(pixels)
     assert "40 x 48 pixels (height x width) is too large for evaluate.mode=whole" in caplog.text
     assert "windows of 32 x 32 pixels" in caplog.text
@@ -139,7 +139,7 @@ def test_a_huge_image_is_predicted_in_windows_and_says_so(
 def test_a_huge_image_in_one_piece_is_refused_before_it_is_looked_at(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "MOST_PATCHES", 29)
+    monkeypatch.setattr(evaluate, "MAX_PATCHES", 29)
     with pytest.raises(
         UserError, match=r"the val image images/val/val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
     ):
@@ -160,17 +160,17 @@ def test_patches_are_those_of_the_largest_look(network: Segmenter) -> None:
 
 
 def test_rows_that_are_done_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bands, "_MOST_VALUES", 20 * 40 * CLASSES)
+    monkeypatch.setattr(row_chunks, "_MAX_VALUES", 20 * 40 * CLASSES)
     made: list[weakref.ref[Tensor]] = []
 
-    def rows() -> bands.Bands:
+    def rows() -> row_chunks.RowChunks:
         for _ in range(50):
-            band = torch.zeros(1, CLASSES, 40, 40)
-            made.append(weakref.ref(band))
-            yield band
-            del band
+            chunk = torch.zeros(1, CLASSES, 40, 40)
+            made.append(weakref.ref(chunk))
+            yield chunk
+            del chunk
 
-    for ready in resized_bands(rows(), 2000, (2000, 40)):
+    for ready in resized_row_chunks(rows(), 2000, (2000, 40)):
         assert ready.untyped_storage().nbytes() == ready.numel() * 4, "a copy that keeps nothing else"
         assert sum(each() is not None for each in made) <= 1
     assert len(made) == 50
@@ -182,9 +182,9 @@ def test_the_memory_for_20_000_pixels(height: int, width: int, megabytes: int) -
     """All logits of 40 classes would take 3,200 MB, as often as they are copied."""
     script = f"""
 import resource, numpy as np, torch
-from s4former.inference.bands import placed
+from s4former.inference.row_chunks import with_rows
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import in_eval, logit_bands
+from s4former.inference.evaluate import in_eval, logit_row_chunks
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
 torch.set_num_threads(1)
@@ -194,11 +194,11 @@ image = np.random.default_rng(0).integers(0, 256, ({height}, {width}, 3), dtype=
 mask = np.empty(image.shape[:2], np.uint8)
 config = EvaluateConfig(mode="slide", stride=128).resolved((128, 128))
 with in_eval({{"network": network}}):
-    list(logit_bands(network, image[None, :128, :300], config, "cpu", "float32"))  # imports what it needs
+    list(logit_row_chunks(network, image[None, :128, :300], config, "cpu", "float32"))  # warms up
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with in_eval({{"network": network}}):
-    for rows, band in placed(logit_bands(network, image[None], config, "cpu", "float32")):
-        mask[rows] = band[0].argmax(0).numpy()
+    for rows, chunk in with_rows(logit_row_chunks(network, image[None], config, "cpu", "float32")):
+        mask[rows] = chunk[0].argmax(0).numpy()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
