@@ -126,7 +126,7 @@ def test_a_config_that_was_none_can_be_filled() -> None:
 def test_another_variant_keeps_shared_fields_and_notes_what_it_drops(changes: list[str]) -> None:
     zoo, notes = override(Zoo(animal=Cat(legs=2, lives=1)), changes)
     assert zoo.animal == Bird(legs=2, wings=3)
-    assert notes == ["animal.name=bird has no lives: left out"]
+    assert notes == ["animal.name=bird has no lives: dropped"]
 
 
 def test_many_dropped_fields_are_counted() -> None:
@@ -138,7 +138,7 @@ def test_many_dropped_fields_are_counted() -> None:
     ]
     run, notes = override(override(Run(), changed)[0], ["method=supervised"])
     assert run.method == SupervisedConfig()
-    assert notes == ["method.name=supervised has no use for 4 of the settings of s4former: left out"]
+    assert notes == ["method.name=supervised has no use for 4 of the settings of s4former: dropped"]
     assert override(Run(), ["method=supervised"])[1] == []  # nobody had set any
 
 

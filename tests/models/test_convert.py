@@ -44,7 +44,7 @@ def test_the_command(mmcls: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["convert", str(mmcls), str(out)])
     assert result.exit_code == 0, result.output
     assert f"{mmcls}: mmcls names" in result.output
-    assert "150 tensors, 5.52 M parameters; 2 tensors outside of the backbone left out" in result.output
+    assert "150 tensors, 5.52 M parameters; 2 tensors outside of the backbone dropped" in result.output
     assert "model.backbone=vit_tiny_patch16_224 (also deit_tiny_patch16_224" in result.output
     assert mmcls.read_bytes() == before
     assert not list(out.parent.glob(".*.tmp"))

@@ -139,7 +139,7 @@ def test_another_head_keeps_what_it_looks_at() -> None:
     run, notes = override(Run(), ["model.head.channels=8", "model.head.out_indices=[3]"])
     run, notes = override(run, ["model.head=linear", "model.backbone=mit_b0"])
     assert run.model.head == HEADS.config_class("linear")(out_indices=(3,))
-    assert notes == ["model.head.name=linear has no channels: left out"]
+    assert notes == ["model.head.name=linear has no channels: dropped"]
     whole, _ = override(Run(), {"model.head": {"name": "linear", "out_indices": [1]}})
     assert whole.model.head == HEADS.config_class("linear")(out_indices=(1,))
 

@@ -16,7 +16,7 @@ def test_a_wrong_shape_is_caught():
 
 
 def test_a_wrong_word_is_caught():
-    with pytest.raises(TypeCheckError, match="divisor"):
+    with pytest.raises(TypeCheckError, match="normalize_by"):
         count_pixels(torch.zeros(2, 4, 4, dtype=torch.int64), "some")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def bars() -> Iterator[Report]:
-    """Return a function that hears what is done and shows it on stderr until the block ends."""
+    """Return a function that is told what is done and shows it on stderr until the block ends."""
     tasks: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description}"),

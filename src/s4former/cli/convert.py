@@ -31,7 +31,7 @@ def convert(
     typer.echo(f"{source}: {done.style} names")
     typer.echo(
         f"{out}: {done.tensors} tensors, {done.parameters / 1e6:.2f} M parameters"
-        + (f"; {done.left_out} tensors outside of the backbone left out" if done.left_out else "")
+        + (f"; {done.left_out} tensors outside of the backbone dropped" if done.left_out else "")
     )
     if done.fits:
         also = f" (also {', '.join(done.fits[1:4])})" if len(done.fits) > 1 else ""

@@ -113,7 +113,7 @@ def drop(
 
     Args:
         x: Features of the images of this process, or of the part that is being learned.
-        probability: Chance of a part to be left out.
+        probability: Chance of a part to be dropped.
         shape: Parts of one image, as in ``(channels, 1, 1)``.
         scale: Whether the others grow, so that the mean stays.
     """

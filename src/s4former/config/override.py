@@ -130,7 +130,7 @@ def override(config: ConfigT, changes: Iterable[str] | Mapping[str, Any]) -> tup
     """Return a changed copy of a config, and notes about what the changes implied.
 
     A change of the name of a variant (see `Variants`) comes first, whatever the order: settings (values other
-    than the old class's defaults) that the new class has too are kept, the others are left out and noted.
+    than the old class's defaults) that the new class has too are kept, the others are dropped and noted.
     ``method=supervised`` is short for ``method.name=supervised``. Before that comes a preset (see `Presets`),
     as in ``model=segformer_b0``: it replaces the whole field.
 
@@ -208,7 +208,7 @@ def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT,
     left_out = [key for key in own if key not in kept]
     count = len(left_out)
     what = ", ".join(left_out) if count <= _FEW else f"use for {count} of the settings of {old['name']}"
-    notes = [f"{field}.name={name} has no {what}: left out"] if left_out else []
+    notes = [f"{field}.name={name} has no {what}: dropped"] if left_out else []
     return validated(type(config), data, f"{field}.name={name} does not fit"), notes
 
 
@@ -258,7 +258,7 @@ def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
         return ""
     listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
     return (
-        f"{field}={own} has no field {key}: it is one of {listed}; leave out {'.'.join(path)}, or type "
+        f"{field}={own} has no field {key}: it is one of {listed}; drop {'.'.join(path)}, or type "
         f"{field}={having[-1]}"
     )
 

@@ -126,9 +126,9 @@ class DatasetFile(Config):
     ignore: Annotated[tuple[MaskValue, ...] | None, BeforeValidator(_ignored)] = None
     """Values or colors in masks that mean unknown; none: 255, unless that (or white) is a class."""
     labeled: LabeledFiles
-    """Images to learn from with their masks; those of ``val`` and ``test`` are left out."""
+    """Images to learn from with their masks; those of ``val`` and ``test`` are excluded."""
     unlabeled: ImageFiles | None = None
-    """Images to learn from without masks; those of the other splits are left out. None: there are none."""
+    """Images to learn from without masks; those of the other splits are excluded. None: there are none."""
     val: LabeledFiles | None = None
     """Images to validate on. With nothing but a ``list``, it names images of ``labeled``."""
     test: LabeledFiles | None = None
@@ -152,8 +152,8 @@ class DatasetFile(Config):
                 if isinstance(data.get(split), int | float | str):
                     raise ValueError(
                         f"{split}: got {data[split]!r}; expected {{images: DIR, masks: DIR}} or "
-                        "{list: FILE} that names labeled images to hold out; `s4former init IMAGES --val 0.2` "
-                        "writes one"
+                        "{list: FILE} that names labeled images to hold out; type `s4former init IMAGES "
+                        "--val 0.2`, which writes one"
                     )
         return data
 

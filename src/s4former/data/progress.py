@@ -9,4 +9,4 @@ Report = Callable[[str, int, int | None], None]
 
 
 def silent(what: str, done: int, total: int | None) -> None:
-    """Hear and say nothing."""
+    """Report nothing."""

@@ -53,7 +53,7 @@ def composed(text: str) -> str:
 def normal(path: str) -> str:
     """Return a path in the one form in which paths are compared.
 
-    Slashes lean forward, accents are composed, and ``./``, ``../`` and a slash at the start are left out.
+    Slashes lean forward, accents are composed, and ``./``, ``../`` and a slash at the start are dropped.
     """
     path = posixpath.normpath(composed(path).replace("\\", "/")).lstrip("/")
     while path.startswith("../"):

@@ -50,7 +50,7 @@ def join() -> None:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join as `join` does, and leave without a word if this process fails alone.
+    """Join as `join` does, and exit silently if this process fails alone.
 
     What a person can act on is raised in all processes, which then part as usual. Other errors (out of
     memory, a second Ctrl-C) may be this one's own: where taking leave waits for the others, who still wait
@@ -100,7 +100,7 @@ def own_device(device: torch.device) -> torch.device:
 def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int = 1) -> None:
     """Let the layers of a network that depend on the batch know the global one, in place.
 
-    These are batch norms, and layers that leave out what torch's generator draws. Alone, and with the batch
+    These are batch norms, and layers that drop what torch's generator draws. Alone, and with the batch
     learned in one piece, they know it anyway. A batch norm never knows the other parts of a batch.
     """
     if collectives.world_size() * accumulate == 1:
@@ -129,7 +129,7 @@ def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
 
 
 class GlobalDropout2d(nn.Dropout2d):
-    """Leaves out the channels that it would leave out of the global batch."""
+    """Drops the channels that it would drop from the global batch."""
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Leave out whole channels, in training."""

@@ -1,6 +1,6 @@
 """Stopping a run from outside: the first signal finishes the step and saves, the second stops at once.
 
-Processes that train together hear a signal more than once: a terminal sends it to all of them, and so does
+Processes that train together receive a signal more than once: a terminal sends it to all of them, and so does
 what started them. Soon after the first, a signal is taken for its echo there.
 """
 

@@ -51,12 +51,12 @@ class Forecast(Callback):
     """Says what is left of a run in hours and minutes, once a few of its own steps have been timed.
 
     The first step after a pause is no guide, and those before unlabeled images take part cost less than later
-    ones; both phases are told of, if they take over a minute.
+    ones; both phases are reported if they take over a minute.
 
     Args:
         run: The run.
         images: How many images are scored each time.
-        say: Who is told.
+        say: Called with each message.
     """
 
     def __init__(self, run: Run, images: int, say: Callable[[str], None]) -> None:

@@ -27,7 +27,7 @@ class Scorer:
         run: The run.
         writer: Writes its best model.
         source: Its data.
-        emit: Who hears of it.
+        emit: Listens to it.
         stop: Ends an evaluation; it is made up for when the run is resumed.
     """
 

@@ -53,7 +53,7 @@ def validate(
     Args:
         path: Where the model is.
         changes: Overrides of `Validation`, as in ``evaluate.part=test`` or ``data.root=DIR``.
-        progress: Who hears of it.
+        progress: Listens to it.
         data: The images and masks; by default those that the run was trained with.
 
     Raises:
@@ -109,7 +109,7 @@ def validate_with_config(
         path: A run folder, a model folder or file, or a checkpoint in the S4Former authors' layout.
         model: The architecture of such a checkpoint.
         config: What is scored and how.
-        progress: Who hears of it.
+        progress: Listens to it.
         watch: Given the data, returns what is called after each image, as by `evaluate`.
 
     Raises:

@@ -100,7 +100,7 @@ Pair = tuple[str, Pixels, Integer[np.ndarray, "h w"]]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Who looks at scored images; predictions leave the device only for that.
+    """Receives scored images; predictions leave the device only for that.
 
     Attributes:
         show: Called with the id, pixels, mask and predictions of an image.
@@ -113,7 +113,7 @@ class Pictures:
 
 _NO_PICTURES = Pictures(lambda *_: None, first=0)
 OpenPictures = Callable[[Source], Pictures]
-"""Returns who looks at the images, when the data is opened."""
+"""Returns the `Pictures` once the data is opened."""
 
 
 def evaluate(
@@ -139,7 +139,7 @@ def evaluate(
         device: Where the networks are.
         precision: Format of their products.
         on_image: Called after each image of this process.
-        pictures: Who looks at the images; by default nobody.
+        pictures: Receives the images; by default nothing does.
         threads: How many read images ahead.
 
     Raises:
@@ -251,16 +251,16 @@ def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
 
 
 def check_image_size(network: Segmenter, image: Pixels, config: EvaluateConfig, what: str) -> None:
-    """Refuse to look at a huge image in one piece, before memory runs out.
+    """Refuse a huge image in one piece before memory runs out.
 
     Args:
-        network: Who looks.
+        network: The network.
         image: The image.
         config: The protocol.
         what: What the error calls the image.
 
     Raises:
-        UserError: If a look in mode ``whole`` has more than `MAX_PATCHES` patches.
+        UserError: If a pass in mode ``whole`` has more than `MAX_PATCHES` patches.
     """
     patches = whole_patches(network, image, config)
     if patches > MAX_PATCHES:
@@ -271,13 +271,13 @@ def too_many_patches(what: str, size: tuple[int, int], patches: int) -> UserErro
     """Return the error for an image that cannot be looked at in one piece."""
     return UserError(
         f"{what} has {size[0]} x {size[1]} pixels (height x width), which are {patches} patches in one "
-        f"piece; up to {MAX_PATCHES} are looked at at once. Type evaluate.mode=slide, or "
+        f"piece; up to {MAX_PATCHES} are taken at once. Type evaluate.mode=slide, or "
         "evaluate.short_side=512 to shrink images"
     )
 
 
 def whole_patches(network: Segmenter, image: Pixels, config: EvaluateConfig) -> int:
-    """Return how many patches the largest look at an image has in mode ``whole``; 0 in windows.
+    """Return how many patches the largest pass over an image has in mode ``whole``; 0 in windows.
 
     Hierarchical networks count as if their patches had 16 pixels, since their first stages see more detail.
     """
@@ -301,8 +301,8 @@ def logit_row_chunks(
 ) -> RowChunks:
     """Yield float32 logits of images at their own size, from top to bottom; usual sizes are one chunk.
 
-    Of several looks, they are the log probabilities of their mean. In windows, memory is that of one row of
-    windows a look: their height x the image's width x classes, 4 bytes each.
+    Of several passes, they are the log probabilities of their mean. In windows, memory is that of one row of
+    windows a pass: their height x the image's width x classes, 4 bytes each.
 
     Source:
         mmseg's ``whole_inference`` and ``slide_inference``: windows overlap so that the last ends at the

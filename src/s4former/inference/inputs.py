@@ -22,7 +22,7 @@ class FoundImages:
     Attributes:
         images: The place of each image (its path below a folder that was searched, or its name; without the
             ending), and its file.
-        passed_over: How many pictures were left out because this package wrote them.
+        passed_over: How many pictures were skipped because this package wrote them.
     """
 
     images: tuple[tuple[str, Path], ...]

@@ -170,12 +170,12 @@ class Model:
                 the model was trained on (mostly RGB; gray will do for RGB). Arrays and tensors are uint8 from
                 0 to 255 or floats in [0, 1]; for a model trained with a ``value_range``, all but uint8 are in
                 the unit of its files instead. The EXIF rotation of files and pictures is applied.
-            evaluate: Another protocol than the one the model was scored with. That one looks at images of
+            evaluate: Another protocol than the one the model was scored with. That one takes images of
                 more than `MAX_PATCHES` patches in windows, with a warning, whatever its mode is.
 
         Raises:
             DataError: If the file cannot be read or has other channels.
-            UserError: If ``evaluate`` looks at an image in one piece that is too large for that.
+            UserError: If ``evaluate`` takes an image in one piece that is too large for that.
             TypeError: If it is nothing of that.
             ValueError: If the array is no image of that kind.
         """

@@ -99,7 +99,7 @@ def resized_row_chunks(
     """Resize row chunks as `resize_bilinear` would all of them together, and cut them anew.
 
     Where the cuts are depends on ``size``, the number of classes and ``at_once`` alone, so that row chunks of
-    several looks at an image fit each other.
+    several passes over an image fit each other.
 
     Args:
         row_chunks: Rows of one picture, from top to bottom.

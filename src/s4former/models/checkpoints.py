@@ -81,7 +81,7 @@ def segmenter_from_state(
 ) -> ViTSegmenter:
     """Build a trained network from what `load_checkpoint` returns for it, in eval.
 
-    Auxiliary heads are left out where the state or the config has none. Positions of another patch grid are
+    Auxiliary heads are dropped where the state or the config has none. Positions of another patch grid are
     resized.
 
     Raises:

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 def recomputed(module: nn.Module, *inputs: Any) -> Tensor:
     """Return ``module(*inputs)``; its inner maps are computed again when their gradients are needed.
 
-    Values, gradients and batch-norm statistics are those of a plain call, and so is what dropout leaves out.
+    Values, gradients and batch-norm statistics are those of a plain call, and so is what dropout drops.
     """
     draws = any(isinstance(part, nn.Dropout2d) and part.training for part in module.modules())
     result: Tensor = checkpoint(

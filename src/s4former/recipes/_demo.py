@@ -97,7 +97,7 @@ def run_demo(
         out: Folder for both runs and the pictures.
         run: The S4Former run; `recipe` by default. The baseline is the same run with another method.
         console: Where to write; the terminal by default.
-        progress: Who hears of the training; by default what suits the console.
+        progress: Listens to the training; by default what suits the console.
 
     Raises:
         UserError: If ``out`` holds something else, or a demo of another version.

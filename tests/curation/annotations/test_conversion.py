@@ -239,7 +239,7 @@ def test_images_that_do_not_exist_are_counted(tmp_path: Path) -> None:
     images = write_images(tmp_path / "photos", "one.png")
     done = run(tmp_path, tiny("coco", tmp_path), images=images)
     assert done.ids == ("one",)
-    assert any("not in the data set, left out: 1 (first: 'sub/two.jpg')" in note for note in done.notes)
+    assert any("not in the data set, skipped: 1 (first: 'sub/two.jpg')" in note for note in done.notes)
 
 
 def test_one_name_in_two_folders(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_one_name_in_two_folders(tmp_path: Path) -> None:
     done = run(tmp_path, tmp_path / "drawn", "labelme", images=images)
     assert done.ids == ("train/left/a",)
     assert any(
-        "not in the data set, left out: 3 (first: " in note and "old/a.png')" in note for note in done.notes
+        "not in the data set, skipped: 3 (first: " in note and "old/a.png')" in note for note in done.notes
     )
 
 

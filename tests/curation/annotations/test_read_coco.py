@@ -330,4 +330,4 @@ def test_annotations_of_unlisted_images(tmp_path: Path) -> None:
     given = [annotation([flat(CELL)]), annotation([flat(CELL)], id=5, image_id=99)]
     given += [annotation([flat(CELL)], id=6), {**annotation([flat(CELL)], id=8), "image_id": None}]
     notes = "\n".join(run(tmp_path, coco(tmp_path, annotations=given)).notes)
-    assert "images that the file does not list, left out: 2" in notes
+    assert "images that the file does not list, skipped: 2" in notes

@@ -122,8 +122,8 @@ def test_attributes_and_tags_are_no_shapes(tmp_path: Path) -> None:
     file = cvat(tmp_path / "annotations.xml", f"one.png|{inner}")
     notes = "\n".join(run(tmp_path, file).notes)
     np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(CELL), 1)))
-    assert "tags of whole images, left out: 1" in notes
-    assert "have left the image (outside), left out: 1" in notes
+    assert "tags of whole images, skipped: 1" in notes
+    assert "have left the image (outside), skipped: 1" in notes
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_nobody_annotated_is_not_nothing_there(tmp_path: Path) -> None:
     done = run(tmp_path, [open_task, label_studio_task(2, "two.png", [])])
     assert done.ids == ("two",)
     assert (read_mask(tmp_path / "out", "two") == 0).all()
-    assert any("nobody annotated (models' predictions are not used), left out: 1" in n for n in done.notes)
+    assert any("nobody annotated (models' predictions are not used), skipped: 1" in n for n in done.notes)
 
 
 def test_label_in_a_record_of_its_own(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_label_in_a_record_of_its_own(tmp_path: Path) -> None:
     relation = {"from_id": "a1", "to_id": "a2", "type": "relation"}
     done = run(tmp_path, [label_studio_task(1, "one.png", [bare, labeled, choice, relation])])
     np.testing.assert_array_equal(read_mask(tmp_path / "out", "one"), paint((in_polygon(CELL), 1)))
-    assert not any("left out" in note for note in done.notes)
+    assert not any("skipped" in note for note in done.notes)
 
 
 FAR = [(24.0, 2.0), (30.0, 2.0), (30.0, 8.0), (24.0, 8.0)]

@@ -91,7 +91,7 @@ def test_files_beside_the_images(tmp_path: Path) -> None:
     assert detect_format(tmp_path / "photos") == "labelme"
     done = run(tmp_path, tmp_path / "photos")
     assert done.ids == ("one",)
-    assert any("not of labelme, left out: 1" in note for note in done.notes)
+    assert any("not of labelme, skipped: 1" in note for note in done.notes)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def _match(
             "file names must agree, endings and folders may differ"
         )
     for entry in missing:
-        notes.add("annotated images that are not in the data set, left out", repr(entry.names[0]))
+        notes.add("annotated images that are not in the data set, skipped", repr(entry.names[0]))
     return {id: entry for id, (_, entry) in found.items()}
 
 

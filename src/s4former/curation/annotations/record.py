@@ -17,7 +17,7 @@ class Conversion:
 
     Attributes:
         ids: Images that have a mask now, sorted.
-        notes: What a person should know of what was left out or decided.
+        notes: What a person should know of what was skipped or decided.
     """
 
     ids: tuple[str, ...]

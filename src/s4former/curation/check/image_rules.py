@@ -139,7 +139,7 @@ def _colors(readable: Sequence[Sample]) -> Iterator[Finding]:
             "transparency",
             "note",
             alpha,
-            f"{len(alpha)} of {len(readable)} images have a transparency channel, which is left out: what it "
+            f"{len(alpha)} of {len(readable)} images have a transparency channel, which is dropped: what it "
             "hid will be seen",
             "if something is hidden there, save the images without transparency",
         )

@@ -211,7 +211,7 @@ class _Looks:
 
 
 def _look(files: Sequence[Path], notes: _Notes, report: Report) -> _Looks:
-    """Look at some images; what cannot be read is told.
+    """Look at some images; what cannot be read is reported.
 
     Raises:
         DataError: If none can be read.
@@ -273,7 +273,7 @@ def _pixels(files: Sequence[Path], notes: _Notes, report: Report) -> dict[str, o
     if value_range:
         notes.decided.append(
             f"images have more than 8 bits: values from {value_range[0]:g} to {value_range[1]:g} (which "
-            "leaves out 0.1 % at either end) become 0 to 255; to change it, edit value_range"
+            "drops 0.1 % at either end) become 0 to 255; to change it, edit value_range"
         )
         nodata = sorted({value for file in seen.files if (value := declared_nodata(file)) is not None})
         if nodata:

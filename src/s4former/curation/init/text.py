@@ -20,7 +20,7 @@ def dataset_text(file: DatasetFile) -> str:
         f"format: {FORMAT}",
         "",
         "# The classes, in the order of their numbers in predictions. `values` is what their pixels hold in",
-        '# masks: numbers, or colors as [255, 0, 0] or "#ff0000"; left out, it is the place in this list.',
+        '# masks: numbers, or colors as [255, 0, 0] or "#ff0000"; without it, it is the place in this list.',
         "names:",
         *(f"  - {_entry(entry)}" for entry in file.names),
         "",
@@ -34,7 +34,7 @@ def dataset_text(file: DatasetFile) -> str:
     if file.unlabeled:
         lines += [
             "",
-            "# Images to learn from without masks; those that are labeled or held out are left out here.",
+            "# Images to learn from without masks; those that are labeled or held out are excluded here.",
             "unlabeled:",
             *_split(file.unlabeled),
         ]

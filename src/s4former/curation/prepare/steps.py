@@ -175,7 +175,7 @@ def unpacking(title: str, archive: Archive, folder: Path, members: Members, file
 
 
 def count_files(folder: Path) -> int:
-    """Return how many files there are below a folder, hidden ones left out; 0 if there is no such folder."""
+    """Return how many files there are below a folder, hidden ones excluded; 0 if there is no such folder."""
     return sum(
         sum(not name.startswith(".") for name in names) for _, _, names in os.walk(folder, followlinks=True)
     )

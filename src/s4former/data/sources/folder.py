@@ -67,7 +67,7 @@ class FolderSource:
     An image's id is its path from the data set's folder without the ending. Only names are looked at when it
     is built, and annotations are turned into masks, by ``convert``; files are opened when they are read. What
     a list names is taken as it is, and it is an error if a labeled image of a list is held out; without a
-    list, ``labeled`` leaves out what is held out, and ``unlabeled`` what is in any other split.
+    list, ``labeled`` excludes what is held out, and ``unlabeled`` what is in any other split.
 
     Args:
         config: Where the data set is; the fields about batches are not looked at.
@@ -76,7 +76,7 @@ class FolderSource:
     Attributes:
         layout: What it is made of.
         splits: The images and masks of each split.
-        notes: What a person should know of what was matched, left out or decided.
+        notes: What a person should know of what was matched, excluded or decided.
 
     Raises:
         DataError: If the description makes no sense, or a folder, a list, an image or a mask is missing.

@@ -37,7 +37,7 @@ _seen: dict[str, _Folder] = {}
 
 
 def image_files(folder: Path, pictures: bool = False) -> Iterator[str]:
-    """List the image files below a folder by their paths in it, sorted; what is hidden is left out.
+    """List the image files below a folder by their paths in it, sorted; what is hidden is excluded.
 
     No file of others is opened or asked for anything, and a folder that has not changed since this process
     listed it is not listed again. Links to folders are followed, but for those that lead back up.

@@ -3,7 +3,7 @@
 Nothing is dropped on the way. Numbers are those that the file stores: a gray level of 2 or 4 bits is not
 spread over 0 to 255, and a TIFF whose 0 is white is not inverted. Pages, bands or channels of which each
 pixel is in one at most (a page a class) become one number a pixel; others of several pages are refused.
-Alpha is left out where it follows from the color; where the color says nothing, alpha is the mask.
+Alpha is dropped where it follows from the color; where the color says nothing, alpha is the mask.
 
 How a mask stands is said in `decode`: a tag of its own, if it has one, is applied, else it belongs to the
 upright image.

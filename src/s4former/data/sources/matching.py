@@ -55,7 +55,7 @@ class Matcher:
         ]
 
     def images(self, split: ImageFiles, name: str) -> Found:
-        """Return the images of a split's folders; masks that lie among them are left out.
+        """Return the images of a split's folders; masks that lie among them are excluded.
 
         Raises:
             DataError: If a folder is missing, or two images of it differ only in their ending.
@@ -246,7 +246,7 @@ def _paired(
 
 
 def _id_prefix(folder: str) -> str:
-    """Return a folder as the start of an id: the way up to it, if there is one, is left out."""
+    """Return a folder as the start of an id: the way up to it, if there is one, is excluded."""
     pure = PurePath(os.path.normpath(folder))
     parts = [part for part in pure.parts if part not in ("..", pure.anchor)]
     return "".join(f"{part}/" for part in parts)

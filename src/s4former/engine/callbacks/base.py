@@ -1,4 +1,4 @@
-"""What a callback is. It only listens: nothing that it hears of waits for an answer."""
+"""What a callback is. It only listens: nothing that it is told waits for an answer."""
 
 from __future__ import annotations
 

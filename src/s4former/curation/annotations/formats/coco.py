@@ -140,7 +140,7 @@ def _by_image(
             of_image[id].append(annotation)
         else:
             strangers[id] += 1
-            notes.add("annotations of images that the file does not list, left out", where)
+            notes.add("annotations of images that the file does not list, skipped", where)
     lost = strangers.total()
     if 2 * lost > len(annotations):
         raise DataError(

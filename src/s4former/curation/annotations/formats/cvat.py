@@ -110,9 +110,9 @@ def _shapes(image: ElementTree.Element, size: tuple[int, int], where: str, notes
     for index, element in enumerate(image):
         place = f"{where}: {element.tag} {index}"
         if element.tag == "tag":
-            notes.add("tags of whole images, left out", place)
+            notes.add("tags of whole images, skipped", place)
         elif element.get("outside") == "1":
-            notes.add("shapes that have left the image (outside), left out", place)
+            notes.add("shapes that have left the image (outside), skipped", place)
         elif element.tag in _DRAWN or element.get("label") is not None:
             layer = reading.number(element.get("z_order", 0), place, "z_order")
             layered.append((layer, _shape(element, size, place)))

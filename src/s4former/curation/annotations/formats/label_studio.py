@@ -72,7 +72,7 @@ class LabelStudio(AnnotationFormat):
         return sorted({label for drawn, label in labels if drawn} or {label for _, label in labels})
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the images of a file with their regions; tasks that nobody annotated are left out.
+        """Return the images of a file with their regions; tasks that nobody annotated are skipped.
 
         Raises:
             DataError: If the file is broken.
@@ -124,7 +124,7 @@ def _annotations(path: Path, notes: Notes) -> Iterator[_Annotation]:
         own = [annotation for annotation in own if not annotation.get("was_cancelled")]
         if not own:
             predicted = " (models' predictions are not used)" if task.get("predictions") else ""
-            notes.add(f"tasks that nobody annotated{predicted}, left out", where)
+            notes.add(f"tasks that nobody annotated{predicted}, skipped", where)
         for annotation in own:
             rank = bool(annotation.get("ground_truth")), str(annotation.get("updated_at", ""))
             results = reading.entries(annotation.get("result"), where)

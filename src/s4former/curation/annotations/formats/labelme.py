@@ -100,7 +100,7 @@ def _contents(path: Path, notes: Notes) -> Iterator[tuple[Path, dict[str, Any]]]
             found = True
             yield file, {key: value for key, value in content.items() if key != "imageData"}
         else:
-            notes.add("JSON files without shapes, not of labelme, left out", str(file))
+            notes.add("JSON files without shapes, not of labelme, skipped", str(file))
     if not found:
         raise DataError(
             f"{path}: expected labelme json files, which have shapes and an imagePath; found none"

@@ -18,7 +18,7 @@ class FusingConfig(HeadConfig):
     channels: int = Field(256, ge=1)
     """Channels that the grids are mapped to."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Probability that a channel is left out of what the classifier sees."""
+    """Probability that a channel is dropped from what the classifier sees."""
 
     def looks_at(self, depth: int) -> tuple[int, ...]:
         """Return all four stages, or four blocks of a plain transformer."""
