@@ -44,10 +44,10 @@ def test_colors(tmp_path: Path) -> None:
 def test_a_held_out_list_names_labeled_images(tmp_path: Path) -> None:
     labeled = "labeled: {images: [i, j], masks: m, mask_suffix: _m}"
     file = read(tmp_path, f"names: [a]\n{labeled}\nval: {{list: v.txt}}")
-    val = file.part("val")
+    val = file.split("val")
     assert val is not None
     assert (val.images, val.masks, val.mask_suffix, val.list) == (("i", "j"), ("m",), "_m", "v.txt")
-    assert file.part("test") is None
+    assert file.split("test") is None
 
 
 @pytest.mark.parametrize(
