@@ -151,10 +151,12 @@ def losses_are_finite(subject: Subject) -> None:
 
 def without_unlabeled_images_it_is_supervised(subject: Subject) -> None:
     """Steps in which no unlabeled image takes part have a loss proportional to supervised learning's."""
+    config = subject.config()
+    shared = {name: getattr(config, name) for name in ("class_balance", "auxiliary_weight")}
     ratios = []
     for step in range(2):
         alone = replace(random_batch(step), unlabeled=None)
-        supervised = learn(Subject("supervised").build(), alone).loss
+        supervised = learn(Subject("supervised").build(**shared), alone).loss
         ratios.append(learn(subject.build(), alone).loss / supervised)
     torch.testing.assert_close(ratios[0], ratios[1], msg=lambda m: f"{subject.name}: {m}")
 

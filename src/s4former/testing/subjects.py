@@ -22,6 +22,7 @@ AWAKE: Mapping[str, Any] = {
     "shuffle_block": 1,
     "ema_decay": 0.9,
     "cutmix_probability": 0.5,
+    "class_mix_probability": 0.5,
     "patch_shuffle": True,
     "pasa": True,
     "ncr": True,

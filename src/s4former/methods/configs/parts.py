@@ -61,6 +61,13 @@ class CutMixConfig(Config):
     """Whether each image or the whole batch decides about CutMix."""
 
 
+class ClassMixConfig(Config):
+    """How often classes of labeled images are pasted."""
+
+    class_mix_probability: float = Field(0.0, ge=0, le=1)
+    """Probability that half of the classes of a labeled crop are pasted onto a strong view, with labels."""
+
+
 class EMATeacherConfig(Config):
     """How slowly the teacher follows."""
 

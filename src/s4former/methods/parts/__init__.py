@@ -1,6 +1,7 @@
 """What methods are put together from; each part is one file and a small config in `configs/parts.py`."""
 
 from s4former.methods.configs.parts import (
+    ClassMixConfig,
     CutMixConfig,
     EMATeacherConfig,
     PASAConfig,
@@ -12,6 +13,7 @@ from s4former.methods.configs.parts import (
     ViTPartsConfig,
 )
 from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationConfig, PerturbationField
+from s4former.methods.parts.class_mix import ClassMix
 from s4former.methods.parts.confident_pixels import ConfidentPixels
 from s4former.methods.parts.cutmix import CutMix
 from s4former.methods.parts.ema_teacher import EMATeacher
@@ -25,6 +27,8 @@ from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 __all__ = [
     "PASA",
     "PERTURBATIONS",
+    "ClassMix",
+    "ClassMixConfig",
     "ConfidentPixels",
     "CutMix",
     "CutMixConfig",

@@ -22,6 +22,7 @@ class View:
         pixels: What losses are divided by, for the whole batch that this view may be a part of.
         indices: Numbers of the images in the global batch, on the CPU: with ``key`` they name the draws.
         key: Seed and step of the draws.
+        pasted: True where a labeled image was pasted, so that no network was asked; None: nowhere.
     """
 
     images: Images
@@ -31,6 +32,7 @@ class View:
     pixels: Tensor | int
     indices: Int[Tensor, " b"]
     key: DrawKey
+    pasted: Mask | None = None
 
     def part(self, index: int, count: int) -> View:
         """Return part ``index`` of ``count`` equal parts."""
@@ -42,4 +44,5 @@ class View:
             uncertain=part_of(self.uncertain, index, count),
             teacher_logits=None if logits is None else part_of(logits, index, count),
             indices=part_of(self.indices, index, count),
+            pasted=None if self.pasted is None else part_of(self.pasted, index, count),
         )

@@ -11,7 +11,7 @@ from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbations
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
-from s4former.types import Logits, Segmenter
+from s4former.types import IGNORE, Logits, Segmenter
 
 
 def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbations:
@@ -32,8 +32,7 @@ def unlabeled_losses(
     losses = {"consistency": cross_entropy(logits, view.labels, view.pixels, class_weights)}
     if config.ncr:
         assert view.teacher_logits is not None
-        ranking = negative_class_ranking(
-            logits, view.teacher_logits, view.labels, view.pixels, config.ncr_mode
-        )
+        labels = view.labels if view.pasted is None else view.labels.masked_fill(view.pasted, IGNORE)
+        ranking = negative_class_ranking(logits, view.teacher_logits, labels, view.pixels, config.ncr_mode)
         losses["ncr"] = config.ncr_weight * ranking
     return losses

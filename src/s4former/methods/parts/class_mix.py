@@ -1,0 +1,69 @@
+"""ClassMix from labeled images: half of the classes of a labeled crop are pasted onto a strong view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from s4former.methods.configs.parts import ClassMixConfig
+from s4former.methods.parts.view import View
+from s4former.ops.losses import NormalizeBy, count_pixels
+from s4former.ops.randomness import keyed_generator
+from s4former.types import IGNORE, LabeledBatch, Mask
+
+
+class ClassMix(nn.Module):
+    """Pastes pixels of labeled images, with their labels, where these show some of their classes.
+
+    Objects then stand on foreign ground: the student cannot tell a class by its surroundings alone, and rare
+    classes are seen as often as labels show them, whatever the teacher says.
+
+    Source:
+        Olsson et al., WACV 2021 (ClassMix), which pastes between unlabeled images by their pseudo-labels.
+        **We differ:** what is pasted is labeled, as in copy-paste augmentation, so its labels are true.
+
+    Args:
+        config: How often.
+        divisor: What the losses of the mixed view are divided by.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, config: ClassMixConfig, divisor: NormalizeBy, num_classes: int) -> None:
+        super().__init__()
+        self.config, self.divisor, self.num_classes = config, divisor, num_classes
+
+    def forward(self, view: View, labeled: LabeledBatch) -> View:
+        """Return the mixed view; image i gets pixels of labeled image i, counted around."""
+        if not self.config.class_mix_probability:
+            return view
+        partners = torch.arange(len(view.images), device=view.images.device) % len(labeled.images)
+        labels = labeled.labels[partners]
+        pasted = self._pasted(view, labels)
+        mixed = view.labels.where(~pasted, labels.to(view.labels.dtype))
+        return replace(
+            view,
+            images=view.images.where(~pasted[:, None], labeled.images[partners]),
+            labels=mixed,
+            uncertain=view.uncertain & ~pasted,
+            pasted=pasted,
+            pixels=count_pixels(mixed, self.divisor),
+        )
+
+    def _pasted(self, view: View, labels: Tensor) -> Mask:
+        """Return where each labeled image shows one of its classes that are pasted."""
+        key, wanted = view.key, self.config.class_mix_probability
+        draws = [keyed_generator(key.seed, "class_mix", key.step, index) for index in view.indices.tolist()]
+        takes_part = torch.tensor([draw.random() < wanted for draw in draws])
+        order = torch.from_numpy(np.stack([draw.random(self.num_classes) for draw in draws]))
+        classes = torch.arange(self.num_classes, device=labels.device)
+        shown = (labels.flatten(1)[:, None] == classes[:, None]).any(-1)
+        # Of the classes that an image shows those that were drawn first, half of them.
+        order = order.to(labels.device).masked_fill(~shown, 2.0)
+        drawn_before = order.argsort(1).argsort(1)
+        chosen = shown & (drawn_before < (shown.sum(1, keepdim=True) + 1) // 2)
+        chosen &= takes_part.to(labels.device)[:, None]
+        known = labels != IGNORE
+        return known & chosen.gather(1, labels.long().where(known, 0).flatten(1)).view_as(known)
