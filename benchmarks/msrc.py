@@ -19,7 +19,7 @@ from comparing import Benchmark, main
 MSRC = Benchmark(
     name="MSRC-21",
     recipe="camvid",
-    methods="supervised,mean_teacher_cutmix,s4former",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former",
     labels="21",
     splits="splits/{labels}_draw{draw}",
     steps=600,

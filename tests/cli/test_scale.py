@@ -13,7 +13,7 @@ from PIL import Image
 
 from s4former.cli.main import main
 from s4former.engine.journal import read_lines
-from s4former.methods import method_names
+from s4former.methods import config_class, method_names
 
 TINY = [
     "steps=2",
@@ -134,5 +134,5 @@ def test_every_method_stays_finite(type_in, tmp_path: Path, name: str, method: s
     said = type_in("train", "dataset.yaml", *TINY, f"method={method}", "--out", "run")
     for line in read_lines(tmp_path / "run/journal.jsonl"):
         assert all(np.isfinite(value) for value in line.values() if isinstance(value, float)), line
-    lonely = folder.unlabeled == 0 and method != "supervised"
+    lonely = folder.unlabeled == 0 and config_class(method)().views.unlabeled
     assert ("so it is trained as by method=supervised" in said) == lonely

@@ -39,7 +39,7 @@ def test_few_images_are_enough(method: str, labeled: int, unlabeled: int, tmp_pa
     outcome = train(tiny_run(data, {"method.name": method, **SHORT, **sizes}), tmp_path / "run")
     assert outcome.steps == SHORT["steps"]
     lines = read_lines(tmp_path / "run" / "journal.jsonl")
-    learns_from_unlabeled = unlabeled > 0 and method != "supervised"
+    learns_from_unlabeled = unlabeled > 0 and config_class(method)().views.unlabeled
     assert all(("pseudo/confident" in line) == learns_from_unlabeled for line in lines)
 
 
