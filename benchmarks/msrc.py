@@ -18,25 +18,13 @@ from comparing import Benchmark, main
 
 MSRC = Benchmark(
     name="MSRC-21",
-    recipe="camvid",
-    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former",
+    recipe="msrc",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,"
+    "s4former_plus:confidence_threshold=0.95",
     labels="21",
     splits="splits/{labels}_draw{draw}",
-    steps=600,
-    changes=(
-        "data.crop_size=168",
-        "model.frozen_blocks=0",
-        "model.head.out_indices=[11]",
-        "method.class_balance=0.5",
-        "method.confidence_threshold=0.9",
-        "method.cutmix_probability=0.5",
-        "method.views.strong=[jitter]",
-        "method.ema_warmup_steps=0",
-        "method.unlabeled_start_step=0",
-        "method.unlabeled_ramp_steps=0",
-        "method.patch_shuffle=false",
-        "method.pasa_pass=own",
-    ),
+    steps=400,
+    changes=("method.unlabeled_start_step=0",),
     first_share=0.5,
     second=("optimizer.head_lr_factor=10",),
 )
