@@ -130,7 +130,10 @@ def test_another_study_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         ),
         ({"seeds": "one"}, "--seeds one: expected whole numbers"),
         ({"methods": "supervised,supervised"}, "two rows are called 'supervised'"),
-        ({"methods": "s4former:pasa_wait=1"}, "unknown field method.pasa_wait; did you mean method.pasa_weight"),
+        (
+            {"methods": "s4former:pasa_wait=1"},
+            "unknown field method.pasa_wait; did you mean method.pasa_weight",
+        ),
         ({"first_steps": 6}, "--first-steps 6 has to be below steps=6"),
     ],
 )
