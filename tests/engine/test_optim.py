@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
 from s4former.engine.run import OptimizerConfig
+from s4former.models import ModelConfig
 from s4former.models.segmenter import ViTSegmenter, build_segmenter
 from s4former.ops.schedules import poly
 from tiny_run import tiny_run
@@ -83,3 +84,61 @@ def test_gradients_are_scaled_together(network: ViTSegmenter) -> None:
 def test_a_floor_above_the_rate_is_refused() -> None:
     with pytest.raises(ValidationError, match="at most lr"):
         OptimizerConfig(lr=1e-4, min_lr=1e-3)
+
+
+def test_layers_learn_slower_the_earlier_they_are() -> None:
+    run = tiny_run(Path(), {"model.backbone.final_norm": True, "model.head": "linear"})
+    network = build_segmenter(run.model, 3, seed=0)
+    config = OptimizerConfig(lr=0.01, head_lr_factor=10, layer_decay=0.5, min_lr=1e-3, weight_decay=0.1)
+    optimizer = build_optimizer(config, network)
+    rates = {id(p): group["base_lr"] for group in optimizer.param_groups for p in group["params"]}
+    depth = len(network.backbone.trunk)
+    for name, parameter in network.named_parameters():
+        if name.startswith("head."):
+            expected = 0.1
+        elif name.startswith("backbone.norm."):
+            expected = 0.01
+        elif name.startswith("backbone.blocks."):
+            expected = 0.01 * 0.5 ** (depth - int(name.split(".")[2]))
+        else:
+            expected = 0.01 * 0.5 ** (depth + 1)
+        assert rates[id(parameter)] == pytest.approx(expected), name
+    shown = set_learning_rate(optimizer, config, 99, 100)
+    assert shown["backbone"] == pytest.approx(poly(99, 100, 0.01, 1e-3, 0.9))
+    highest = {"backbone": 0.01, "head": 0.1}
+    for group in optimizer.param_groups:  # all fall by the same factor, floor included
+        fallen = shown[group["name"]] / highest[group["name"]]
+        assert group["lr"] / group["base_lr"] == pytest.approx(fallen)
+
+
+def test_without_decay_the_groups_are_two_a_name(network: ViTSegmenter) -> None:
+    optimizer = build_optimizer(OptimizerConfig(weight_decay=0.1), network)
+    kinds = [(group["name"], group["weight_decay"]) for group in optimizer.param_groups]
+    assert kinds == [("backbone", 0.1), ("backbone", 0.0), ("head", 0.1), ("head", 0.0)]
+
+
+def test_stages_of_a_hierarchy_are_layers_too() -> None:
+    sizes = {"name": "mit", "embed_dims": (4, 8, 12, 16), "depths": (1, 2, 1, 1), "num_heads": (1, 2, 3, 4)}
+    network = build_segmenter(ModelConfig.model_validate({"backbone": sizes, "head": "segformer"}), 3, seed=0)
+    names = {id(p): name for name, p in network.backbone.named_parameters()}
+    layers = [{names[id(p)].split(".")[0] for p in layer} for layer in network.backbone_layers()]
+    assert layers == [
+        {"patch_embed1"},
+        {"block1", "norm1", "patch_embed2"},
+        {"block2"},
+        {"block2", "norm2", "patch_embed3"},
+        {"block3", "norm3", "patch_embed4"},
+        {"block4"},
+        {"norm4"},
+    ]
+
+
+def test_a_frozen_backbone_gives_the_head_a_rate_of_its_own() -> None:
+    for changes, rates in (
+        ({"model.frozen_blocks": "all"}, {"head": 0.02}),
+        ({"model.lora.rank": 2}, {"lora": 0.05, "head": 0.05}),
+    ):
+        network = build_segmenter(tiny_run(Path(), changes).model, 3, seed=0)
+        config = OptimizerConfig(lr=0.01, head_lr_factor=5, probe_lr=0.02)
+        found = {group["name"]: group["base_lr"] for group in build_optimizer(config, network).param_groups}
+        assert found == rates

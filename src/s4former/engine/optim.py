@@ -21,6 +21,9 @@ class Trainable(Protocol):
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by group."""
 
+    def backbone_layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of the backbone by layers."""
+
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Return all parameters with their names."""
 
@@ -29,28 +32,39 @@ def build_optimizer(config: OptimizerConfig, method: Trainable) -> torch.optim.O
     """Return the optimizer of all trainable parameters, in groups by name and by decay.
 
     Each group knows its ``name`` (backbone, head, or method for the method's own) and its ``base_lr``; all
-    but the backbone learn at the rate of heads.
+    but the backbone learn at the rate of heads, which is a rate of its own where the backbone is frozen.
     """
     names = {id(parameter): name for name, parameter in method.named_parameters()}
+    scales = layer_scales(method.backbone_layers(), config.layer_decay)
+    named = method.parameter_groups()
+    is_frozen = not named.get("backbone") and not named.get("lora")
+    head_lr = config.probe_lr if is_frozen else config.lr * config.head_lr_factor
     groups = []
-    for group, parameters in method.parameter_groups().items():
-        for decayed in (True, False):
-            members = [p for p in parameters if _decays(names[id(p)], p) == decayed]
-            if members:
-                base_lr = config.lr * (1.0 if group == "backbone" else config.head_lr_factor)
-                decay = config.weight_decay if decayed else 0.0
-                groups.append(
-                    {
-                        "params": members,
-                        "name": group,
-                        "base_lr": base_lr,
-                        "lr": base_lr,
-                        "weight_decay": decay,
-                    }
-                )
+    for group, parameters in named.items():
+        members: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        for parameter in parameters:
+            kind = _decays(names[id(parameter)], parameter), scales.get(id(parameter), 1.0)
+            members.setdefault(kind, []).append(parameter)
+        for (decayed, scale), some in sorted(members.items(), key=lambda item: item[0], reverse=True):
+            base_lr = scale * (config.lr if group == "backbone" else head_lr)
+            decay = config.weight_decay if decayed else 0.0
+            groups.append(
+                {"params": some, "name": group, "base_lr": base_lr, "lr": base_lr, "weight_decay": decay}
+            )
     if config.name == "sgd":
         return torch.optim.SGD(groups, momentum=config.momentum, fused=True)
     return torch.optim.AdamW(groups, betas=(config.momentum, 0.999), fused=True)
+
+
+def layer_scales(layers: list[list[nn.Parameter]], decay: float) -> dict[int, float]:
+    """Return what the learning rate of each parameter of a backbone is multiplied by, by its id.
+
+    Source:
+        Layer-wise decay of BEiT (Bao et al., ICLR 2022) and timm: ``decay`` to the power of how many layers
+        follow, where the embeddings are the first layer and what follows the last block, as a final norm or
+        the heads, is the last one.
+    """
+    return {id(p): decay ** (len(layers) - 1 - number) for number, layer in enumerate(layers) for p in layer}
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
@@ -60,17 +74,21 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int
 ) -> dict[str, float]:
-    """Set each group's learning rate for ``step`` (from 0) of ``steps`` and return them by name.
+    """Set each group's learning rate for ``step`` (from 0) of ``steps``; return the highest of each name.
 
     Source:
         mmcv's poly policy with a floor (golden ``schedule``): the floor is the same for both, so their
-        ratio shrinks to 1 where it is not 0.
+        ratio shrinks to 1 where it is not 0. Layers that learn slower have a floor as much lower.
     """
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    rates = {}
+    highest: dict[str, float] = {}
     for group in optimizer.param_groups:
-        rate = warmup * poly(step, steps, group["base_lr"], config.min_lr, config.power)
-        group["lr"] = rates[group["name"]] = rate
+        highest[group["name"]] = max(group["base_lr"], highest.get(group["name"], 0.0))
+    rates: dict[str, float] = {}
+    for group in optimizer.param_groups:
+        floor = config.min_lr * (group["base_lr"] / highest[group["name"]])
+        group["lr"] = warmup * poly(step, steps, group["base_lr"], floor, config.power)
+        rates[group["name"]] = max(group["lr"], rates.get(group["name"], 0.0))
     return rates
 
 

@@ -27,6 +27,11 @@ class OptimizerConfig(Config):
     """Learning rate of the backbone at its highest."""
     head_lr_factor: PositiveFloat = 10.0
     """The heads learn faster than the pretrained backbone by this factor."""
+    probe_lr: PositiveFloat = 1e-2
+    """Learning rate of the heads if no weight of the backbone is trained (``model.frozen_blocks=all``)."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Each block of the backbone learns slower than the one after it by this factor, as 0.75; the last one
+    slower than what follows it. 1: all at the same rate."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum of SGD; the first moment's decay of AdamW."""
     weight_decay: float = Field(0.0, ge=0)

@@ -12,6 +12,7 @@ from s4former.inference.predict import Model
 from s4former.models import ModelConfig, faster_on_cpu, load_checkpoint, segmenter_from_state
 from s4former.models.colors import colors_beside, require_colors
 from s4former.models.keys import Network
+from s4former.models.lora import is_lora
 from s4former.models.weight_files import require_finite
 from s4former.models.weight_places import find_weights
 from s4former.types import Segmenter
@@ -47,6 +48,8 @@ def load_networks(path: Path, model: ModelConfig, num_classes: int) -> dict[str,
 def init_weights_from(student: Segmenter, config: ModelConfig, path: Path) -> None:
     """Load a trained network into a student, heads included; auxiliary heads only if they are there.
 
+    Changes of low rank start from none, as those of a trained network are merged into its weights.
+
     Of the authors' checkpoints it is the student, which is what goes on learning.
 
     Raises:
@@ -58,7 +61,8 @@ def init_weights_from(student: Segmenter, config: ModelConfig, path: Path) -> No
     else:
         state = next(iter(_checkpoint(path).values()))
     wanted = student.state_dict()
-    missing = [key for key in wanted if key not in state and not key.startswith(_AUXILIARY)]
+    ours_alone = [key for key in wanted if key.startswith(_AUXILIARY) or is_lora(key)]
+    missing = [key for key in wanted if key not in state and key not in ours_alone]
     wrong = [key for key, value in state.items() if key not in wanted or wanted[key].shape != value.shape]
     if missing or wrong:
         raise UserError(

@@ -93,6 +93,10 @@ class Method(nn.Module, ABC):
         own = [p for p in self.parameters() if p.requires_grad and id(p) not in students]
         return groups | ({"method": own} if own else {})
 
+    def backbone_layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of the student's backbone by layers."""
+        return self.student.backbone_layers()
+
     def check(self, crop: tuple[int, int]) -> None:
         """Refuse training crops (height, width) that the method cannot work with.
 

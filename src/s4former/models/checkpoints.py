@@ -10,7 +10,7 @@ from torch import Tensor
 
 from s4former.config.errors import UserError
 from s4former.models.backbones.timm import TimmBackbone
-from s4former.models.config import ModelConfig
+from s4former.models.config import LoRAConfig, ModelConfig
 from s4former.models.fitting import fit_positions, has_no_place, vit_sizes
 from s4former.models.keys import Network, convert_authors_checkpoint, convert_dpt
 from s4former.models.mit_keys import mit_style, to_segformer
@@ -90,7 +90,7 @@ def segmenter_from_state(
     """
     has_auxiliary = any(key.startswith("auxiliary_heads.") for key in state)
     # Nothing here is to be trained: what only training uses must not stand in the way.
-    changes: dict[str, object] = {"frozen_blocks": 0}
+    changes: dict[str, object] = {"frozen_blocks": 0, "lora": LoRAConfig()}
     if not has_auxiliary:
         changes["auxiliary_heads"] = ()
     segmenter = ViTSegmenter(config.model_copy(update=changes), num_classes)

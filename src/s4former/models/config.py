@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
@@ -13,6 +13,15 @@ from s4former.models.heads import HEADS, HeadField
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class LoRAConfig(Config):
+    """Changes of low rank to the attention of a backbone whose own weights are frozen."""
+
+    rank: int = Field(0, ge=0)
+    """Rank of the changes, as 8; 0: there are none, and the backbone's own weights learn."""
+    alpha: float = Field(16.0, gt=0)
+    """The changes count ``alpha / rank`` times."""
 
 
 class ModelConfig(Config):
@@ -46,8 +55,13 @@ class ModelConfig(Config):
     auxiliary_heads: tuple[HeadField, ...] = ()
     """Further heads, which only the labeled loss sees."""
 
-    frozen_blocks: int = Field(0, ge=0)
-    """If above 0, so many first blocks, and what comes before them, keep their weights and build no graph."""
+    frozen_blocks: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """If above 0, so many first blocks, and what comes before them, keep their weights and build no graph;
+    ``all``: the whole backbone does, and heads learn at ``optimizer.probe_lr``."""
+
+    lora: LoRAConfig = LoRAConfig()
+    """LoRA (``lora.rank=8``): the backbone's own weights are frozen, and attention learns changes of low rank
+    at the rate of heads. They are merged into the weights of the network that is saved."""
 
     recompute_activations: Literal["none", "heads", "all"] = "none"
     """What is computed again in the backward pass instead of kept: nothing, the heads, or the heads and the

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from s4former.config.errors import UserError
 from s4former.models.backbones import Backbone
-from s4former.models.config import ModelConfig
+from s4former.models.config import LoRAConfig, ModelConfig
 from s4former.models.heads import HeadConfig
+from s4former.models.lora import add_lora, lora_parameters, merged
 from s4former.models.recompute import recomputed
 from s4former.models.weights import load_pretrained
 from s4former.ops.resize import resize_bilinear
@@ -51,12 +52,16 @@ class ViTSegmenter(Segmenter):
             for number, head in enumerate(config.auxiliary_heads)
         ]
         self.backbone.keep(tuple(sorted({*seen, *(index for one in seen_by_others for index in one)})))
-        if config.frozen_blocks > (blocks := len(self.backbone.trunk)):
+        blocks = len(self.backbone.trunk)
+        if config.frozen_blocks == "all":
+            self.backbone.requires_grad_(False)
+        elif config.frozen_blocks > blocks:
             raise UserError(
                 f"model.frozen_blocks={config.frozen_blocks} is more than the {blocks} blocks up to the last "
-                "one that a head looks at; give at most that"
+                "one that a head looks at; give at most that, or `all`"
             )
-        self.backbone.freeze(config.frozen_blocks)
+        else:
+            self.backbone.freeze(config.frozen_blocks)
         if config.recompute_activations == "all":
             self.backbone.recompute()
         self.patch_size = self.backbone.patch_size
@@ -134,11 +139,31 @@ class ViTSegmenter(Segmenter):
         patch = self.patch_size
         return max(1, round(height / patch)) * patch, max(1, round(width / patch)) * patch
 
+    def add_lora(self) -> None:
+        """Let the backbone learn changes of low rank in place of its own weights, if the config says so.
+
+        Raises:
+            UserError: If no block is left to learn.
+        """
+        frozen = self.config.frozen_blocks
+        if self.config.lora.rank:
+            try:
+                blocks = len(self.backbone.trunk) if frozen == "all" else frozen
+                add_lora(self.backbone, self.config.lora, blocks)
+            except ValueError as error:
+                raise UserError(str(error)) from None
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the trained parameters of ``backbone`` and ``head`` (auxiliary heads included)."""
+        """Return the trained parameters of ``backbone``, ``head`` (auxiliary ones included) and ``lora``."""
         heads = [*self.head.parameters(), *self.auxiliary_heads.parameters()]
         groups = {"backbone": list(self.backbone.parameters()), "head": heads}
+        if changes := lora_parameters(self.backbone):
+            groups |= {"backbone": [], "lora": changes}
         return {name: [p for p in group if p.requires_grad] for name, group in groups.items()}
+
+    def backbone_layers(self) -> list[list[nn.Parameter]]:
+        """Return the backbone's parameters by layers, see `Backbone.layers`."""
+        return self.backbone.layers()
 
     def drop_auxiliary_heads(self) -> None:
         """Drop the auxiliary heads, which only training uses, and blocks that only they look at."""
@@ -146,7 +171,9 @@ class ViTSegmenter(Segmenter):
         self.backbone.keep(tuple(sorted(set(seen))))
         self._inputs = self._places(seen)
         self.auxiliary_heads, self._auxiliary_inputs = nn.ModuleList(), ()
-        frozen = min(self.config.frozen_blocks, len(self.backbone.trunk))
+        frozen = self.config.frozen_blocks
+        if frozen != "all":
+            frozen = min(frozen, len(self.backbone.trunk))
         self.config = self.config.model_copy(update={"auxiliary_heads": (), "frozen_blocks": frozen})
 
     def for_inference(self) -> tuple[ModelConfig, dict[str, Tensor]]:
@@ -156,11 +183,12 @@ class ViTSegmenter(Segmenter):
             "pretrained_part": None,
             "auxiliary_heads": (),
             "frozen_blocks": 0,
+            "lora": LoRAConfig(),
         }
         config = self.config.model_copy(update=only_training)
         with torch.device("meta"):
             needed = ViTSegmenter(config, self.num_classes).state_dict().keys()
-        state = self.state_dict()
+        state = merged(self, self.state_dict())
         return config, {name: state[name] for name in needed}
 
 
@@ -175,7 +203,9 @@ def build_segmenter(config: ModelConfig, num_classes: int, seed: int) -> ViTSegm
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         segmenter = ViTSegmenter(config, num_classes)
-    load_pretrained(segmenter.backbone, config)
+        load_pretrained(segmenter.backbone, config)
+        torch.default_generator.manual_seed(seed)
+        segmenter.add_lora()
     return segmenter
 
 

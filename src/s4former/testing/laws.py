@@ -21,7 +21,7 @@ from s4former.testing.subjects import (
     tiny_student_without_batch_norm,
     train_steps,
 )
-from s4former.types import IGNORE, Batch, LabeledBatch, UnlabeledBatch
+from s4former.types import IGNORE, Batch, LabeledBatch, Segmenter, UnlabeledBatch
 
 STEPS = 3
 TURNS_WITH: Mapping[str, Mapping[str, Any]] = {"teacher_starts": {"unlabeled_start_step": 1}}
@@ -35,18 +35,20 @@ class Subject:
     Attributes:
         name: The method: its name, or the import path of its file.
         settings: Fields of its config.
+        student: Builds a network from a seed.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    student: Callable[[int], Segmenter] = tiny_student
 
     def config(self, **changes: Any) -> MethodConfig:
         """Return its config."""
         return awake(self.name, **{**self.settings, **changes})
 
     def build(self, seed: int = 0, **changes: Any) -> Method:
-        """Return the method around a tiny student."""
-        return self.config(**changes).build(tiny_student(seed)).train()
+        """Return the method around its student."""
+        return self.config(**changes).build(self.student(seed)).train()
 
     def run(self, **changes: Any) -> list[Tensor]:
         """Train for three steps; return losses and a fingerprint of the weights."""

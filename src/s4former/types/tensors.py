@@ -147,7 +147,11 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the trainable parameters: those of ``backbone`` and those of ``head``."""
+        """Return the trainable parameters: those of ``backbone``, those of ``head``, and ``lora`` if any."""
+
+    def backbone_layers(self) -> list[list[nn.Parameter]]:
+        """Return the backbone's parameters by layers, from the input's on; here all as one."""
+        return [self.parameter_groups()["backbone"]]
 
     @abstractmethod
     def drop_auxiliary_heads(self) -> None:

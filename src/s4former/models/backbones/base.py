@@ -59,6 +59,20 @@ class Backbone(nn.Module, ABC):
             for parameter in self.parameters():
                 parameter.requires_grad_(id(parameter) in trained)
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return all parameters by layers: what comes before the blocks, block by block, and what comes last.
+
+        What lies between two blocks, as the norm of a stage, goes with the one before it.
+        """
+        number_of = {id(p): number for number, block in enumerate(self.trunk, 1) for p in block.parameters()}
+        found: list[list[nn.Parameter]] = [[] for _ in range(len(self.trunk) + 2)]
+        here = 0
+        for parameter in self.parameters():  # in the order in which a pass meets them
+            here = number_of.get(id(parameter), here)
+            last = here == len(self.trunk) and id(parameter) not in number_of
+            found[-1 if last else here].append(parameter)
+        return found
+
     def recompute(self) -> None:
         """Compute trained blocks again in the backward pass instead of keeping what is inside them."""
         for block in self.trunk:
