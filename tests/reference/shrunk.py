@@ -58,6 +58,7 @@ def shrunk(run: Run, data: Path) -> Run:
         "device": "cpu",
         "precision": "float32",
         "log_every": 1,
+        "diagnose_every": 0,
         "evaluate_every": 0,
         "save_every": 0,
         "data": {

@@ -117,18 +117,27 @@ class TrainBatches:
         return labeled_sample(self.config, self.views, image, mask, key, index)
 
     def _unlabeled_sample(self, key: DrawKey, index: int, bad: dict[str, str]) -> UnlabeledSample:
-        position = key.step * self.config.unlabeled_batch_size + index
-        image = self._readable(self._unlabeled_order[position], key, index, bad)
+        _, image = self.unlabeled_image(key, index, bad)
         assert isinstance(self.views, Views)
         return unlabeled_sample(self.config, self.views, image, key, index)
 
-    def _readable(self, number: int, key: DrawKey, index: int, bad: dict[str, str]) -> Image:
-        """Read an unlabeled image or, if it is broken, one that a keyed draw names instead."""
-        ids = self.source.unlabeled
+    def unlabeled_image(self, key: DrawKey, index: int, bad: dict[str, str]) -> tuple[str, Image]:
+        """Read the unlabeled image at a place of the global batch or, if it is broken, another one.
+
+        Args:
+            key: Seed and step.
+            index: The place; if its image is broken, a keyed draw names the one that is read.
+            bad: Takes the message of each broken image by its id.
+
+        Raises:
+            DataError: If several in a row are broken.
+        """
+        ids, number = self.source.unlabeled, key.step * self.config.unlabeled_batch_size + index
+        number = self._unlabeled_order[number]
         generator = keyed_generator(key.seed, "unlabeled/replacement", key.step, index)
         for candidate in (number, *generator.integers(len(ids), size=_REPLACEMENTS).tolist()):
             try:
-                return self._image(ids[candidate], "unlabeled")
+                return ids[candidate], self._image(ids[candidate], "unlabeled")
             except DataError as error:
                 bad[ids[candidate]] = str(error)
         reasons = first_few(sorted(bad.values()), 3)

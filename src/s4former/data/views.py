@@ -77,6 +77,15 @@ def unlabeled_sample(
     return UnlabeledSample(view(views.weak, "weak"), strong, valid)
 
 
+def unlabeled_truth(
+    config: DataConfig, mask: UInt8[np.ndarray, "h w"], key: DrawKey, index: int
+) -> UInt8[Tensor, "ch cw"]:
+    """Return the same crop of the mask of an unlabeled image, for diagnosis."""
+    generator = keyed_generator(key.seed, "unlabeled/geometry", key.step, index)
+    geometry = sample_geometry(config, (mask.shape[0], mask.shape[1]), generator)
+    return torch.from_numpy(geometry.apply_to_mask(mask))
+
+
 def _to_tensor(image: UInt8[np.ndarray, "h w c"]) -> Picture:
     channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
     return torch.from_numpy(channels_first).float().div_(255)

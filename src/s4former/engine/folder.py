@@ -23,7 +23,7 @@ MODELS = ("model", "model_best")
 _LISTED = ("labeled", "unlabeled", "val")
 FREE_TO_CHANGE = frozenset(
     {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
-    | {"callbacks", "data.num_workers", "data.cache_images", "data.root"}
+    | {"callbacks", "diagnose_every", "diagnose_truth", "data.num_workers", "data.cache_images", "data.root"}
 )
 """Fields in which a resumed run may differ: they say where and how it computes, not what."""
 

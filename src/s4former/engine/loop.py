@@ -21,6 +21,7 @@ from s4former.engine import distributed
 from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import fewer_threads, own_threads, set_up
+from s4former.engine.diagnosis import Diagnoses
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import JournalWriter
@@ -68,6 +69,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
             checked = quick_check(source, run.data, run.used_splits)
         state = checkpoints.load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
+        diagnoses = Diagnoses(run, ready.batches, device)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
     collectives.require_same("the data set", source.fingerprint())
     collectives.on_rank0(lambda: enter(folder, run, source, before))
@@ -78,7 +80,8 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
 
     cuda = [device] if device.type == "cuda" else []
     with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
-        training = Training(TrainState(), ready.method, ready.optimizer, Meter(ready.batches.images_per_step))
+        meter = Meter(ready.batches.images_per_step, source.classes.names)
+        training = Training(TrainState(), ready.method, ready.optimizer, meter)
         writer = RunFolderWriter(folder, run, source, ready.method, ready.batches.bad_unlabeled)
         for message in (opening(run, source), fewer):
             if message:
@@ -88,7 +91,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
             writer.forget_replaced_best(training.state)
         if before:
             emit.on_message(f"resuming after step {training.state.step} of {run.steps}")
-        take_steps(run, training, ready.batches, writer, device, emit)
+        take_steps(run, training, ready.batches, diagnoses, writer, device, emit)
         return finish(training, writer, emit)
 
 
@@ -96,6 +99,7 @@ def take_steps(
     run: Run,
     training: Training,
     drawn: TrainBatches,
+    diagnoses: Diagnoses,
     writer: RunFolderWriter,
     device: torch.device,
     emit: Callback,
@@ -119,7 +123,8 @@ def take_steps(
         batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
         for batch in collectives.in_lockstep(batches):
             rates = set_learning_rate(optimizer, run.optimizer, state.step, run.steps)
-            out = accumulate(run, method, step_of, batch.to(device), state.step)
+            diagnosis = diagnoses.of(state.step)
+            out = accumulate(run, method, step_of, batch.to(device), state.step, diagnosis)
             norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
             scalars = distributed.averaged({"loss": out.loss, **out.scalars})
             refuse_non_finite(run, state.step, scalars, norm, checkpoints.kept)
@@ -128,6 +133,7 @@ def take_steps(
             method.after_update(state.step)
             state.step += 1
             meter.add({**scalars, "gradient_norm": norm})
+            meter.diagnose(diagnosis)
             emit.on_step(state.step)
             if due(run.log_every):
                 emit.on_log(meter.line(state.step, rates))

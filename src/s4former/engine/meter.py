@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from s4former import collectives
+from s4former.methods.parts import Diagnosis, shares
 
 
 class Meter:
@@ -17,10 +20,12 @@ class Meter:
 
     Args:
         images_per_step: For the speed.
+        names: Names of the classes.
     """
 
-    def __init__(self, images_per_step: int) -> None:
-        self.images_per_step = images_per_step
+    def __init__(self, images_per_step: int, names: Sequence[str] = ()) -> None:
+        self.images_per_step, self.names = images_per_step, names
+        self._counts: Tensor | None = None
         self._pending: dict[str, list[Tensor | float]] = {}
         self._seconds_before = 0.0  # of the run before it was resumed
         self._start = self._line_start = time.perf_counter()
@@ -33,16 +38,24 @@ class Meter:
             self._pending.setdefault(name, []).append(value.detach().float())
         self._steps_since += 1
 
+    def diagnose(self, diagnosis: Diagnosis | None) -> None:
+        """Take the counts of one update, of all processes, if they were made."""
+        if diagnosis is not None:
+            counts = collectives.total(diagnosis.counts)
+            self._counts = counts if self._counts is None else self._counts.to(counts.device) + counts
+
     def line(self, step: int, rates: Mapping[str, float]) -> dict[str, Any]:
         """Return the means since the line before, with the learning rates of the ``step``-th update."""
         means = {name: _mean(values) for name, values in _on_host(self._pending).items()}
+        found = {} if self._counts is None else shares(self._counts.tolist(), self.names)
         elapsed = time.perf_counter() - self._line_start - self._paused
-        self._pending, self._paused = {}, 0.0
+        self._pending, self._counts, self._paused = {}, None, 0.0
         speed = self._steps_since * self.images_per_step / max(elapsed, 1e-9)
         self._line_start, self._steps_since = time.perf_counter(), 0
         return {
             "step": step,
             **means,
+            **found,
             **{f"lr/{group}": rate for group, rate in rates.items()},
             "images_per_second": round(speed, 3),
             "seconds": round(self.seconds, 2),
@@ -64,12 +77,14 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs to log the same lines."""
-        return {"seconds": self.seconds, "pending": _on_host(self._pending)}
+        counts = None if self._counts is None else self._counts.cpu()
+        return {"seconds": self.seconds, "pending": _on_host(self._pending), "counts": counts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the scalars that no line has used yet."""
+        """Go on with the scalars and counts that no line has used yet."""
         self._seconds_before = state["seconds"]
         self._pending = {name: list(values) for name, values in state["pending"].items()}
+        self._counts = state["counts"]
 
 
 def _on_host(pending: Mapping[str, list[Tensor | float]]) -> dict[str, list[float]]:

@@ -139,11 +139,12 @@ def progress_for(console: Console) -> Callback:
 
 
 def _losses(line: Mapping[str, Any]) -> str:
-    """Return all losses of a line, and the share of confident pixels if there is one."""
+    """Return all losses of a line and, if there are any, what its pseudo-labels are like."""
     names = [name for name in line if name == "loss" or name.startswith("loss/")]
     parts = [f"{name.removeprefix('loss/')} {_number(line[name])}" for name in names]
-    if line.get("pseudo/confident") is not None:
-        parts.insert(1, f"confident {line['pseudo/confident']:.0%}")
+    for name, word in (("contradicted", "contradicted"), ("precision", "right"), ("confident", "confident")):
+        if line.get(f"pseudo/{name}") is not None:
+            parts.insert(1, f"{word} {line[f'pseudo/{name}']:.{int(name == 'contradicted')}%}")
     return "  ".join(parts)
 
 

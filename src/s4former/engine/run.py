@@ -75,6 +75,11 @@ class Run(Config):
     """Steps between saved states, to resume from; 0: only at the end and when interrupted."""
     log_every: PositiveInt = 10
     """Steps per line of the journal."""
+    diagnose_every: int = Field(5, ge=0)
+    """Steps between those in which pseudo-labels are counted, for ``pseudo/*`` in the journal; 0: never."""
+    diagnose_truth: str | None = None
+    """Folder of masks of unlabeled images, from the data set's folder, as ``masks/train``: opened to log
+    ``pseudo/precision``, never learned from. None: such masks stay closed."""
     callbacks: tuple[CallbackField, ...] = ()
     """Who else listens, as in ``[tensorboard]``: files of ``engine/callbacks/`` or of your own."""
     data: DataConfig = DataConfig()

@@ -11,6 +11,7 @@ from s4former.engine.device import seed_layers
 from s4former.engine.run import Run
 from s4former.inference.device import autocast
 from s4former.methods import Method
+from s4former.methods.parts import Diagnosis, diagnosing
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -28,7 +29,14 @@ def build_method(run: Run, student: Segmenter) -> Method:
     return method
 
 
-def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step: int) -> StepOutput:
+def accumulate(
+    run: Run,
+    method: Method,
+    step_of: nn.Module,
+    batch: Batch,
+    step: int,
+    diagnosis: Diagnosis | None = None,
+) -> StepOutput:
     """Add the gradients of one batch, learned in ``run.accumulate`` equal parts, and return its loss.
 
     Args:
@@ -37,15 +45,16 @@ def accumulate(run: Run, method: Method, step_of: nn.Module, batch: Batch, step:
         step_of: What to call for the loss: the method, or what wraps it for several processes.
         batch: This process's share of the step's batch, on the device.
         step: The step.
+        diagnosis: Counts what the pseudo-labels are like; none: nobody does.
     """
     parts = run.accumulate
-    with autocast(run.device, run.precision):
+    with diagnosing(diagnosis), autocast(run.device, run.precision):
         targets = method.prepare(batch)
     losses, scalars = [], dict[str, Tensor]()
     for index in range(parts):
         seed_layers(run.seed, step)
         with distributed.syncing(step_of, last=index == parts - 1), collectives.learning_part(index, parts):
-            with autocast(run.device, run.precision):
+            with diagnosing(diagnosis), autocast(run.device, run.precision):
                 out = step_of(batch.part(index, parts), targets.part(index, parts))
             out.loss.backward()
         losses.append(out.loss.detach())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from s4former import collectives
 from s4former.methods.configs.base import MethodConfig
+from s4former.methods.parts.diagnosis import diagnosis
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
 from s4former.ops.losses import class_counts, class_weights, count_pixels, cross_entropy
@@ -110,6 +111,8 @@ class Method(nn.Module, ABC):
     def labeled_targets(self, labeled: LabeledBatch) -> Targets:
         """Count the labels of a whole batch, and return what its labeled loss needs."""
         config = self.config
+        if found := diagnosis():
+            found.labeled(labeled.labels)
         if config.class_balance:
             self.label_counts += collectives.total(class_counts(labeled.labels, self.student.num_classes))
         return Targets(count_pixels(labeled.labels, config.labeled_normalize_by), self.class_weights)

@@ -16,6 +16,7 @@ from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationCon
 from s4former.methods.parts.class_mix import ClassMix
 from s4former.methods.parts.confident_pixels import ConfidentPixels
 from s4former.methods.parts.cutmix import CutMix
+from s4former.methods.parts.diagnosis import Diagnosis, diagnosing, shares
 from s4former.methods.parts.ema_teacher import EMATeacher
 from s4former.methods.parts.pasa import PASA
 from s4former.methods.parts.patch_shuffle import PatchShuffle
@@ -32,6 +33,7 @@ __all__ = [
     "ConfidentPixels",
     "CutMix",
     "CutMixConfig",
+    "Diagnosis",
     "EMATeacher",
     "EMATeacherConfig",
     "PASAConfig",
@@ -47,8 +49,10 @@ __all__ = [
     "UnlabeledScheduleConfig",
     "ViTPartsConfig",
     "View",
+    "diagnosing",
     "labeling",
     "perturbed",
+    "shares",
     "unlabeled_losses",
     "view_of",
     "vit_perturbations",

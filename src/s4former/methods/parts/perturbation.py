@@ -8,6 +8,7 @@ from typing import Any, cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from s4former.methods.parts.diagnosis import diagnosis
 from s4former.methods.parts.view import View
 from s4former.types import Features, Logits, Segmenter
 
@@ -53,7 +54,7 @@ class Perturbations(nn.ModuleList):
 def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
     """Pass a view through the student with some perturbations; logits at image size, in the true layout."""
     size = (view.images.shape[-2], view.images.shape[-1])
-    bias = None
+    labels, bias = view.labels, None
     for part in parts:
         view = part.before(view)
     for own in (part.bias(view) for part in parts):
@@ -61,4 +62,7 @@ def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
     grids = student.encode(view.images, bias)
     for part in reversed(list(parts)):
         grids = part.after(grids, view)
-    return student.decode(grids, size)
+    logits = student.decode(grids, size)
+    if found := diagnosis():
+        found.student(logits, labels)
+    return logits

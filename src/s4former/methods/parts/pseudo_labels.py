@@ -10,6 +10,7 @@ from torch import nn
 
 from s4former import collectives
 from s4former.methods.configs.parts import PseudoLabelConfig
+from s4former.methods.parts.diagnosis import diagnosis
 from s4former.methods.parts.view import View
 from s4former.ops.losses import count_pixels
 from s4former.types import IGNORE, DrawKey, Images, Mask, PseudoLabels
@@ -46,6 +47,8 @@ def view_of(
         with_logits: Whether a loss asks for the logits behind the labels.
     """
     labels = pseudo.labels.masked_fill(~confident, IGNORE)
+    if found := diagnosis():
+        found.pseudo_labels(pseudo, labels)
     return View(
         images=images,
         labels=labels,
