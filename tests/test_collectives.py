@@ -14,11 +14,12 @@ def test_alone_the_global_batch_is_the_own() -> None:
     assert (collectives.rank(), collectives.world_size()) == (0, 1)
     assert list(collectives.global_indices(3)) == [0, 1, 2]
     assert collectives.next_images(batch).tolist() == [[2, 3], [4, 5], [0, 1]]
+    assert collectives.reversed_images(batch).tolist() == [[4, 5], [2, 3], [0, 1]]
     assert collectives.total(batch) is batch
     assert [int(collectives.divisor(torch.tensor(count))) for count in (0, 1, 7)] == [1, 1, 7]
 
 
-def test_the_next_image_is_that_of_the_next_of_three_processes() -> None:
+def test_partners_are_found_among_the_images_of_three_processes() -> None:
     # With two, the process before is the one after: only a third tells them apart.
     run_processes(
         """
@@ -31,6 +32,7 @@ dist.init_process_group("gloo", timeout=timedelta(seconds=20))
 own = torch.tensor(list(collectives.global_indices(2)))
 assert own.tolist() == [2 * RANK, 2 * RANK + 1]
 assert collectives.next_images(own).tolist() == [2 * RANK + 1, (2 * RANK + 2) % 6]
+assert collectives.reversed_images(own).tolist() == [5 - 2 * RANK, 4 - 2 * RANK]
 assert int(collectives.total(own.sum())) == 15
 dist.destroy_process_group()
 """,

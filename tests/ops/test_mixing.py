@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.mixing import cutmix_masks, mix, sample_box
+from s4former.ops.mixing import cutmix_masks, mix, sample_box, sample_small_box
 from s4former.types import DrawKey
 
 
@@ -20,6 +20,16 @@ def test_a_box_lies_inside_and_covers_half(seed, height, width):
     assert width < 2 * (x1 - x0)
     # The height is rounded to whole pixels, so the area is right to half a row of the box.
     assert abs((x1 - x0) * (y1 - y0) - height * width / 2) <= (x1 - x0) / 2
+
+
+@given(st.integers(0, 2**32), st.integers(1, 90), st.integers(1, 90))
+def test_a_small_box_lies_inside_and_covers_at_most_two_fifths(seed, height, width):
+    x0, y0, x1, y1 = sample_small_box(np.random.default_rng(seed), height, width)
+    assert 0 <= x0 <= x1 <= width
+    assert 0 <= y0 <= y1 <= height
+    # Both sides are cut down to whole pixels.
+    assert (x1 - x0) * (y1 - y0) <= 0.4 * height * width
+    assert (x1 - x0 + 1) * (y1 - y0 + 1) > 0.02 * height * width
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 2), (0, 8)])
@@ -70,6 +80,12 @@ def test_the_partner_is_the_next_image_for_labels_and_images_alike():
         assert mixed[index][~keep[index]].eq((index + 1) % 3).all()
     images = labels[:, None].expand(3, 3, 4, 4).float()
     assert torch.equal(mix(images, keep), mixed[:, None].expand(3, 3, 4, 4).float())
+
+
+def test_the_partner_in_the_reversed_batch():
+    labels = torch.arange(3)[:, None, None].expand(3, 4, 4).contiguous()
+    nothing_kept = torch.zeros(3, 4, 4, dtype=torch.bool)
+    assert mix(labels, nothing_kept, "reversed")[:, 0, 0].tolist() == [2, 1, 0]
 
 
 def test_a_batch_of_one_is_left_as_it_is():

@@ -16,6 +16,7 @@ from s4former.collectives.batch import (
     learning_part,
     next_images,
     rank,
+    reversed_images,
     total,
     world_size,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "raise_on_all_ranks",
     "rank",
     "require_same",
+    "reversed_images",
     "total",
     "world_size",
 ]

@@ -69,6 +69,25 @@ def next_images(own: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
     return torch.cat([own[1:], received])
 
 
+def reversed_images(own: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
+    """Return for each image the one at its place in the reversed global batch: of n images, i and n - 1 - i.
+
+    Raises:
+        ValueError: If ``own`` needs a gradient that would have to cross processes: mix before the network.
+    """
+    partner = world_size() - 1 - rank()
+    if partner == rank():
+        return own.flip(0)
+    if own.requires_grad:
+        raise ValueError("the partner is in another process, where no gradient reaches; detach it")
+    turned = own.flip(0).contiguous()
+    received = torch.empty_like(turned)
+    exchange = [dist.P2POp(dist.isend, turned, partner), dist.P2POp(dist.irecv, received, partner)]
+    for request in dist.batch_isend_irecv(exchange):
+        request.wait()
+    return received
+
+
 def divisor(count: Int[Tensor, ""]) -> Shaped[Tensor, ""]:
     """Return what a sum of this process is divided by to be a global mean, on the mean over processes.
 

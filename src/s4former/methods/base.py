@@ -28,6 +28,7 @@ class Targets:
         labeled_pixels: What the labeled loss is divided by.
         class_weights: What a pixel of each class weighs in cross entropies; None: all alike.
         views: Unlabeled images as the student's passes see them, by the pass; none where none takes part.
+        labeled_weight: Weight of the labeled loss.
         unlabeled_weight: Weight of all unlabeled losses together.
         scalars: Named scalars of the whole batch to log, still on the device.
     """
@@ -35,12 +36,27 @@ class Targets:
     labeled_pixels: Tensor | int
     class_weights: Float[Tensor, " k"] | None
     views: Mapping[str, View] = field(default_factory=dict)
+    labeled_weight: float = 1.0
     unlabeled_weight: float = 0.0
     scalars: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def with_views(self, views: Mapping[str, View], weight: float, scalars: Mapping[str, Tensor]) -> Targets:
-        """Return the same targets with unlabeled images that take part."""
-        return replace(self, views=views, unlabeled_weight=weight, scalars={**self.scalars, **scalars})
+    def with_views(
+        self, views: Mapping[str, View], weights: tuple[float, float], scalars: Mapping[str, Tensor]
+    ) -> Targets:
+        """Return the same targets with unlabeled images that take part.
+
+        Args:
+            views: These images, by the pass.
+            weights: Of the labeled loss, and of the unlabeled ones.
+            scalars: To log.
+        """
+        return replace(
+            self,
+            views=views,
+            labeled_weight=weights[0],
+            unlabeled_weight=weights[1],
+            scalars={**self.scalars, **scalars},
+        )
 
     def part(self, index: int, count: int) -> Targets:
         """Return the targets of part ``index`` of ``count`` equal parts of the batch."""
@@ -143,9 +159,9 @@ class Method(nn.Module, ABC):
         Args:
             supervised: The labeled loss.
             unlabeled: Unlabeled losses by name.
-            targets: With the weight of the unlabeled losses.
+            targets: With the weights.
         """
-        weight = targets.unlabeled_weight
+        supervised, weight = targets.labeled_weight * supervised, targets.unlabeled_weight
         scalars = {f"loss/{name}": weight * loss.detach() for name, loss in unlabeled.items()}
         loss = supervised + weight * sum(unlabeled.values()) if unlabeled else supervised
         return StepOutput(loss, {"loss/supervised": supervised.detach(), **scalars})

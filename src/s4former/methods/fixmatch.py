@@ -1,7 +1,8 @@
 """FixMatch: the student labels its own weak view, and learns the confident labels on the strong one.
 
-Source: Sohn et al., 2020, for segmentation. **We differ:** the strong view may have a box of the next image
-(CutMix), as all later methods do, and S4Former's parts can be switched on.
+Source: Sohn et al., 2020, for segmentation. **We differ:** the strong view may have a box of another image
+(CutMix), as all later methods do, and S4Former's parts can be switched on. What UniMatch V2's code calls
+FixMatch has an averaged teacher: that is `mean_teacher` here.
 """
 
 from __future__ import annotations
@@ -10,16 +11,8 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.fixmatch import FixMatchConfig
-from s4former.methods.parts import (
-    ConfidentPixels,
-    CutMix,
-    labeling,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
-from s4former.ops.pseudo import pseudo_labels, share_of
+from s4former.methods.parts import StrongViews, labeling
+from s4former.ops.pseudo import pseudo_labels
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -30,9 +23,7 @@ class FixMatch(Method):
 
     def __init__(self, config: FixMatchConfig, student: Segmenter) -> None:
         super().__init__(config, student)
-        self.confident_pixels = ConfidentPixels(config, student.num_classes)
-        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
-        self.perturbations = vit_perturbations(config, student)
+        self.strong = StrongViews(config, student)
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Targets:
@@ -42,25 +33,12 @@ class FixMatch(Method):
             return targets
         with labeling(self.student):
             pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)
-        view = view_of(
-            unlabeled.strong[0],
-            pseudo,
-            self.confident_pixels(pseudo),
-            config,
-            batch.key,
-            with_logits=config.ncr,
-        )
-        return targets.with_views(
-            {"strong": self.cutmix(view)},
-            config.unlabeled_weight_at(batch.key.step),
-            {"pseudo/confident": share_of(~view.uncertain, pseudo.valid)},
-        )
+        views, scalars = self.strong(unlabeled, pseudo, batch.key)
+        return targets.with_views(views, config.loss_weights(batch.key.step), scalars)
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss plus what the strong view has to learn from the weak one."""
-        losses = {}
         supervised = self.labeled_loss(batch.labeled, targets)
-        for view in targets.views.values():
-            logits = perturbed(self.student, view, self.perturbations)
-            losses = unlabeled_losses(self.config, logits, view, targets.class_weights)
-        return self.output(supervised, losses, targets)
+        return self.output(
+            supervised, self.strong.losses(self.student, targets.views, targets.class_weights), targets
+        )

@@ -13,16 +13,7 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.mean_teacher import MeanTeacherConfig
-from s4former.methods.parts import (
-    ConfidentPixels,
-    CutMix,
-    EMATeacher,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
-from s4former.ops.pseudo import share_of
+from s4former.methods.parts import EMATeacher, StrongViews
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -35,9 +26,7 @@ class MeanTeacher(Method):
     def __init__(self, config: MeanTeacherConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         self.teacher = EMATeacher(config, student)
-        self.confident_pixels = ConfidentPixels(config, student.num_classes)
-        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
-        self.perturbations = vit_perturbations(config, student)
+        self.strong = StrongViews(config, student)
 
     @property
     def networks(self) -> Mapping[str, Segmenter]:
@@ -51,28 +40,15 @@ class MeanTeacher(Method):
         if unlabeled is None or config.before_unlabeled_start(batch.key.step):
             return targets
         pseudo = self.teacher(unlabeled.weak, unlabeled.valid)
-        view = view_of(
-            unlabeled.strong[0],
-            pseudo,
-            self.confident_pixels(pseudo),
-            config,
-            batch.key,
-            with_logits=config.ncr,
-        )
-        return targets.with_views(
-            {"strong": self.cutmix(view)},
-            config.unlabeled_weight_at(batch.key.step),
-            {"pseudo/confident": share_of(~view.uncertain, pseudo.valid)},
-        )
+        views, scalars = self.strong(unlabeled, pseudo, batch.key)
+        return targets.with_views(views, config.loss_weights(batch.key.step), scalars)
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss plus what the strong view has to learn from the weak one."""
-        losses = {}
         supervised = self.labeled_loss(batch.labeled, targets)
-        for view in targets.views.values():
-            logits = perturbed(self.student, view, self.perturbations)
-            losses = unlabeled_losses(self.config, logits, view, targets.class_weights)
-        return self.output(supervised, losses, targets)
+        return self.output(
+            supervised, self.strong.losses(self.student, targets.views, targets.class_weights), targets
+        )
 
     def after_update(self, step: int) -> None:
         """Move the teacher toward the student."""

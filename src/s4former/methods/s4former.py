@@ -85,7 +85,7 @@ class S4Former(Method):
         views = {"pasa": strong, "mixed": mixed}
         return targets.with_views(
             {name: views[name] for name in self.passes},
-            config.unlabeled_weight_at(batch.key.step),
+            config.loss_weights(batch.key.step),
             {"pseudo/confident": share_of(~strong.uncertain, valid)},
         )
 

@@ -57,7 +57,7 @@ class S4FormerPlus(Method):
         view = view_of(unlabeled.strong[0], pseudo, confident, config, batch.key, with_logits=config.ncr)
         return targets.with_views(
             {"mixed": self.class_mix(self.cutmix(view), batch.labeled)},
-            config.unlabeled_weight_at(batch.key.step),
+            config.loss_weights(batch.key.step),
             {"pseudo/confident": share_of(confident, pseudo.valid)},
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,8 +16,9 @@ from s4former import collectives
 from s4former.config.errors import ValueMistake
 from s4former.types import IGNORE
 
-NormalizeBy = Literal["all", "labeled"]
-"""What a sum over known pixels is divided by: the number of all pixels (as released) or of the known ones."""
+NormalizeBy = Literal["all", "unpadded", "labeled"]
+"""What a sum over known pixels is divided by: the number of all pixels (as released), of those that are not
+padding (UniMatch V2), or of the known ones."""
 
 _EPSILON = 1e-6  # added to each difference inside the norm, as torch's pairwise_distance does
 
@@ -126,11 +127,21 @@ def _distance(p: Tensor, q: Tensor) -> Tensor:
     return ((p - q).square().sum(1) + (p.shape[1] - 1) * _EPSILON**2).sqrt()
 
 
-def count_pixels(labels: Integer[Tensor, "b h w"], normalize_by: NormalizeBy) -> Tensor | int:
-    """Return what the loss of a batch is divided by, at least 1: the number of all or of the known pixels.
+def count_pixels(
+    labels: Integer[Tensor, "b h w"], normalize_by: NormalizeBy, valid: Bool[Tensor, "b h w"] | None = None
+) -> Tensor | int:
+    """Return what the loss of a batch is divided by, at least 1.
 
     With several processes it is such that the mean of their losses is that of the global batch.
+
+    Args:
+        labels: Class index or IGNORE.
+        normalize_by: Which pixels count.
+        valid: False on padding; ``unpadded`` asks for it.
     """
     if normalize_by == "all":
         return max(labels.numel(), 1)
+    if normalize_by == "unpadded":
+        assert valid is not None
+        return collectives.divisor(valid.sum())
     return collectives.divisor((labels != IGNORE).sum())

@@ -24,7 +24,10 @@ from s4former.testing.subjects import (
 from s4former.types import IGNORE, Batch, LabeledBatch, Segmenter, UnlabeledBatch
 
 STEPS = 3
-TURNS_WITH: Mapping[str, Mapping[str, Any]] = {"teacher_starts": {"unlabeled_start_step": 1}}
+TURNS_WITH: Mapping[str, Mapping[str, Any]] = {
+    "cutmix_partner": {"cutmix_probability": 1.0},
+    "teacher_starts": {"unlabeled_start_step": 1},
+}
 """Fields of parts of this package that are at work beside other settings than the usual ones."""
 
 
@@ -138,10 +141,10 @@ def losses_are_finite(subject: Subject) -> None:
     batch = replace(batch, labeled=LabeledBatch(batch.labeled.images, unknown, batch.labeled.valid))
     fields = type(subject.config()).model_fields
     for threshold in (0.0, 0.4, 1.0):
-        for normalize_by in ("all", "labeled"):
+        for normalize_by in ("all", "labeled", "unpadded"):
             settings: dict[str, Any] = {
                 "confidence_threshold": threshold,
-                "labeled_normalize_by": normalize_by,
+                "labeled_normalize_by": "all" if normalize_by == "all" else "labeled",
                 "unlabeled_normalize_by": normalize_by,
             }
             method = subject.build(**{key: value for key, value in settings.items() if key in fields})

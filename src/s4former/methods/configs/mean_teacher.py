@@ -6,31 +6,21 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
-from s4former.methods.configs.parts import (
-    CutMixConfig,
-    PseudoLabelConfig,
-    ScheduledTeacherConfig,
-    ViTPartsConfig,
-)
+from s4former.methods.configs.parts import ScheduledTeacherConfig, StrongViewsConfig
 
 if TYPE_CHECKING:
     from s4former.methods.mean_teacher import MeanTeacher
     from s4former.types import Segmenter
 
 
-class MeanTeacherConfig(
-    ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig
-):
+class MeanTeacherConfig(StrongViewsConfig, ScheduledTeacherConfig, MethodConfig):
     """Confident pseudo-labels of an averaged teacher, learned on the strong view."""
 
     name: Literal["mean_teacher"] = "mean_teacher"
     """The method: this file's name."""
-    views: Views = Views()
-    """A weak view for the teacher, and one strong view to learn."""
     cutmix_probability: float = Field(0.0, ge=0, le=1)
-    """Probability that a strong view gets a box of the next one, labels included."""
+    """Probability that a strong view gets a box of another one, labels included."""
 
     def build(self, student: Segmenter) -> MeanTeacher:
         """Return the method that trains ``student``."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from s4former.augment import Views
 from s4former.config.base import Config
 from s4former.methods.configs.perturbation import PerturbationField
 from s4former.ops.schedules import ramp
@@ -23,6 +24,10 @@ class UnlabeledScheduleConfig(Config):
     unlabeled_ramp_steps: int = Field(0, ge=0)
     """Steps over which that weight then rises linearly from 0."""
 
+    average_losses: bool = False
+    """Divide the sum of the labeled loss and the weighted unlabeled ones by the sum of their weights, 1 and
+    ``unlabeled_weight``, as UniMatch does: AdamW hardly sees the difference, SGD does."""
+
     @property
     def least_steps(self) -> int:
         """One more than those that learn from the labeled images alone."""
@@ -32,33 +37,43 @@ class UnlabeledScheduleConfig(Config):
         """Whether a step still learns from labeled images alone."""
         return step < self.unlabeled_start_step
 
-    def unlabeled_weight_at(self, step: int) -> float:
-        """Return the weight of the unlabeled losses in a step."""
-        return self.unlabeled_weight * ramp(step - self.unlabeled_start_step, self.unlabeled_ramp_steps)
+    def loss_weights(self, step: int) -> tuple[float, float]:
+        """Return the weights of the labeled loss and of the unlabeled ones in a step."""
+        weight = self.unlabeled_weight * ramp(step - self.unlabeled_start_step, self.unlabeled_ramp_steps)
+        whole = 1 + weight if self.average_losses else 1.0
+        return 1 / whole, weight / whole
 
 
 class PseudoLabelConfig(Config):
     """Which pseudo-labels are learned, and what their losses are divided by."""
 
     confidence_threshold: float = Field(0.95, ge=0, le=1)
-    """A pixel is learned from where the largest class probability is above this."""
+    """A pixel is learned from where the largest class probability is at least this."""
 
     class_share: float = Field(0.0, ge=0, le=1)
     """Lower the threshold of each class until this share of its pixels is learned, the surest ones; 0: one
     threshold for all classes."""
 
-    unlabeled_normalize_by: Literal["all", "labeled"] = "all"
-    """What unlabeled losses are divided by: ``all`` pixels, or only those with a pseudo-label."""
+    unlabeled_normalize_by: Literal["all", "unpadded", "labeled"] = "all"
+    """What unlabeled losses are divided by: ``all`` pixels, those that are not padding, or only those with a
+    pseudo-label."""
 
 
 class CutMixConfig(Config):
-    """How often images are mixed."""
+    """How often images are mixed, and how."""
 
     cutmix_probability: float = Field(0.5, ge=0, le=1)
-    """Probability that a strong view gets a box of the next one, labels included."""
+    """Probability that a strong view gets a box of another one, labels included."""
 
     cutmix_per: Literal["image", "batch"] = "image"
     """Whether each image or the whole batch decides about CutMix."""
+
+    cutmix_box: Literal["half", "small"] = "half"
+    """``half``: boxes of half of the image, as S4Former has them; ``small``: of 2 to 40 %, as UniMatch."""
+
+    cutmix_partner: Literal["next", "reversed"] = "next"
+    """Whose box an image gets: that of the ``next`` image, or of the one at its place in the ``reversed``
+    batch, as UniMatch V2."""
 
 
 class ClassMixConfig(Config):
@@ -134,3 +149,10 @@ class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):
     perturb: tuple[PerturbationField, ...] = ()
     """Further perturbations of the student's pass over the (mixed) strong view, in the order in which they
     act: names as ``channel_dropout``, or import paths of files of your own."""
+
+
+class StrongViewsConfig(UnlabeledScheduleConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig):
+    """What methods share that learn pseudo-labels on strong views."""
+
+    views: Views = Views()
+    """A weak view to label, and the strong views to learn: several share the weight of one."""

@@ -9,6 +9,7 @@ from s4former.methods.configs.parts import (
     PseudoLabelConfig,
     RankingConfig,
     ScheduledTeacherConfig,
+    StrongViewsConfig,
     UnlabeledScheduleConfig,
     ViTPartsConfig,
 )
@@ -22,6 +23,7 @@ from s4former.methods.parts.pasa import PASA
 from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbation, Perturbations, perturbed
 from s4former.methods.parts.pseudo_labels import labeling, view_of
+from s4former.methods.parts.strong_views import StrongViews
 from s4former.methods.parts.view import View
 from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 
@@ -46,6 +48,8 @@ __all__ = [
     "PseudoLabelConfig",
     "RankingConfig",
     "ScheduledTeacherConfig",
+    "StrongViews",
+    "StrongViewsConfig",
     "UnlabeledScheduleConfig",
     "ViTPartsConfig",
     "View",

@@ -27,13 +27,13 @@ class ClassMix(nn.Module):
 
     Args:
         config: How often.
-        divisor: What the losses of the mixed view are divided by.
+        normalize_by: What the losses of the mixed view are divided by.
         num_classes: Number of classes.
     """
 
-    def __init__(self, config: ClassMixConfig, divisor: NormalizeBy, num_classes: int) -> None:
+    def __init__(self, config: ClassMixConfig, normalize_by: NormalizeBy, num_classes: int) -> None:
         super().__init__()
-        self.config, self.divisor, self.num_classes = config, divisor, num_classes
+        self.config, self.normalize_by, self.num_classes = config, normalize_by, num_classes
 
     def forward(self, view: View, labeled: LabeledBatch) -> View:
         """Return the mixed view; image i gets pixels of labeled image i, counted around."""
@@ -42,15 +42,14 @@ class ClassMix(nn.Module):
         partners = torch.arange(len(view.images), device=view.images.device) % len(labeled.images)
         labels = labeled.labels[partners]
         pasted = self._pasted(view, labels)
-        mixed = view.labels.where(~pasted, labels.to(view.labels.dtype))
-        return replace(
+        view = replace(
             view,
             images=view.images.where(~pasted[:, None], labeled.images[partners]),
-            labels=mixed,
+            labels=view.labels.where(~pasted, labels.to(view.labels.dtype)),
             uncertain=view.uncertain & ~pasted,
             pasted=pasted,
-            pixels=count_pixels(mixed, self.divisor),
         )
+        return replace(view, pixels=count_pixels(view.labels, self.normalize_by, view.valid))
 
     def _pasted(self, view: View, labels: Tensor) -> Mask:
         """Return where each labeled image shows one of its classes that are pasted."""

@@ -39,13 +39,13 @@ class ConfidentPixels(nn.Module):
     def forward(self, pseudo: PseudoLabels) -> Mask:
         """Return where a pseudo-label is learned; a call is a step."""
         if not self.config.class_share:
-            return (pseudo.confidence > self.config.confidence_threshold) & pseudo.valid
+            return (pseudo.confidence >= self.config.confidence_threshold) & pseudo.valid
         self.seen.mul_(_MEMORY).add_(collectives.total(self._counted(pseudo)))
         thresholds = self.thresholds()
-        return (pseudo.confidence > thresholds[pseudo.labels.long()]) & pseudo.valid
+        return (pseudo.confidence >= thresholds[pseudo.labels.long()]) & pseudo.valid
 
     def thresholds(self) -> Float[Tensor, " k"]:
-        """Return the confidence above which a label of each class is learned."""
+        """Return the confidence from which on a label of each class is learned."""
         share, highest = self.config.class_share, self.config.confidence_threshold
         surer = self.seen.flip(1).cumsum(1).flip(1)  # weight of the pixels in a bin or in a surer one
         enough = surer >= share * surer[:, :1]

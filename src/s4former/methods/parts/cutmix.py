@@ -1,8 +1,9 @@
-"""CutMix: a box of every strong view comes from the next image, with its labels."""
+"""CutMix: a box of every strong view comes from another image, with its labels."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from torch import nn
 
@@ -14,10 +15,10 @@ from s4former.types import Mask
 
 
 class CutMix(nn.Module):
-    """Mixes the images of a whole batch; boxes as released, see `ops.mixing.sample_box`.
+    """Mixes the images of a whole batch; see `ops.mixing` for the boxes.
 
     Args:
-        config: How often.
+        config: How often, which boxes, and whose.
         normalize_by: What the losses of the mixed view are divided by.
     """
 
@@ -30,23 +31,24 @@ class CutMix(nn.Module):
         height, width = view.images.shape[-2:]
         return cutmix_masks(
             view.key,
-            "cutmix",
+            view.stream("cutmix"),
             view.indices.tolist(),
             height,
             width,
             self.config.cutmix_probability,
             per_batch=self.config.cutmix_per == "batch",
+            box=self.config.cutmix_box,
         ).to(view.images.device)
 
     def forward(self, view: View) -> View:
         """Return the mixed view."""
-        keep = self.draw(view)
-        labels, logits = mix(view.labels, keep), view.teacher_logits
-        return replace(
+        mixed = partial(mix, keep=self.draw(view), partner=self.config.cutmix_partner)
+        logits = view.teacher_logits
+        view = replace(
             view,
-            images=mix(view.images, keep),
-            labels=labels,
-            uncertain=mix(view.uncertain, keep),
-            teacher_logits=None if logits is None else mix(logits, keep),
-            pixels=count_pixels(labels, self.normalize_by),
+            images=mixed(view.images),
+            labels=mixed(view.labels),
+            uncertain=mixed(view.uncertain),
+            teacher_logits=None if logits is None else mixed(logits),
         )
+        return replace(view, pixels=count_pixels(view.labels, self.normalize_by, view.valid))

@@ -26,8 +26,8 @@ class PatchShuffle(Perturbation):
         """Return the permutations of a view's images, the same at every call."""
         height, width = view.images.shape[-2:]
         rows, cols = blocks_for(height, width, self.patch_size, self.config.shuffle_block)
-        probability = self.config.shuffle_probability
-        return sample_shuffle(view.key, "patch_shuffle", view.indices.tolist(), rows, cols, probability)
+        names, probability = view.stream("patch_shuffle"), self.config.shuffle_probability
+        return sample_shuffle(view.key, names, view.indices.tolist(), rows, cols, probability)
 
     def before(self, view: View) -> View:
         """Permute images, and with them what PASA looks at."""

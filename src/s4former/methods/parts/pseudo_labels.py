@@ -35,6 +35,7 @@ def view_of(
     config: PseudoLabelConfig,
     key: DrawKey,
     with_logits: bool,
+    number: int = 0,
 ) -> View:
     """Return the view of unlabeled images in which confident pixels are learned.
 
@@ -45,6 +46,7 @@ def view_of(
         config: What losses are divided by.
         key: Seed and step of the draws.
         with_logits: Whether a loss asks for the logits behind the labels.
+        number: Which one it is of several strong views, from 0.
     """
     labels = pseudo.labels.masked_fill(~confident, IGNORE)
     if found := diagnosis():
@@ -54,7 +56,9 @@ def view_of(
         labels=labels,
         uncertain=~confident & pseudo.valid,
         teacher_logits=pseudo.logits if with_logits else None,
-        pixels=count_pixels(labels, config.unlabeled_normalize_by),
+        pixels=count_pixels(labels, config.unlabeled_normalize_by, pseudo.valid),
         indices=torch.tensor(collectives.global_indices(images.shape[0])),
         key=key,
+        batch_size=images.shape[0] * collectives.world_size(),
+        number=number,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Int
 from torch import Tensor
 
-from s4former.types import DrawKey, Images, Labels, Logits, Mask, part_of
+from s4former.types import IGNORE, DrawKey, Images, Labels, Logits, Mask, part_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class View:
         pixels: What losses are divided by, for the whole batch that this view may be a part of.
         indices: Numbers of the images in the global batch, on the CPU: with ``key`` they name the draws.
         key: Seed and step of the draws.
+        batch_size: Images of the global batch.
+        number: Which one it is of several strong views, from 0.
         pasted: True where a labeled image was pasted, so that no network was asked; None: nowhere.
     """
 
@@ -32,7 +34,18 @@ class View:
     pixels: Tensor | int
     indices: Int[Tensor, " b"]
     key: DrawKey
+    batch_size: int
+    number: int = 0
     pasted: Mask | None = None
+
+    @property
+    def valid(self) -> Mask:
+        """False on padding."""
+        return (self.labels != IGNORE) | self.uncertain
+
+    def stream(self, name: str) -> str:
+        """Return the name of draws that each strong view has for itself."""
+        return f"{name}/{self.number}" if self.number else name
 
     def part(self, index: int, count: int) -> View:
         """Return part ``index`` of ``count`` equal parts."""

@@ -43,7 +43,7 @@ class ChannelDropout(Perturbation):
     def after(self, grids: Features, view: View) -> Features:
         """Drop channels, the same at every call."""
         generators = [
-            keyed_generator(view.key.seed, "channel_dropout", view.key.step, index)
+            keyed_generator(view.key.seed, view.stream("channel_dropout"), view.key.step, index)
             for index in view.indices.tolist()
         ]
         return tuple(grid * self._factors(grid, generators) for grid in grids)

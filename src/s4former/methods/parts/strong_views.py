@@ -1,0 +1,59 @@
+"""Strong views of unlabeled images: what methods share that learn pseudo-labels from weak to strong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from s4former.methods.configs.parts import StrongViewsConfig
+from s4former.methods.parts.confident_pixels import ConfidentPixels
+from s4former.methods.parts.cutmix import CutMix
+from s4former.methods.parts.perturbation import perturbed
+from s4former.methods.parts.pseudo_labels import view_of
+from s4former.methods.parts.view import View
+from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
+from s4former.ops.pseudo import share_of
+from s4former.types import DrawKey, PseudoLabels, Segmenter, UnlabeledBatch
+
+
+class StrongViews(nn.Module):
+    """Mixes the strong views of a whole batch, each with boxes of its own, and learns them perturbed."""
+
+    def __init__(self, config: StrongViewsConfig, student: Segmenter) -> None:
+        super().__init__()
+        self.config = config
+        self.confident_pixels = ConfidentPixels(config, student.num_classes)
+        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
+        self.perturbations = vit_perturbations(config, student)
+
+    def forward(
+        self, unlabeled: UnlabeledBatch, pseudo: PseudoLabels, key: DrawKey
+    ) -> tuple[dict[str, View], dict[str, Tensor]]:
+        """Return the mixed views by name, and scalars to log of what they were made of.
+
+        One view is called ``strong``, several ``strong_1``, ``strong_2`` ...
+        """
+        config, confident = self.config, self.confident_pixels(pseudo)
+        unmixed = [
+            view_of(images, pseudo, confident, config, key, with_logits=config.ncr, number=number)
+            for number, images in enumerate(unlabeled.strong[: len(config.views.strong)])
+        ]
+        views = {f"strong{_suffix(number, len(unmixed))}": self.cutmix(v) for number, v in enumerate(unmixed)}
+        return views, {"pseudo/confident": share_of(confident, pseudo.valid)}
+
+    def losses(
+        self, student: Segmenter, views: Mapping[str, View], class_weights: Float[Tensor, " k"] | None
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return the losses of a student's passes over the strong views among ``views``, by name."""
+        losses, strong = {}, [view for name, view in views.items() if name.startswith("strong")]
+        for view in strong:
+            logits = perturbed(student, view, self.perturbations)
+            for name, loss in unlabeled_losses(self.config, logits, view, class_weights).items():
+                losses[f"{name}{_suffix(view.number, len(strong))}"] = loss / len(strong)
+        return losses
+
+
+def _suffix(number: int, count: int) -> str:
+    return f"_{number + 1}" if count > 1 else ""
