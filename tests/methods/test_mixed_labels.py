@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from s4former.methods import method_names
+from s4former.methods import config_class, method_names
 from s4former.ops.pseudo import pseudo_labels
 from s4former.testing import awake, random_batch, tiny_student
 from s4former.testing.laws import Subject
@@ -17,7 +17,9 @@ TAUGHT = [name for name in method_names() if Subject(name).config().views.unlabe
 @pytest.mark.parametrize("name", TAUGHT)
 def test_pixels_keep_what_was_said_of_them(name: str) -> None:
     """The view of a batch in which every image tells its own number holds that image's labels there."""
-    method = awake(name, cutmix_probability=1.0, confidence_threshold=0.0).build(tiny_student()).train()
+    settings = {"cutmix_probability": 1.0, "confidence_threshold": 0.0, "class_mix_probability": 0.0}
+    fields = settings.keys() & config_class(name).model_fields.keys()
+    method = awake(name, **{field: settings[field] for field in fields}).build(tiny_student()).train()
     batch = random_batch(0)
     assert batch.unlabeled is not None
     numbers = torch.arange(4)[:, None, None, None].expand_as(batch.unlabeled.strong[0]) / 4
