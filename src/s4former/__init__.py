@@ -51,7 +51,8 @@ def train(
     """Train a run and return where it is and how it scored.
 
     Args:
-        config: A recipe's name, a ``.py`` or ``.yaml`` file, or a `Run`.
+        config: A recipe's name, a ``.py`` or ``.yaml`` file, or a `Run`. A run that is resumed is read from
+            its folder; the config is the one it was started from.
         overrides: ``["data.crop_size=224"]`` or ``{"data.crop_size": 224}``.
         out: The run folder: new or empty, unless the run is resumed.
         seed: Short for the override ``seed``.
@@ -61,24 +62,15 @@ def train(
     Raises:
         s4former.config.errors.S4FormerError: If it cannot be done; the message says what to do instead.
     """
-    from rich.console import Console
+    from s4former.engine.start import start
+    from s4former.recipes import load_run, plan_run
 
-    from s4former.curation.sources import open_source
-    from s4former.engine.callbacks import Callback
-    from s4former.engine.progress import progress_for
-    from s4former.recipes import load_run
-
-    run, notes = load_run(config, overrides)
-    if seed is not None:
-        run, _ = load_run(run, {"seed": seed})
-    if run.data.source == "folder":
-        open_source(run.data)  # what is missing is said before the networks are imported
-    from s4former.engine import loop
-
-    with progress_for(Console(stderr=True)) if progress else Callback() as shown:
-        for note in notes:
-            shown.on_message(note)
-        return loop.train(run, Path(out), resume=resume, progress=shown)
+    planned = plan_run(config, overrides, Path(out) if resume else None)
+    run = planned.run if seed is None else load_run(planned.run, {"seed": seed})[0]
+    given, source = planned.config, planned.source
+    return start(
+        run, Path(out), resume=resume, progress=progress, notes=planned.notes, config=given, source=source
+    )
 
 
 def load(path: str | Path, device: str = "auto", precision: str | None = None) -> Model:

@@ -110,14 +110,14 @@ def test_a_run_is_resumed_in_its_folder_alone(tools: Tools, config: Path, tmp_pa
     assert tools(mmseg_train.main, config, "--resume-from", state.with_name("step_00000001.pt"), *short) == 1
     assert "newest state, step 2" in tools.err
     assert tools(mmseg_train.main, config, "--resume-from", "run", "--work-dir", "other", *short) == 1
-    assert "leave it out" in tools.err
+    assert "drop it" in tools.err
     assert tools(mmseg_train.main, config, "--resume-from", config, *short) == 1
     assert "--load-from" in tools.err
 
 
 def test_val_images_that_cannot_be_left_out_are_noted() -> None:
     command = mmseg_train.read_command(mmseg_train.parser().parse_args(["demo", "--no-validate"]))
-    assert command.run.evaluate_every == 0
+    assert command.planned.run.evaluate_every == 0
     assert "data.source=scenes has val images of its own" in command.notes[0]
 
 

@@ -32,19 +32,22 @@ def train(
 
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
-    import s4former
     from s4former.config.invocation import again, invoked, program
     from s4former.engine.progress import is_main_process
-    from s4former.recipes import load_run
+    from s4former.engine.start import start
+    from s4former.recipes import plan_run
 
     changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
-    run, notes = load_run(config, changes)
-    if is_main_process():
-        for note in notes:
-            typer.echo(note, err=True)
-    folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
     with invoked(again(program(), "--resume"), out="--out"):
-        outcome = s4former.train(run, out=folder, resume=resume)
+        planned = plan_run(config, changes, out if resume else None)
+        run = planned.run
+        folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
+        if resume and not out:
+            planned = plan_run(config, changes, folder)
+        if is_main_process():
+            for note in planned.notes:
+                typer.echo(note, err=True)
+        outcome = start(planned.run, folder, resume=resume, config=config, source=planned.source)
     report(outcome, Console())
 
 

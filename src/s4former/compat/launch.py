@@ -106,7 +106,7 @@ def _look_at_data(trains: bool, arguments: Sequence[str]) -> DataConfig:
     from s4former.curation.sources import open_source
 
     if trains:
-        run = mmseg_train.read_command(mmseg_train.parser().parse_args(arguments)).run
+        run = mmseg_train.read_command(mmseg_train.parser().parse_args(arguments)).planned.run
     else:
         run, _ = mmseg_test.read_run(mmseg_test.parser().parse_args(arguments))
     open_source(run.data)

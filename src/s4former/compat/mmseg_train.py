@@ -15,7 +15,7 @@ from s4former.cli.train import config_name, report
 from s4former.config.errors import UserError
 
 if TYPE_CHECKING:
-    from s4former.engine.run import Run
+    from s4former.recipes import PlannedRun
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 
@@ -23,7 +23,7 @@ LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 class TrainCommand(NamedTuple):
     """What a command line asks for: a run, its folder, and whether to go on with what is there."""
 
-    run: Run
+    planned: PlannedRun
     folder: Path
     resume: bool
     notes: list[str]
@@ -38,9 +38,9 @@ def train(arguments: Sequence[str]) -> None:
     """Train as a command line says."""
     from rich.console import Console
 
-    import s4former
     from s4former.config.invocation import again, invoked, python
     from s4former.engine.progress import is_main_process
+    from s4former.engine.start import start
 
     options = parser().parse_args(arguments)
     os.environ.update(launcher_environment(options.launcher, options.local_rank, os.environ))
@@ -53,7 +53,10 @@ def train(arguments: Sequence[str]) -> None:
     same = " with ".join(filter(None, ["type the same command", option]))
     once_more = same if "WORLD_SIZE" in os.environ else again(python(sys.argv[0]), option)
     with invoked(once_more, out="--work-dir"):
-        outcome = s4former.train(command.run, out=command.folder, resume=command.resume)
+        planned, resume = command.planned, command.resume
+        outcome = start(
+            planned.run, command.folder, resume=resume, config=planned.config, source=planned.source
+        )
     report(outcome, Console())
 
 
@@ -94,9 +97,12 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
         UserError: If the config cannot be had, or options do not fit it or each other.
     """
     from s4former.compat.mmseg_options import translate
-    from s4former.recipes import load_run
+    from s4former.recipes import plan_run
 
-    run, _ = load_run(options.config)
+    resume = options.auto_resume or options.resume_from is not None
+    folder = _folder(options)
+    resumed = folder if resume else None
+    run = plan_run(options.config, resumed=resumed).run
     changes, notes = translate(run, options.cfg_options, options.gpus or processes())
     given = {
         "seed": options.seed,
@@ -116,9 +122,8 @@ def read_command(options: argparse.Namespace) -> TrainCommand:
             )
     if options.diff_seed:
         notes.append("--diff-seed changes nothing: every image of a batch has its own draws in any case")
-    run, implied = load_run(options.config, changes)
-    resume = options.auto_resume or options.resume_from is not None
-    return TrainCommand(run, _folder(options), resume, [*notes, *implied])
+    planned = plan_run(options.config, changes, resumed)
+    return TrainCommand(planned, folder, resume, [*notes, *planned.notes])
 
 
 def processes() -> int:
@@ -153,7 +158,7 @@ def _folder(options: argparse.Namespace) -> Path:
             f"{folder} goes on after its newest state, step {newest}; type --resume-from {folder}"
         )
     if asked is not None and asked.resolve() != folder.resolve():
-        raise UserError(f"a run goes on in its own folder: --work-dir {asked} is not {folder}; leave it out")
+        raise UserError(f"a run goes on in its own folder: --work-dir {asked} is not {folder}; drop it")
     return folder
 
 

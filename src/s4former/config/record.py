@@ -141,15 +141,19 @@ def _cores() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def run_record(run: Mapping[str, Any], data: Mapping[str, Any], devices: Mapping[str, Any]) -> dict[str, Any]:
+def run_record(
+    run: Mapping[str, Any], data: Mapping[str, Any], devices: Mapping[str, Any], config: str | None = None
+) -> dict[str, Any]:
     """Return the content of ``run.json``: what runs, on which data, started how, with what, on which machine.
 
     Args:
         run: The resolved run, dumped.
         data: What the data set was: its fingerprint, sizes and classes.
         devices: What is known of the accelerator and the threads, added to the hardware.
+        config: The recipe's name or the file that the run was read from; none: it was given as an object.
     """
     return {
+        "config": config,
         "run": dict(run),
         "command": list(sys.argv),
         "working_directory": str(Path.cwd()),

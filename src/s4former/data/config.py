@@ -8,6 +8,12 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, field_vali
 
 from s4former.config.base import Config
 
+_DRAWN = set[str](
+    {"labeled_batch_size", "unlabeled_batch_size", "num_workers", "cache_images", "display_channels"}
+    | {"crop_size", "short_side", "resize_range", "flip_probability", "crop_max_class_share"}
+)
+"""Fields that say how batches are drawn or pictures shown, not which images there are."""
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -35,7 +41,7 @@ class DataConfig(Config):
     labeled_split: str | None = None
     """List of the labeled training images; none: every training image that has a mask."""
     unlabeled_split: str | None = None
-    """List of the unlabeled training images; none: every training image that is not in another part."""
+    """List of the unlabeled training images; none: every training image that is in no other split."""
     val_images: str | None = "images/val"
     """Folder of validation images; none: there are none."""
     val_masks: str = "masks/val"
@@ -94,6 +100,10 @@ class DataConfig(Config):
     def crop(self) -> tuple[int, int]:
         """Height and width of the training crop in pixels."""
         return self.crop_size if isinstance(self.crop_size, tuple) else (self.crop_size, self.crop_size)
+
+    def opens_same(self, other: DataConfig) -> bool:
+        """Whether another config describes the same images and masks, however batches are drawn from them."""
+        return self.model_dump(exclude=_DRAWN) == other.model_dump(exclude=_DRAWN)
 
     @field_validator("crop_size")
     @classmethod

@@ -241,7 +241,6 @@ def read_dataset_file(path: Path) -> DatasetFile:
     """
     try:
         data = parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
-        file = validated(DatasetFile, {} if data is None else data, f"{path} does not make a data set")
     except FileNotFoundError:
         raise DataError(
             f"there is no data set {path.absolute()}; set data.root to the folder that holds {path.name}, or "
@@ -251,8 +250,20 @@ def read_dataset_file(path: Path) -> DatasetFile:
         raise DataError(f"cannot read the data set {path}: {error}") from None
     except UserError as error:
         raise DataError(str(error)) from None
+    return dataset_file(data, path)
+
+
+def dataset_file(content: Any, path: Path) -> DatasetFile:
+    """Return what the content of a ``dataset.yaml`` describes.
+
+    Raises:
+        DataError: If it does not make sense: what was given, what was expected.
+    """
     try:
+        file = validated(DatasetFile, {} if content is None else content, f"{path} does not make a data set")
         _ = file.classes
+    except UserError as error:
+        raise DataError(str(error)) from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return file

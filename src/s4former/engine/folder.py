@@ -52,6 +52,32 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     return None
 
 
+def started_run(folder: Path, config: str) -> Run | None:
+    """Return the run that stands in a folder, to go on with; None if nothing says which config it is from.
+
+    Args:
+        folder: The run folder.
+        config: The recipe's name or the file that the run is to be from.
+
+    Raises:
+        UserError: If it is from another one, or does not fit this version.
+    """
+    record = _record(folder)
+    before, place = record.get("config"), Path(str(record.get("working_directory", "")))
+    if before is None:
+        return None
+    # The same text is the same config, wherever the folder is by now.
+    if before != config and (place / before).resolve() != Path(config).resolve():
+        raise UserError(
+            f"{folder} was started from {before}, not from {config}; name {before} to go on with it, or "
+            f"choose another {invocation().out}"
+        )
+    run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
+    if run.data.source == "scenes" or Path(run.data.root).exists() or not (place / run.data.root).exists():
+        return run
+    return run.model_copy(update={"data": run.data.model_copy(update={"root": str(place / run.data.root)})})
+
+
 def _never_started(folder: Path) -> bool:
     """Whether a folder holds what `enter` writes, and nothing else."""
     names = {path.name for path in folder.iterdir()}
@@ -67,10 +93,13 @@ def _is_record(content: Any) -> bool:
     )
 
 
-def enter(folder: Path, run: Run, source: Source, before: dict[str, Any] | None) -> None:
+def enter(
+    folder: Path, run: Run, source: Source, before: dict[str, Any] | None, config: str | None = None
+) -> None:
     """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
     if before is None:
-        record = run_record(run.model_dump(mode="json"), describe_data(source), describe(run.device))
+        data, devices = describe_data(source), describe(run.device)
+        record = run_record(run.model_dump(mode="json"), data, devices, config)
     else:
         record = _record(folder)
         record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})

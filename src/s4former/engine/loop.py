@@ -39,7 +39,14 @@ from s4former.engine.writer import Outcome, RunFolderWriter
 
 @own_threads()
 @distributed.joined()
-def train(run: Run, folder: Path, resume: bool = False, progress: Callback | None = None) -> Outcome:
+def train(
+    run: Run,
+    folder: Path,
+    resume: bool = False,
+    progress: Callback | None = None,
+    config: str | None = None,
+    source: Source | None = None,
+) -> Outcome:
     """Train one run to its last step, together with the processes that this one was started with, if any.
 
     Args:
@@ -47,6 +54,8 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
         folder: The run folder, new or empty unless the run is resumed.
         resume: Go on from the state that ``folder`` holds, if any; the end is the same, to the bit on a CPU.
         progress: Shows it; nobody by default. It listens beside the run's own ``callbacks``.
+        config: The recipe's name or the file that the run was read from, for ``run.json``.
+        source: The run's data, if they are open already.
 
     Raises:
         UserError: If the run cannot be built, or ``folder`` holds another one.
@@ -61,7 +70,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
         run = run.resolved(before)
         fewer = fewer_threads(int(run.threads)) if choose else ""
         device = set_up(run.device, run.threads, run.deterministic)
-        source = open_source(run.data)
+        source = source or open_source(run.data)
         checked = None
         if before:
             check_same(folder, run, source)
@@ -72,7 +81,7 @@ def train(run: Run, folder: Path, resume: bool = False, progress: Callback | Non
         diagnoses = Diagnoses(run, ready.batches, device)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
     collectives.require_same("the data set", source.fingerprint())
-    collectives.on_rank0(lambda: enter(folder, run, source, before))
+    collectives.on_rank0(lambda: enter(folder, run, source, before, config))
     emit = Callbacks()
     if collectives.rank() == 0:
         shown, images = progress or Callback(), len(split_ids(source, run.evaluate.part))

@@ -30,7 +30,7 @@ from s4former.config.override import (
     parse_yaml,
     validated,
 )
-from s4former.recipes.derived import Plan, concerns, follow
+from s4former.recipes.derived import Plan, PlannedRun, concerns, follow
 
 if TYPE_CHECKING:
     from s4former.data.config import DataConfig
@@ -38,7 +38,16 @@ if TYPE_CHECKING:
 
 _NO_RECIPES = ("folder", "derived")
 
-__all__ = ["load_data", "load_run", "main_settings", "recipe_card", "recipe_families", "recipe_names"]
+__all__ = [
+    "PlannedRun",
+    "load_data",
+    "load_run",
+    "main_settings",
+    "plan_run",
+    "recipe_card",
+    "recipe_families",
+    "recipe_names",
+]
 
 
 def recipe_names() -> list[str]:
@@ -85,18 +94,50 @@ def load_run(
     Raises:
         UserError: If there is no such config or it does not make a run.
     """
+    planned = plan_run(config, changes)
+    return planned.run, [*planned.notes]
+
+
+def plan_run(
+    config: str | Path | Run, changes: Iterable[str] | Mapping[str, Any] = (), resumed: Path | None = None
+) -> PlannedRun:
+    """Return a run as `load_run` does, with what was read for it.
+
+    Args:
+        config: As for `load_run`.
+        changes: As for `load_run`.
+        resumed: The run folder to go on in. What stands in its ``run.json`` is the run, if any, and overrides
+            come on top; the config only has to be the one it was started from.
+
+    Raises:
+        UserError: As `load_run` does, or if the folder holds the run of another config.
+    """
     changes = [changes] if isinstance(changes, str) else changes
     changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
     if isinstance(changes, list):
         for change in changes:
             parse_override(change)  # what cannot be read is refused before anything is imported for the run
-    plan = _read(str(config), changes) if isinstance(config, str | Path) else Plan(config)
+    plan = _plan(config, changes, resumed)
     given = [str(change).partition("=")[0].strip() for change in changes]
     run, implied = override(plan.run, changes)
     run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
     decided = [each.text for each in plan.decisions if not concerns(each.field, [*given, *followed])]
-    return run, [*decided, *implied, *followed.values()]
+    source = plan.source if plan.source and plan.source.layout.config.opens_same(run.data) else None
+    named = str(config) if isinstance(config, str | Path) else None
+    return PlannedRun(run, [*decided, *implied, *followed.values()], named, source)
+
+
+def _plan(config: str | Path | Run, changes: list[str] | dict[str, Any], resumed: Path | None) -> Plan:
+    if not isinstance(config, str | Path):
+        return Plan(config)
+    if resumed is not None and (resumed / "run.json").is_file():
+        from s4former.engine.folder import started_run
+
+        run = started_run(resumed, str(config))
+        if run:
+            return Plan(run)
+    return _read(str(config), changes)
 
 
 def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
@@ -111,12 +152,13 @@ def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         data = parse_yaml(config_file(path), config)
-        from s4former.data.dataset_yaml import is_dataset_file
+        from s4former.data.dataset_yaml import dataset_file, is_dataset_file
         from s4former.engine.run import Run
         from s4former.recipes.folder import dataset_run
 
         if is_dataset_file(data):
-            return dataset_run(path, _data_changes(changes), _device(changes))
+            file = dataset_file(data, path)
+            return dataset_run(path, file, _data_changes(changes), _device(changes))
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
@@ -210,11 +252,11 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
         content = parse_yaml(config_file(path), config)
-        from s4former.data.dataset_yaml import is_dataset_file
+        from s4former.data.dataset_yaml import dataset_file, is_dataset_file
         from s4former.recipes.folder import data_config
 
         if is_dataset_file(content):
-            return data_config(path, _data_changes(changes))
+            return data_config(path, dataset_file(content, path), _data_changes(changes))
     return load_run(config, changes)[0].data
 
 

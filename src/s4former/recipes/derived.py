@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from s4former.config.override import override
 
 if TYPE_CHECKING:
+    from s4former.data.sources import Source
+    from s4former.data.sources.folder import FolderSource
     from s4former.engine.run import Run
     from s4former.models import ModelConfig
 
@@ -40,11 +42,29 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, what was decided for it, and what follows when fields are overridden."""
+    """A run, what was decided for it, what follows when fields are overridden, and its data if opened."""
 
     run: Run
     decisions: Sequence[Decision] = ()
     derived: Sequence[Derived] = ()
+    source: FolderSource | None = None
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that is ready to start.
+
+    Attributes:
+        run: The run, overrides applied.
+        notes: What was decided, and what overrides implied.
+        config: What it was read from; none: it was given as an object.
+        source: Its data, if they were opened to plan it.
+    """
+
+    run: Run
+    notes: Sequence[str] = ()
+    config: str | None = None
+    source: Source | None = None
 
 
 def settle(run: Run, derived: Iterable[Derived]) -> Run:

@@ -18,7 +18,7 @@ from s4former.config.override import override
 from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.annotations.sizes import displayed_size
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import read_dataset_file
+from s4former.data.dataset_yaml import DatasetFile
 from s4former.data.sources.base import Split, split_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
@@ -48,18 +48,17 @@ class _OnlyData(Config):
     """The images."""
 
 
-def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> DataConfig:
+def data_config(path: Path, file: DatasetFile, changes: Iterable[str] | Mapping[str, Any] = ()) -> DataConfig:
     """Return the source that a ``dataset.yaml`` describes; no image is looked at.
 
     Args:
         path: The file.
+        file: What it says.
         changes: Overrides of ``data``, as in ``data.labeled_split=FILE``.
 
     Raises:
         UserError: If an override does not fit.
-        DataError: If the file cannot be read or does not make sense.
     """
-    file = read_dataset_file(path)
     config = DataConfig(
         source="dataset",
         root=str(path.parent),
@@ -71,7 +70,9 @@ def data_config(path: Path, changes: Iterable[str] | Mapping[str, Any] = ()) -> 
     return override(_OnlyData(data=config), changes)[0].data
 
 
-def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), device: str = "auto") -> Plan:
+def dataset_run(
+    path: Path, file: DatasetFile, changes: Iterable[str] | Mapping[str, Any] = (), device: str = "auto"
+) -> Plan:
     """Return the run for a ``dataset.yaml``, what was decided, and what follows from what.
 
     Crop and protocol follow from the sizes of the images and from the device: those whose longer side has
@@ -80,6 +81,7 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), dev
 
     Args:
         path: The file.
+        file: What it says.
         changes: Overrides of ``data``, as they say which images there are.
         device: What the run is asked to compute on.
 
@@ -87,8 +89,9 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), dev
         UserError: If an override does not fit, or there is no such device.
         DataError: If the data set lacks something.
     """
-    config = data_config(path)
-    source = FolderSource(data_config(path, changes), annotated_masks)
+    config, changed = data_config(path, file), data_config(path, file, changes)
+    same = (changed.root, changed.dataset) == (config.root, config.dataset)
+    source = FolderSource(changed, annotated_masks, file if same else None)
     file = source.layout.file
     sizes = _sizes(source)
     on_cpu = resolve_device(device) == "cpu"
@@ -143,7 +146,7 @@ def dataset_run(path: Path, changes: Iterable[str] | Mapping[str, Any] = (), dev
                 + f"; {FEW_IMAGES} or more are better"
             )
         )
-    return Plan(run, decisions, derived)
+    return Plan(run, decisions, derived, source)
 
 
 def _derived(

@@ -13,7 +13,7 @@ from typing import Protocol
 from s4former.config.errors import DataError
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import LabeledFiles
+from s4former.data.dataset_yaml import DatasetFile, LabeledFiles
 from s4former.data.sources.base import Image, LabelImage, Split
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.labels import LabelMap
@@ -72,6 +72,7 @@ class FolderSource:
     Args:
         config: Where the data set is; the fields about batches are not looked at.
         convert: What makes masks of annotations; none: there are none.
+        described: What the ``dataset.yaml`` says, if it was read already.
 
     Attributes:
         layout: What it is made of.
@@ -82,8 +83,10 @@ class FolderSource:
         DataError: If the description makes no sense, or a folder, a list, an image or a mask is missing.
     """
 
-    def __init__(self, config: DataConfig, convert: Converter | None = None) -> None:
-        self.layout = layout = read_layout(config)
+    def __init__(
+        self, config: DataConfig, convert: Converter | None = None, described: DatasetFile | None = None
+    ) -> None:
+        self.layout = layout = read_layout(config, described)
         self.root, self._classes = layout.root, layout.classes
         self._maps = {
             False: LabelMap(self._classes),

@@ -90,15 +90,19 @@ class Layout:
         return " ".join(f"{self.field(split, name)}{between}{value}" for name, value in values.items())
 
 
-def read_layout(config: DataConfig) -> Layout:
+def read_layout(config: DataConfig, described: DatasetFile | None = None) -> Layout:
     """Return the layout that a config describes; no image is looked for.
+
+    Args:
+        config: The config.
+        described: What the config's ``dataset.yaml`` says, if it was read already.
 
     Raises:
         DataError: If there is no such data set, or what says its classes or folders does not make sense.
     """
     root = Path(config.root)
     if config.source == "dataset":
-        file = read_dataset_file(root / config.dataset)
+        file = described or read_dataset_file(root / config.dataset)
         return Layout(config, _with_lists(file, config), file.classes, "yaml")
     if not root.is_dir():
         known = next((name for name in (config.classes, root.name) if name in KNOWN), None)
