@@ -13,17 +13,7 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
-from s4former.methods.parts import (
-    ClassMix,
-    ConfidentPixels,
-    CutMix,
-    EMATeacher,
-    perturbed,
-    unlabeled_losses,
-    view_of,
-    vit_perturbations,
-)
-from s4former.ops.pseudo import share_of
+from s4former.methods.parts import ClassMix, EMATeacher, StrongViews
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -36,10 +26,8 @@ class S4FormerPlus(Method):
     def __init__(self, config: S4FormerPlusConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         self.teacher = EMATeacher(config, student)
-        self.confident_pixels = ConfidentPixels(config, student.num_classes)
-        self.cutmix = CutMix(config, config.unlabeled_normalize_by)
+        self.strong = StrongViews(config, student)
         self.class_mix = ClassMix(config, config.unlabeled_normalize_by, student.num_classes)
-        self.perturbations = vit_perturbations(config, student)
 
     @property
     def networks(self) -> Mapping[str, Segmenter]:
@@ -53,22 +41,14 @@ class S4FormerPlus(Method):
         if unlabeled is None or config.before_unlabeled_start(batch.key.step):
             return targets
         pseudo = self.teacher(unlabeled.weak, unlabeled.valid)
-        confident = self.confident_pixels(pseudo)
-        view = view_of(unlabeled.strong[0], pseudo, confident, config, batch.key, with_logits=config.ncr)
-        return targets.with_views(
-            {"mixed": self.class_mix(self.cutmix(view), batch.labeled)},
-            config.loss_weights(batch.key.step),
-            {"pseudo/confident": share_of(confident, pseudo.valid)},
-        )
+        mixed, scalars = self.strong(unlabeled, pseudo, batch.key)
+        pasted = {name: self.class_mix(view, batch.labeled) for name, view in mixed.items()}
+        return targets.with_views(pasted, config.loss_weights(batch.key.step), scalars)
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss plus what the mixed view has to learn."""
-        losses = {}
-        supervised = self.labeled_loss(batch.labeled, targets)
-        for view in targets.views.values():
-            logits = perturbed(self.student, view, self.perturbations)
-            losses = unlabeled_losses(self.config, logits, view, targets.class_weights)
-        return self.output(supervised, losses, targets)
+        supervised, weights = self.labeled_loss(batch.labeled, targets), targets.class_weights
+        return self.output(supervised, self.strong.losses(self.student, targets.views, weights), targets)
 
     def after_update(self, step: int) -> None:
         """Move the teacher toward the student."""

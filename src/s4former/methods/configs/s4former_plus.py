@@ -6,35 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
-from s4former.methods.configs.parts import (
-    ClassMixConfig,
-    CutMixConfig,
-    PseudoLabelConfig,
-    ScheduledTeacherConfig,
-    ViTPartsConfig,
-)
+from s4former.methods.configs.parts import ClassMixConfig, ScheduledTeacherConfig, StrongViewsConfig
 
 if TYPE_CHECKING:
     from s4former.methods.s4former_plus import S4FormerPlus
     from s4former.types import Segmenter
 
 
-class S4FormerPlusConfig(
-    ScheduledTeacherConfig,
-    PseudoLabelConfig,
-    CutMixConfig,
-    ClassMixConfig,
-    ViTPartsConfig,
-    MethodConfig,
-):
-    """What our own ablations earned."""
+class S4FormerPlusConfig(StrongViewsConfig, ScheduledTeacherConfig, ClassMixConfig, MethodConfig):
+    """What our own ablations earned, on a mean teacher with CutMix."""
 
     name: Literal["s4former_plus"] = "s4former_plus"
     """The method: this file's name."""
-    views: Views = Views()
-    """A weak view for the teacher, and one strong view to learn."""
 
     class_share: float = Field(0.6, ge=0, le=1)
     """Lower the threshold of each class until this share of its pixels is learned, the surest ones; 0: one
