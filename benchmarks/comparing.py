@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def _options(benchmark: Benchmark, description: str) -> argparse.Namespace:
     parser.add_argument("--data", required=True, help=f"the {benchmark.name} folder")
     parser.add_argument("--weights", required=True, help="the backbone's weights")
     parser.add_argument("--recipe", default=benchmark.recipe, help="the recipe that all rows share")
-    parser.add_argument("--methods", default=benchmark.methods, help="NAME,NAME:field=value,field=value")
+    parser.add_argument("--methods", help="NAME,NAME:field=value,field=value")
     parser.add_argument("--rows", type=Path, help="a YAML file with more rows, as benchmarks/rows/*.yaml")
     parser.add_argument("--labels", default=benchmark.labels, help="label counts, as the lists are called")
     parser.add_argument("--draw", "--draws", default="0", help="draws, with commas between")
@@ -79,11 +80,15 @@ def _options(benchmark: Benchmark, description: str) -> argparse.Namespace:
 
 
 def _main(benchmark: Benchmark, chosen: argparse.Namespace) -> None:
+    first_steps = chosen.first_steps
+    if first_steps is None:
+        first_steps = int(benchmark.first_share * chosen.steps)
     changes = [
         f"data.root={chosen.data}",
         f"model.pretrained={chosen.weights}",
         f"evaluate.part={chosen.eval_split}",
         f"steps={chosen.steps}",
+        *(["method.unlabeled_start_step=0"] if first_steps else []),  # the labels have come first by then
         *(benchmark.changes if chosen.recipe == benchmark.recipe else ()),
         *chosen.set,
     ]
@@ -91,15 +96,12 @@ def _main(benchmark: Benchmark, chosen: argparse.Namespace) -> None:
     def base(cell: Sequence[str]) -> Run:
         return load_run(chosen.recipe, [*changes, *cell])[0]
 
-    first_steps = chosen.first_steps
-    if first_steps is None:
-        first_steps = int(benchmark.first_share * chosen.steps)
     out = chosen.out if chosen.out.suffix == ".json" else chosen.out / "results.json"
     place = f"{chosen.recipe}_{chosen.eval_split}_{first_steps}of{chosen.steps}"
     study = make_study(
         base,
         chosen.runs or Path("runs") / f"benchmark_{benchmark.name.lower()}" / place,
-        chosen.methods,
+        benchmark.methods if chosen.methods is None and chosen.rows is None else chosen.methods or "",
         chosen.rows,
         labels=chosen.labels,
         draws=chosen.draw,
@@ -116,12 +118,6 @@ def _main(benchmark: Benchmark, chosen: argparse.Namespace) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
     title = f"{benchmark.name}, {chosen.steps} steps, mIoU on {chosen.eval_split}"
-    with invoked(f"type `{typed(python(), _typed())}`", out="--runs"):
+    with invoked(f"type `{typed(python(), sys.argv)}`", out="--runs"):
         against = references(chosen.against, study.rows)
         compare(study, out, against, title, part, train=not chosen.table_only, console=console)
-
-
-def _typed() -> list[str]:
-    import sys
-
-    return sys.argv

@@ -18,19 +18,20 @@ from typing import Any
 import torch
 from rich.progress import track
 
-from ablation import ABLATION
 from s4former.config.override import override
 from s4former.config.record import hardware, read_json, versions, write_json
 from s4former.engine.loop import train
 from s4former.recipes.demo import recipe
+from s4former.studies.rows import parse_rows
 
 RESULTS = Path(__file__).parent / "results"
+ROWS = {row.name: row.changes for row in parse_rows(file=Path(__file__).parent / "rows/parts.yaml")}
 
 
 def last_scores(row: str, world: int, runs: Path) -> dict[str, float]:
     """Return the mean IoU in percent of each network of a row in a world, training it if that is not done."""
     folder = runs / f"world{world}" / "".join(letter if letter.isalnum() else "_" for letter in row)
-    run, _ = override(recipe(), [f"seed={world}", f"data.root={world}", "evaluate_every=0", *ABLATION[row]])
+    run, _ = override(recipe(), [f"seed={world}", f"data.root={world}", "evaluate_every=0", *ROWS[row]])
     if not (folder / "result.json").exists():
         train(run, folder, resume=folder.exists())
     last = read_json(folder / "result.json")["last"]
@@ -69,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     worlds = [int(world) for world in options.worlds.split(",")]
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in track(ABLATION, "rows"):
+    for row in track(ROWS, "rows"):
         rows[row] = [last_scores(row, world, options.runs) for world in worlds]
     text = table(rows, worlds)
     print(text)

@@ -19,12 +19,10 @@ from comparing import Benchmark, main
 MSRC = Benchmark(
     name="MSRC-21",
     recipe="msrc",
-    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,"
-    "s4former_plus:confidence_threshold=0.95",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former",
     labels="21",
     splits="splits/{labels}_draw{draw}",
-    steps=400,
-    changes=("method.unlabeled_start_step=0",),
+    steps=600,
     first_share=0.5,
     second=("optimizer.head_lr_factor=10",),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from s4former.engine.progress import progress_for
 from s4former.engine.tables import print_table
 from s4former.report.figures import label_curves
 from s4former.studies.plan import Study, plan
-from s4former.studies.results import read_results
+from s4former.studies.results import read_configs, read_results
 from s4former.studies.scores import by_group, label_efficiency, verdicts
 from s4former.studies.tables import markdown, score_table
 from s4former.studies.work import state_of, work
@@ -62,7 +63,8 @@ def compare(
     if not records:
         say("no run is finished yet")
         return None
-    found = _summary(study, records, against, title, len(planned))
+    found = _summary(study, records, read_configs(planned, study.runs), against, title, len(planned))
+    found["notes"] = [*found["verdicts"], *_worth(found), *_remarks(found)]
     write_json(out, found)
     _write(found, out, console, against)
     return found
@@ -74,7 +76,12 @@ def describe(study: Study, part: tuple[int, int] = (0, 1)) -> list[str]:
 
 
 def _summary(
-    study: Study, records: list[dict[str, Any]], against: Sequence[str], title: str, planned: int
+    study: Study,
+    records: list[dict[str, Any]],
+    configs: dict[str, Any],
+    against: Sequence[str],
+    title: str,
+    planned: int,
 ) -> dict[str, Any]:
     rows = [row.name for row in study.rows]
     lines = by_group(records, rows, against)
@@ -82,6 +89,7 @@ def _summary(
     return {
         "title": title,
         "date": now()[:10],
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions(),
         "rows": {row.name: list(row.changes) for row in study.rows},
         "against": list(against),
@@ -98,6 +106,7 @@ def _summary(
         "verdicts": [text for reference in against for text in verdicts(lines, reference)],
         "label_efficiency": label_efficiency(lines, against[0]),
         "runs": records,
+        "configs": configs,
     }
 
 
@@ -105,10 +114,9 @@ def _write(found: dict[str, Any], out: Path, console: Console, against: Sequence
     """Print the table and the sentences, and write Markdown and the figure."""
     table = score_table(found["lines"], against, found["title"], found["part"])
     print_table(console, table)
-    notes = [*found["verdicts"], *_worth(found), *_remarks(found)]
-    for note in notes:
+    for note in found["notes"]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    text = [f"# {found['title']}", "", markdown(table), "", *(f"- {note}" for note in notes)]
+    text = [f"# {found['title']}", "", markdown(table), "", *(f"- {note}" for note in found["notes"])]
     write_text(out.with_suffix(".md"), "\n".join(text) + "\n")
     curves: dict[str, list[tuple[int, float, float | None]]] = {}
     for line in found["lines"]:

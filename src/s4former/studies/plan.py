@@ -136,13 +136,14 @@ class Study:
             UserError: If changes do not fit, or no step is left for a second part.
         """
         base = self.base_of(cell)
+        rows = [row.of_lists(base.data.labeled_split) for row in self.rows]
         if not 0 <= self.first_steps < base.steps:
             raise UserError(
                 f"--first-steps {self.first_steps} has to be below steps={base.steps}: every row takes "
                 f"{base.steps} steps, the first of which are shared"
             )
         made: dict[str, PlannedRun] = {}
-        for row in self.rows:
+        for row in rows:
             if cell.labels == ALL and not _labeled_only(base, row):
                 continue
             if not self.first_steps:

@@ -20,6 +20,16 @@ def read_results(planned: Iterable[PlannedRun], runs: Path) -> list[dict[str, An
     return [_record(each, runs / each.place) for each in planned if finished(runs / each.place)]
 
 
+def read_configs(planned: Iterable[PlannedRun], runs: Path) -> dict[str, Any]:
+    """Return the whole config of a finished run of each row, as of its first cell."""
+    found: dict[str, Any] = {}
+    for each in planned:
+        name = each.row or each.place.rpartition("/")[2]
+        if name not in found and finished(runs / each.place):
+            found[name] = read_json(runs / each.place / "run.json")["run"]
+    return found
+
+
 def _record(each: PlannedRun, folder: Path) -> dict[str, Any]:
     result, run = read_json(folder / "result.json"), read_json(folder / "run.json")
     last = result["last"]
@@ -46,7 +56,6 @@ def _record(each: PlannedRun, folder: Path) -> dict[str, Any]:
         "remarks": wording.all_remarks(list(last.values())),
         "hardware": run["hardware"],
         "commit": run["commit"],
-        "config": run["run"],
     }
 
 

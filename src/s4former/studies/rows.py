@@ -26,7 +26,7 @@ class Row:
 
     Attributes:
         name: What it is called.
-        changes: Overrides of the shared run, ``a.b=c`` each.
+        changes: Overrides of the shared run, ``a.b=c`` each; ``{labeled}`` is the cell's labeled list.
     """
 
     name: str
@@ -36,6 +36,10 @@ class Row:
     def slug(self) -> str:
         """The name as that of a folder."""
         return re.sub(r"[^\w.=+-]+", "_", self.name).strip("_")
+
+    def of_lists(self, labeled: str | None) -> Row:
+        """Return the row with ``{labeled}`` in its changes replaced by the list of labeled images."""
+        return Row(self.name, tuple(change.replace("{labeled}", str(labeled)) for change in self.changes))
 
     @property
     def for_labeled_steps(self) -> tuple[str, ...]:

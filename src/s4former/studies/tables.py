@@ -22,7 +22,7 @@ def score_table(lines: Sequence[Line], against: Sequence[str], title: str, part:
         title: What stands above it.
         part: What was scored, on which the best step was chosen.
     """
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption="* deployed", caption_justify="left")
     shown = [reference for reference in against if any(reference in line["minus"] for line in lines)]
     headers = [
         "last",
@@ -50,7 +50,7 @@ def _cells(line: Line, against: Sequence[str]) -> list[str]:
     return [
         labels,
         line["row"],
-        f"{line['network']} (deployed)" if line["deployed"] else line["network"],
+        f"{line['network']} *" if line["deployed"] else line["network"],
         _spread(line["last"]),
         *(_difference(line["minus"].get(reference)) for reference in against),
         _spread(line["best"]),
