@@ -23,7 +23,15 @@ MODELS = ("model", "model_best")
 _LISTED = ("labeled", "unlabeled", "val")
 FREE_TO_CHANGE = frozenset(
     {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
-    | {"callbacks", "diagnose_every", "diagnose_truth", "data.num_workers", "data.cache_images", "data.root"}
+    | {
+        "callbacks",
+        "alarms",
+        "diagnose_every",
+        "diagnose_truth",
+        "data.num_workers",
+        "data.cache_images",
+        "data.root",
+    }
 )
 """Fields in which a resumed run may differ: they say where and how it computes, not what."""
 
@@ -132,7 +140,11 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
 def differences(folder: Path, run: Run) -> str:
     """Return the fields that decide the outcome and differ from the run in a folder, as text."""
     changes = changed_fields(_in_todays_fields(_record(folder)["run"]), run.model_dump(mode="json"))
-    decisive = [(path, values) for path, values in changes.items() if path not in FREE_TO_CHANGE]
+    decisive = [
+        (path, values)
+        for path, values in changes.items()
+        if not FREE_TO_CHANGE & {path, path.partition(".")[0]}
+    ]
     return "; ".join(f"{path} was {old}, now {new}" for path, (old, new) in decisive[:5])
 
 

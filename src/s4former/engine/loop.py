@@ -18,6 +18,7 @@ from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches, batch_iterator
 from s4former.data.sources import Source, split_ids
 from s4former.engine import distributed
+from s4former.engine.alarms import Alarms, read_alarms, standing
 from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import fewer_threads, own_threads, set_up
@@ -85,7 +86,10 @@ def train(
     emit = Callbacks()
     if collectives.rank() == 0:
         shown, images = progress or Callback(), len(split_ids(source, run.evaluate.part))
-        emit = Callbacks(JournalWriter(folder), shown, asked_for, Forecast(run, images, shown.on_message))
+        say = shown.on_message
+        emit = Callbacks(
+            JournalWriter(folder), shown, asked_for, Forecast(run, images, say), Alarms(run, folder, say)
+        )
 
     cuda = [device] if device.type == "cuda" else []
     with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
@@ -165,6 +169,10 @@ def finish(training: Training, writer: RunFolderWriter, emit: Callback) -> Outco
         emit.on_message(
             f"{unreadable} unlabeled images could not be read, and others took their places; they are "
             f"listed in {writer.folder / 'unreadable.jsonl'}"
+        )
+    if collectives.rank() == 0 and (alarms := standing(read_alarms(writer.folder))):
+        emit.on_message(
+            f"alarms that are not over: {', '.join(alarms)}; see {writer.folder / 'alarms.jsonl'}"
         )
     return writer.result(training.state, training.meter.seconds, unreadable)
 

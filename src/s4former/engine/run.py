@@ -11,6 +11,7 @@ from s4former.config.base import Config
 from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Split
+from s4former.engine.alarm_rules import AlarmsConfig
 from s4former.engine.callbacks import CallbackField
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
@@ -82,6 +83,8 @@ class Run(Config):
     ``pseudo/precision``, never learned from. None: such masks stay closed."""
     callbacks: tuple[CallbackField, ...] = ()
     """Who else listens, as in ``[tensorboard]``: files of ``engine/callbacks/`` or of your own."""
+    alarms: AlarmsConfig = AlarmsConfig()
+    """When it says that unlabeled images teach it little."""
     data: DataConfig = DataConfig()
     """The images and how batches are drawn from them."""
     model: ModelConfig = ModelConfig()

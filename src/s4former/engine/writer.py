@@ -11,6 +11,7 @@ from typing import Any
 from s4former import collectives
 from s4former.config.record import read_json, write_json, write_text
 from s4former.data.sources import Source
+from s4former.engine.alarms import read_alarms
 from s4former.engine.journal import read_lines
 from s4former.engine.run import Run
 from s4former.engine.state import TrainState
@@ -118,10 +119,21 @@ class RunFolderWriter:
             "deployed": deployed,
             "last": state.last,
             "best": best,
+            "pseudo_labels": _last_diagnosis(self.folder),
+            "alarms": read_alarms(self.folder),
         }
         if collectives.rank() == 0:
             write_json(self.folder / "result.json", result)
         return Outcome(self.folder, state.step, deployed, state.last, best)
+
+
+def _last_diagnosis(folder: Path) -> dict[str, Any] | None:
+    """Return what the last line of the journal that counted pseudo-labels says of them."""
+    for line in reversed(read_lines(folder / "journal.jsonl")):
+        found = {name: line[name] for name in line if name.startswith(("pseudo/", "labels/"))}
+        if "pseudo/agreement" in found:
+            return {"step": line["step"], **found}
+    return None
 
 
 def _step_of(model: Path) -> int | None:
