@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-
 from pages import ROOT, tables
-from s4former.engine.alarm_rules import RULES, AlarmsConfig
+
+from s4former.engine.alarm_rules import RULES
+from s4former.engine.alarms_config import AlarmsConfig
 from s4former.methods.parts import Diagnosis, shares
 
 PAGE = ROOT / "docs" / "why.md"

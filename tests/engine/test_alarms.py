@@ -10,8 +10,9 @@ import pytest
 
 from s4former.config.errors import Interrupted
 from s4former.config.override import override
-from s4former.engine.alarm_rules import RULES, AlarmsConfig, wrong_line, wrong_scores
+from s4former.engine.alarm_rules import RULES, wrong_line, wrong_scores
 from s4former.engine.alarms import Alarms, read_alarms, standing
+from s4former.engine.alarms_config import AlarmsConfig
 from s4former.engine.callbacks import Callback
 from s4former.engine.journal import append_line, forget_after
 from s4former.engine.loop import train
@@ -141,8 +142,8 @@ def test_a_teacher_within_the_margin_is_fine() -> None:
     assert wrong_scores(scores(0.5, 0.6)[:1], AlarmsConfig()) is None
 
 
-def test_patience_follows_the_length_of_the_run(data: Path) -> None:
-    steps = [AlarmsConfig().steps(tiny_run(data, {"steps": steps})) for steps in (100, 600, 80_000)]
+def test_patience_follows_the_length_of_the_run() -> None:
+    steps = [AlarmsConfig().steps(steps) for steps in (100, 600, 80_000)]
     assert steps == [10, 30, 100]
 
 

@@ -4,41 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import Field, PositiveInt
-
-from s4former.config.base import Config
+from s4former.engine.alarms_config import AlarmsConfig
+from s4former.engine.run import Run
 from s4former.inference.config import FEW_IMAGES
-
-if TYPE_CHECKING:
-    from s4former.engine.run import Run
 
 Line = Mapping[str, Any]
 _FEW = 0.01  # below this share of confident pixels, what is confident is no sample of anything
 _MOST = 0.5  # a class with less than this share of the pseudo-labels leaves room for others
-
-
-class AlarmsConfig(Config):
-    """When a run gives an alarm; each is written into ``alarms.jsonl``, and said."""
-
-    enabled: bool = True
-    """Whether it does."""
-    patience: PositiveInt | None = None
-    """Steps for which a line has to be wrong; none: a twentieth of the run, from 10 to 100."""
-    least_confident: float = Field(0.001, ge=0, le=1)
-    """A smaller share of confident pixels is none."""
-    class_odds: float = Field(8.0, ge=1)
-    """A class swallows the pseudo-labels if it has most of them, and its odds among them are this many times
-    those among the labels."""
-    teacher_margin: float = Field(0.02, ge=0)
-    """The deployed network may score lower than another one by this fraction of mean IoU."""
-    least_loss: float = Field(0.01, ge=0)
-    """The unlabeled losses should be this fraction of the labeled one, at least."""
-
-    def steps(self, run: Run) -> int:
-        """Return for how many steps of a run a line has to be wrong."""
-        return self.patience or min(100, max(10, run.steps // 20))
 
 
 @dataclass(frozen=True)

@@ -47,16 +47,17 @@ class Alarms(Callback):
         if not self._run.alarms.enabled:
             return
         for name, text in self._notice(line).items():
-            since = self._wrong_since.get(name, line["step"])
             if text is None:
                 self._end(name, line["step"])
-            elif line["step"] - since >= self._run.alarms.steps(self._run):
+                continue
+            since = self._wrong_since[name]
+            if line["step"] - since >= self._run.alarms.steps(self._run.steps):
                 self._raise(name, line["step"], f"since step {since + 1} {text}")
 
     def on_score(self, lines: Sequence[Line]) -> None:
-        """Look at scores, once unlabeled images take part."""
-        step = lines[0]["step"]
-        if not self._run.alarms.enabled or step < self._run.method.least_steps:
+        """Look at scores, once unlabeled images have taken part for long enough."""
+        step, run = lines[0]["step"], self._run
+        if not run.alarms.enabled or step < run.method.least_steps - 1 + run.alarms.steps(run.steps):
             return
         text = wrong_scores(lines, self._run.alarms)
         if text is None:

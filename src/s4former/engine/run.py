@@ -11,7 +11,7 @@ from s4former.config.base import Config
 from s4former.config.override import Presets, Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Split
-from s4former.engine.alarm_rules import AlarmsConfig
+from s4former.engine.alarms_config import AlarmsConfig
 from s4former.engine.callbacks import CallbackField
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
