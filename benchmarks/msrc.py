@@ -19,10 +19,11 @@ from comparing import Benchmark, main
 MSRC = Benchmark(
     name="MSRC-21",
     recipe="msrc",
-    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,"
+    "s4former_plus:confidence_threshold=0.95",
     labels="21",
     splits="splits/{labels}_draw{draw}",
-    steps=600,
+    steps=400,
     first_share=0.5,
     second=("optimizer.head_lr_factor=10",),
 )

@@ -118,6 +118,8 @@ def test_another_study_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     run_study(tiny_study(tmp_path), tmp_path)
     with pytest.raises(UserError, match=r"other settings: optimizer.lr was 0.001, now 0.1"):
         run_study(tiny_study(tmp_path, second=["optimizer.lr=0.1"]), tmp_path)
+    with pytest.raises(UserError, match=r"first holds a run with other settings: steps was 3, now 2"):
+        run_study(tiny_study(tmp_path, first_steps=2), tmp_path, train=False)
 
 
 @pytest.mark.parametrize(

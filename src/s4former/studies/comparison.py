@@ -18,7 +18,7 @@ from s4former.studies.plan import Study, plan
 from s4former.studies.results import read_configs, read_results
 from s4former.studies.scores import by_group, label_efficiency, verdicts
 from s4former.studies.tables import markdown, score_table
-from s4former.studies.work import state_of, work
+from s4former.studies.work import require_same, state_of, work
 
 
 def compare(
@@ -51,6 +51,8 @@ def compare(
     planned = plan(
         study
     )  # all of it, so that a mistake in the last row is told before the first one is trained
+
+    require_same(planned, study.runs)
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from s4former.config.errors import UserError
@@ -45,11 +45,8 @@ def work(
         progress: Makes who hears of the training of one run.
 
     Raises:
-        UserError: If a folder holds another run than the planned one.
         Interrupted: If a signal asked to stop; the run is saved.
     """
-    for each in planned:
-        _require_same(each, runs)
     left = [each for each in planned if not finished(runs / each.place)]
     count = len(left)
     while left:
@@ -93,18 +90,21 @@ def _as_started(run: Run, before: dict[str, object] | None) -> Run:
     return run.model_copy(update={"load_from": started}) if same else run
 
 
-def _require_same(each: PlannedRun, runs: Path) -> None:
-    """Make sure that a folder holds the planned run, if any."""
-    folder = runs / each.place
-    before = earlier_run(folder, resume=True)
-    if before is None:
-        return
-    changes = differences(folder, _as_started(each.run.resolved(before), before))
-    if changes:
-        raise UserError(
-            f"{folder} holds a run with other settings: {changes}. Ask for what was compared there, or "
-            f"choose another {invocation().out}"
-        )
+def require_same(planned: Iterable[PlannedRun], runs: Path) -> None:
+    """Make sure that the folders of runs hold the planned ones, if any.
+
+    Raises:
+        UserError: If not; the message names what differs.
+    """
+    for each in planned:
+        folder = runs / each.place
+        before = earlier_run(folder, resume=True)
+        changes = differences(folder, _as_started(each.run.resolved(before), before)) if before else ""
+        if changes:
+            raise UserError(
+                f"{folder} holds a run with other settings: {changes}. Ask for what was compared there, or "
+                f"choose another {invocation().out}"
+            )
 
 
 def state_of(each: PlannedRun, runs: Path) -> str:
