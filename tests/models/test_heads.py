@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from authors_names import to_authors
+from s4former.config.override import override
 from s4former.models import ModelConfig, build_segmenter, rebuild_segmenter
 from s4former.models import upsampled_conv as module
 from s4former.models.heads.configs.dpt import DPTConfig
@@ -206,8 +207,12 @@ def test_every_parameter_of_dpt_learns_at_any_size() -> None:
 
 
 def test_dpt_takes_four_grids_of_one_size() -> None:
-    with pytest.raises(ValidationError, match=r"dpt sees four blocks, got out_indices=\[3\]"):
+    with pytest.raises(ValidationError, match=r"out_indices.1"):
         DPTConfig(out_indices=(3,))
+    one = ModelConfig.model_validate({"head": {"name": "linear", "out_indices": [3]}})
+    switched, notes = override(one, ["head=dpt"])
+    assert switched.head == DPTConfig()
+    assert notes == ["head.name=dpt has no out_indices: dropped"]
     with pytest.raises(ValueError, match=r"choose a plain transformer, or model\.head=segformer"):
         tiny_segformer(head="dpt")(torch.rand(1, 3, 32, 32))
 

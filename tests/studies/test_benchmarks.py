@@ -48,7 +48,13 @@ def test_msrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("script", "rows"), [("msrc.py", "msrc_parts"), ("camvid.py", "parts"), ("camvid.py", "camvid_causes")]
+    ("script", "rows"),
+    [
+        ("msrc.py", "msrc_parts"),
+        ("msrc.py", "tuning"),
+        ("camvid.py", "parts"),
+        ("camvid.py", "camvid_causes"),
+    ],
 )
 def test_files_of_rows(
     script: str,

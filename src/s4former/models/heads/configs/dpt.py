@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
 from s4former.models.heads.configs.base import HeadConfig, evenly
 
@@ -27,19 +27,12 @@ class DPTConfig(HeadConfig):
 
     name: Literal["dpt"] = "dpt"
     """The name of this file."""
+    out_indices: tuple[int, int, int, int] | None = None
+    """The four blocks that the head sees: from 0, or from the end as -1. Null: the published ones."""
     features: Annotated[int, Field(ge=1)] | None = None
     """Channels of the maps that are fused; null: 64 to 384 by the backbone's width, as published."""
     out_channels: FourChannels | None = None
     """Channels of each block's map before that; null: as published for the backbone's width."""
-
-    @model_validator(mode="after")
-    def _sees_four_grids(self) -> Self:
-        if self.out_indices and len(self.out_indices) != 4:
-            raise ValueError(
-                f"dpt sees four blocks, got out_indices={list(self.out_indices)}; give four, as [2,5,8,11], "
-                "or none for the published ones"
-            )
-        return self
 
     @property
     def wants_final_norm(self) -> bool:
