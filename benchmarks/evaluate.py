@@ -22,8 +22,10 @@ from s4former.config.record import hardware, write_json
 from s4former.curation.sources import open_source
 from s4former.data import Source, evaluation_pairs
 from s4former.data.config import DataConfig
-from s4former.inference.evaluate import EvaluateConfig, evaluate, in_eval, logit_row_chunks
+from s4former.inference.config import EvaluateConfig
+from s4former.inference.logits import in_eval, logit_row_chunks
 from s4former.inference.row_chunks import with_rows
+from s4former.inference.scoring import evaluate
 from s4former.models import ModelConfig, build_segmenter
 from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Segmenter

@@ -23,7 +23,7 @@ from s4former.engine.loop import train
 from s4former.engine.panels import Panel
 from s4former.engine.run import Run
 from s4former.engine.validate import validate
-from s4former.inference.evaluate import logit_row_chunks
+from s4former.inference.logits import logit_row_chunks
 from s4former.inference.predict import Model
 from tiny_run import make_data, tiny_run
 

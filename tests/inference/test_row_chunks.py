@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from s4former.config.errors import UserError
 from s4former.engine.validate import validate
-from s4former.inference import evaluate, row_chunks
+from s4former.inference import logits, row_chunks
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import logit_row_chunks
+from s4former.inference.logits import logit_row_chunks
 from s4former.inference.predict import Model
 from s4former.inference.row_chunks import resized_row_chunks, slide_row_chunks, window_starts, with_rows
 from s4former.models import ModelConfig, build_segmenter
@@ -139,7 +139,7 @@ def test_a_huge_image_is_predicted_in_windows_and_says_so(
 def test_a_huge_image_in_one_piece_is_refused_before_it_is_looked_at(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "MAX_PATCHES", 29)
+    monkeypatch.setattr(logits, "MAX_PATCHES", 29)
     with pytest.raises(
         UserError, match=r"the val image images/val/val0 has 40 x 48 .* 30 patches .*evaluate.mode=slide"
     ):
@@ -153,7 +153,7 @@ def test_a_huge_image_in_one_piece_is_refused_before_it_is_looked_at(
 def test_patches_are_those_of_the_largest_look(network: Segmenter) -> None:
     pixels = image(30, 50)
     patches = [
-        evaluate.whole_patches(network, pixels, EvaluateConfig(**fields))
+        logits.whole_patches(network, pixels, EvaluateConfig(**fields))
         for fields in ({}, {"short_side": 60}, {"scales": (0.5, 2.0)}, {"mode": "slide"})
     ]
     assert patches == [24, 94, 94, 0]  # of 8 x 8 pixels
@@ -184,7 +184,7 @@ def test_the_memory_for_20_000_pixels(height: int, width: int, megabytes: int) -
 import resource, numpy as np, torch
 from s4former.inference.row_chunks import with_rows
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import in_eval, logit_row_chunks
+from s4former.inference.logits import in_eval, logit_row_chunks
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
 torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from s4former.cli.main import app
 from s4former.config.errors import UserError
-from s4former.config.override import validated
+from s4former.config.validation import validated
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.backbones.timm import TimmBackbone

@@ -37,7 +37,7 @@ def prepare(
     """
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
-    from s4former.config.override import nearest
+    from s4former.config.suggestions import nearest
     from s4former.curation.prepare import DATASETS, carry_out, plan, verify
 
     if dataset not in DATASETS:

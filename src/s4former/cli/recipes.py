@@ -20,7 +20,7 @@ def recipes(
     Example: s4former recipes voc
     """
     from s4former.config.errors import UserError
-    from s4former.config.override import nearest
+    from s4former.config.suggestions import nearest
     from s4former.recipes import recipe_card, recipe_families, recipe_names
 
     families = {file: list(family) for file, family in recipe_families().items()}

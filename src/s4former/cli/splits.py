@@ -34,7 +34,7 @@ def fetch(
     Those of the S4Former release come with the package, the others from their publishers.
     """
     from s4former.config.errors import DataError, UserError
-    from s4former.config.override import nearest
+    from s4former.config.suggestions import nearest
     from s4former.curation.splits.fetch import fetch_splits, unverified
     from s4former.data.published_lists import PUBLISHERS
     from s4former.engine.tables import print_table

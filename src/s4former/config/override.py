@@ -1,80 +1,23 @@
-"""Changing nested configs with ``a.b=c``, and saying plainly what is wrong with a config."""
+"""Changing nested configs with ``a.b=c``."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from s4former.config.errors import UserError
+from s4former.config.suggestions import nearest
+from s4former.config.validation import ConfigT, config_in, validated, variants_of
+from s4former.config.yaml_text import parse_yaml
 
-ConfigT = TypeVar("ConfigT", bound=BaseModel)
-
-
-class Kinds(Protocol):
-    """Config classes by name, as `s4former.config.listed.Listed` has them."""
-
-    def names(self) -> list[str]:
-        """Return all names that are listed."""
-
-    def config_class(self, name: str) -> type[BaseModel]:
-        """Return the class of a name; raises ValueError for an unknown one."""
-
-
-Variants = Mapping[str, Kinds]
-"""Fields whose config class is chosen by their own ``name``. A config class declares its own as the class
-variable ``variants``."""
 Presets = Mapping[str, Callable[[str], BaseModel]]
 """Fields that can be replaced whole by a short name: field to (name to config), which raises ValueError for
 an unknown name. A config class declares its own as the class variable ``presets``."""
-
-
 _FEW = 3
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with the core schema of 1.2: PyYAML's own, 1.1, takes ``1_16`` for 116 and ``1e-4`` for a word."""
-
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class wants it
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that is given twice: YAML forbids it, but the base class keeps the last one."""
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen and key.value != "<<":
-                problem = f"{key.value} is given twice"
-                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Return the plain data in a YAML text.
-
-    Raises:
-        UserError: If it is not YAML; the message starts with ``where``.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not readable as YAML: {error}") from None
 
 
 def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
@@ -92,27 +35,6 @@ def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
     if value.startswith("~/"):  # shells leave it alone behind a "="
         value = os.path.expanduser(value)
     return path, parse_yaml(value, text)
-
-
-def nearest(word: str, known: Iterable[str], fallback: Iterable[str] | None = None) -> str:
-    """Return a hint naming the closest known words, or all of ``fallback`` (by default ``known``) if none is.
-
-    Both the whole word and its last dotted part are compared, so ``crop`` finds ``data.crop_size``.
-    """
-    names = sorted(set(known))
-    by_tail: dict[str, list[str]] = {}
-    for name in names:
-        by_tail.setdefault(name.rpartition(".")[2], []).append(name)
-    tail = word.rpartition(".")[2]
-    close = difflib.get_close_matches(word, names, n=2, cutoff=0.75)
-    close += [
-        name for match in difflib.get_close_matches(tail, by_tail, n=2, cutoff=0.6) for name in by_tail[match]
-    ]
-    close += [name for name in names if tail and name.rpartition(".")[2].startswith(tail)]
-    if close:
-        return f"did you mean {' or '.join(dict.fromkeys(close[:3]))}?"
-    rest = names if fallback is None else sorted(fallback)
-    return f"there are {', '.join(rest)}" if rest else "there is nothing to choose from"
 
 
 def field_paths(config: BaseModel, prefix: str = "") -> list[str]:
@@ -177,12 +99,6 @@ def _is_variant(config: BaseModel, path: tuple[str, ...]) -> bool:
     return bool(path) and isinstance(node, BaseModel) and path[-1] in variants_of(type(node))
 
 
-def variants_of(model: type[BaseModel] | None) -> Variants:
-    """Return the variants that a config class declares."""
-    variants: Variants = getattr(model, "variants", {})
-    return variants
-
-
 def _switch(config: ConfigT, path: tuple[str, ...], name: str) -> tuple[ConfigT, list[str]]:
     data = config.model_dump()
     owner: Any = config
@@ -224,12 +140,12 @@ def _own_settings(config: BaseModel) -> set[str]:
 
 def _alike(one: FieldInfo, other: FieldInfo) -> bool:
     """Whether values of one field are those of the other, or configs that share fields."""
-    return one.annotation == other.annotation or _config_in(other.annotation) is not None
+    return one.annotation == other.annotation or config_in(other.annotation) is not None
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:
     """Leave out what the config class of a field, if it is one, does not have."""
-    model = _config_in(field.annotation)
+    model = config_in(field.annotation)
     if model is None or not isinstance(value, Mapping):
         return value
     return {key: value[key] for key in value if key in model.model_fields}
@@ -288,78 +204,6 @@ def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], valu
         data[path[-1]] = value
 
 
-def validated(model: type[ConfigT], data: Any, where: str) -> ConfigT:
-    """Return ``data`` as a config.
-
-    Raises:
-        UserError: If it does not fit: the field, what was given and what was expected, one line each.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        mistakes = [f"  {line}" for line in explain(error, model, data)]
-        raise UserError("\n".join([f"{where}:", *mistakes])) from None
-
-
-def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[str]:
-    """Return one line per wrong field of a config: its dotted path, what was given, and what was expected."""
-    lines: list[str] = []
-    expected: dict[str, tuple[str, list[str]]] = {}  # a field may have several types, each with its complaint
-    for mistake in error.errors(include_url=False):
-        path, siblings = _locate(model, data, mistake["loc"])
-        message = mistake["msg"]
-        if mistake["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown field; {nearest(str(mistake['loc'][-1]), siblings)}")
-        elif mistake["type"] == "missing":
-            lines.append(f"{path}: missing, expected a value")
-        elif mistake["type"] == "value_error":  # a sentence of our own
-            lines.append(f"{path}: {message.removeprefix('Value error, ')}".removeprefix(": "))
-        else:
-            given = _shortened(mistake["input"])
-            expected.setdefault(path, (given, []))[1].append(
-                message.removeprefix("Input should be ").partition(", unable to")[0]
-            )
-    return lines + [
-        f"{path}: got {given}; expected {', or '.join(messages)}".removeprefix(": ")
-        for path, (given, messages) in expected.items()
-    ]
-
-
-def _locate(model: type[BaseModel] | None, data: Any, loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
-    """Return the dotted path of a location, without the names of union members, and the fields at its end."""
-    parts: list[str] = []
-    siblings: list[str] = []
-    for place, part in enumerate(loc):
-        if model is None and isinstance(part, str):
-            continue  # the member of a union that was tried
-        parts.append(str(part))
-        if model is None or isinstance(part, int):  # a place in a list of configs
-            continue
-        siblings = list(model.model_fields)
-        if place == len(loc) - 1:
-            break
-        field = model.model_fields.get(str(part))
-        data = data.get(part) if isinstance(data, Mapping) else None
-        chosen = variants_of(model).get(str(part))
-        if chosen and isinstance(data, Mapping):
-            model = chosen.config_class(str(data.get("name")))
-        else:
-            model = _config_in(field.annotation) if field else None
-    return ".".join(parts), siblings
-
-
-def _config_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the config class in a field's type, as in ``Cage | None`` or ``tuple[ClassEntry, ...]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for kind in get_args(annotation) if (found := _config_in(kind))), None)
-
-
-def _shortened(value: Any, width: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= width else f"{text[:width]}..."
-
-
 def changed_fields(
     old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
@@ -372,19 +216,3 @@ def changed_fields(
         elif before != after:
             changes[f"{prefix}{key}"] = (before, after)
     return changes
-
-
-def config_file(path: Path) -> str:
-    """Return the text of a config file.
-
-    Raises:
-        UserError: If it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"cannot read the config {path}: there is no such file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"cannot read the config {path}: it is not UTF-8; save it in that encoding") from None
-    except OSError as error:
-        raise UserError(f"cannot read the config {path}: {error}") from None

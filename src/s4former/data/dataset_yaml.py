@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
-from s4former.config.override import parse_yaml, validated
+from s4former.config.validation import validated
+from s4former.config.yaml_text import parse_yaml
 from s4former.data.classes import Classes, Color, MaskValue, as_color, default_colors, mask_values
 from s4former.types import IGNORE
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
-from s4former.data.sources.raster import ValueRange, measured_range, read_values
+from s4former.data.sources.raster import read_values
+from s4former.data.sources.values import ValueRange, measured_range
 
 PERCENTILES = (0.1, 99.9)
 _SAMPLE = 2**16

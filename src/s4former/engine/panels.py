@@ -10,7 +10,7 @@ from PIL import Image as PilImage
 
 from s4former.config.record import write_atomically
 from s4former.data.display import rgb_view
-from s4former.inference.evaluate import Pixels
+from s4former.inference.logits import Pixels
 
 _GAP = 4
 _OVERSAMPLING = 8

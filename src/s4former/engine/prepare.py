@@ -18,7 +18,7 @@ from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
 from s4former.engine.step import build_method
 from s4former.inference.config import EvaluateConfig
-from s4former.inference.evaluate import MAX_PATCHES, patches_in_one_piece, too_many_patches
+from s4former.inference.logits import MAX_PATCHES, patches_in_one_piece, too_many_patches
 from s4former.inference.trained import init_weights_from
 from s4former.methods import Method
 from s4former.models import build_segmenter, faster_on_cpu

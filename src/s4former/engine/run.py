@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Presets, Variants
+from s4former.config.override import Presets
+from s4former.config.validation import Variants
 from s4former.data.config import DataConfig
 from s4former.data.sources import Split
 from s4former.engine.alarms_config import AlarmsConfig

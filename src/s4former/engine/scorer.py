@@ -12,7 +12,7 @@ from s4former.engine.panels import Panel
 from s4former.engine.run import Run
 from s4former.engine.state import Lines, Training
 from s4former.engine.writer import RunFolderWriter
-from s4former.inference.evaluate import Pictures, evaluate, own_images
+from s4former.inference.scoring import Pictures, evaluate, own_images
 from s4former.methods import Method
 
 

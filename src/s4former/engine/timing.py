@@ -17,7 +17,7 @@ from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.pace import TIMED, Pace
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
-from s4former.inference.evaluate import Pixels, in_eval, logit_row_chunks
+from s4former.inference.logits import Pixels, in_eval, logit_row_chunks
 from s4former.models import build_segmenter, faster_on_cpu
 
 _LONG = 20.0

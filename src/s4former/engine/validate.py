@@ -9,7 +9,8 @@ from typing import Any
 from s4former import collectives
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
-from s4former.config.override import override, validated
+from s4former.config.override import override
+from s4former.config.validation import validated
 from s4former.curation.check import quick_check
 from s4former.curation.sources import open_source
 from s4former.data.config import DataConfig
@@ -22,8 +23,8 @@ from s4former.inference import wording
 from s4former.inference.card import ModelCard, is_model_folder, model_folder, read_card
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
-from s4former.inference.evaluate import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.predict import Model
+from s4former.inference.scoring import Evaluation, OpenPictures, evaluate, own_images, protocol_record
 from s4former.inference.trained import load_networks
 from s4former.models import ModelConfig
 from s4former.types import Segmenter

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
-from s4former.config.override import validated
 from s4former.config.record import read_json
+from s4former.config.validation import validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
 from s4former.models import ModelConfig

@@ -10,8 +10,9 @@ from PIL import Image as PilImage
 
 from s4former.config.outputs import claim
 from s4former.data.sources import Source, Split, short_names, split_ids
-from s4former.inference.evaluate import OpenPictures, Pictures, Pixels, Predictions
+from s4former.inference.logits import Pixels
 from s4former.inference.overlay import index_picture, overlay_picture, require_opacity, write_png
+from s4former.inference.scoring import OpenPictures, Pictures, Predictions
 
 
 def picture_writer(

@@ -19,11 +19,11 @@ from s4former.config.errors import DataError, ValueMistake
 from s4former.config.outputs import Outputs, claim
 from s4former.config.record import write_atomically, write_json
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.raster import NoRangeError, channels_last, luma, scaled
+from s4former.data.sources.values import NoRangeError, channels_last, luma, scaled
 from s4former.inference.card import CARD, WEIGHTS, ImageInput, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
-from s4former.inference.evaluate import (
+from s4former.inference.logits import (
     MAX_PATCHES,
     Pixels,
     check_image_size,

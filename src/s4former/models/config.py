@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from s4former.config.base import Config
-from s4former.config.override import Variants
+from s4former.config.validation import Variants
 from s4former.models.backbones import BACKBONES, BackboneField
 from s4former.models.heads import HEADS, HeadField
 

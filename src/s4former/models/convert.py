@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from s4former.config.errors import UserError
 from s4former.config.outputs import Outputs, claim
-from s4former.config.override import validated
+from s4former.config.validation import validated
 from s4former.models.backbones import BACKBONES, Backbone
 from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import NamedWeights, name_weights

@@ -111,42 +111,8 @@ def dataset_run(
     )
     run = settle(run, derived)
     longest = _longest_side(every_size, run.evaluate.short_side)
-    counts = f"{labeled} labeled, {unlabeled} unlabeled, {val} val and {len(source.test)} test images"
-    device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
-    decisions = [
-        *map(Decision, source.notes),
-        Decision(f"data: {counts}, {len(source.classes)} classes ({_few(source.classes.names)})"),
-        Decision(
-            f"data.crop_size={crop}: shorter sides are {_typical_short_side(sizes)} pixels as a rule, and "
-            f"the largest crop on {device} is {largest}",
-            "data.crop_size",
-        ),
-        Decision(
-            f"data.labeled_batch_size={batch}: what {device} takes; as many unlabeled ones beside them",
-            "data.labeled_batch_size",
-        ),
-        Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
-        *_about_method(run.method, unlabeled),
-        Decision(
-            f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
-            "a network type model.pretrained=FILE, or none to start from random weights",
-            "model.pretrained",
-        ),
-        *_about_sizes(run, sizes, longest),
-    ]
-    if not val:
-        decisions.append(
-            Decision(f"no val: nothing will tell how good the model is; add val to {path} to know")
-        )
-    elif val < FEW_IMAGES:
-        decisions.append(
-            Decision(
-                f"{val} val image{'' if val == 1 else 's'}: few, so scores say little"
-                + (", and how little cannot be said" if val == 1 else " and come with an interval")
-                + f"; {FEW_IMAGES} or more are better"
-            )
-        )
-    return Plan(run, decisions, derived, source)
+    decisions = [*_about_data(run, source, sizes, on_cpu), *_about_sizes(run, sizes, longest)]
+    return Plan(run, [*decisions, *_about_scores(path, val)], derived, source)
 
 
 def _derived(
@@ -221,6 +187,53 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
 def _frozen(channels: int) -> int:
     """Return how many first blocks stay as pretrained: none if these were made for other images."""
     return 6 if channels == 3 else 0
+
+
+def _about_data(
+    run: Run, source: FolderSource, sizes: Sequence[tuple[int, int]], on_cpu: bool
+) -> list[Decision]:
+    """Return what is decided for all data sets, and what the data are."""
+    labeled, unlabeled = len(source.labeled), len(source.unlabeled)
+    counts = (
+        f"{labeled} labeled, {unlabeled} unlabeled, {len(source.val)} val and {len(source.test)} test images"
+    )
+    device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
+    return [
+        *map(Decision, source.notes),
+        Decision(f"data: {counts}, {len(source.classes)} classes ({_few(source.classes.names)})"),
+        Decision(
+            f"data.crop_size={run.data.crop_size}: shorter sides are {_typical_short_side(sizes)} pixels as "
+            f"a rule, and the largest crop on {device} is {largest}",
+            "data.crop_size",
+        ),
+        Decision(
+            f"data.labeled_batch_size={run.data.labeled_batch_size}: what {device} takes; as many unlabeled "
+            "ones beside them",
+            "data.labeled_batch_size",
+        ),
+        Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
+        *_about_method(run.method, unlabeled),
+        Decision(
+            f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
+            "a network type model.pretrained=FILE, or none to start from random weights",
+            "model.pretrained",
+        ),
+    ]
+
+
+def _about_scores(path: Path, val: int) -> list[Decision]:
+    """Return what is to be said where few images or none are held out."""
+    if not val:
+        return [Decision(f"no val: nothing will tell how good the model is; add val to {path} to know")]
+    if val >= FEW_IMAGES:
+        return []
+    return [
+        Decision(
+            f"{val} val image{'' if val == 1 else 's'}: few, so scores say little"
+            + (", and how little cannot be said" if val == 1 else " and come with an interval")
+            + f"; {FEW_IMAGES} or more are better"
+        )
+    ]
 
 
 def _about_method(method: MethodConfig, unlabeled: int) -> list[Decision]:

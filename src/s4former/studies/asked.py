@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s4former.config.errors import UserError
-from s4former.config.override import nearest
+from s4former.config.suggestions import nearest
 from s4former.studies.plan import ALL, SPLITS, Cell, Study
 from s4former.studies.rows import Row, parse_rows
 

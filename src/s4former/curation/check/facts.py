@@ -20,7 +20,7 @@ from s4former.data.sources.decode import decode_image
 from s4former.data.sources.decoding import decoding
 from s4former.data.sources.labels import count_values
 from s4former.data.sources.mask_files import Reading, open_mask
-from s4former.data.sources.raster import ValueRange
+from s4former.data.sources.values import ValueRange
 
 THUMBNAIL = 16, 18
 """Rows and columns of the small gray picture by which copies are found."""

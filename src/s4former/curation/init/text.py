@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from s4former.config.override import parse_yaml
+from s4former.config.yaml_text import parse_yaml
 from s4former.data.classes import shown
 from s4former.data.dataset_yaml import FORMAT, ClassEntry, DatasetFile, ImageFiles
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from s4former.data.sources.base import Image
 from s4former.data.sources.decoding import load_upright, opened
-from s4former.data.sources.raster import ValueRange, is_plain, luma, read_values, scaled
+from s4former.data.sources.raster import is_plain, read_values
+from s4former.data.sources.values import ValueRange, luma, scaled
 
 
 def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None = None) -> Image:

@@ -1,0 +1,65 @@
+"""Reading YAML: the core schema of 1.2, and no key twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s4former.config.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the core schema of 1.2: PyYAML's own, 1.1, takes ``1_16`` for 116 and ``1e-4`` for a word."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class wants it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice: YAML forbids it, but the base class keeps the last one."""
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen and key.value != "<<":
+                problem = f"{key.value} is given twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Return the plain data in a YAML text.
+
+    Raises:
+        UserError: If it is not YAML; the message starts with ``where``.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not readable as YAML: {error}") from None
+
+
+def config_file(path: Path) -> str:
+    """Return the text of a config file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"cannot read the config {path}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"cannot read the config {path}: it is not UTF-8; save it in that encoding") from None
+    except OSError as error:
+        raise UserError(f"cannot read the config {path}: {error}") from None
