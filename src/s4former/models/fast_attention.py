@@ -19,7 +19,7 @@ class FastAttention(Attention):
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """Return what attention gathers for each token."""
-        self.fused_attn = not self._better_written_out(x)
+        self.fused_attn = not self._better_written_out(x)  # type: ignore[misc]
         gathered: Tensor = super().forward(x, attn_mask, is_causal)
         return gathered
 
