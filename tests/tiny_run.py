@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from s4former.config.override import override
-from s4former.engine.run import Run
+from s4former.engine import Run
 
 NAMES = ["background", "square", "disk"]
 

@@ -7,32 +7,24 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
     from s4former.engine.writer import Outcome
     from s4former.inference.predict import Model, Prediction
+else:
+    __getattr__ = lazily(
+        __name__,
+        {"engine.run": "Run", "engine.writer": "Outcome", "inference.predict": "Model Prediction"},
+    )
 
 __version__ = "0.1.0"
 __all__ = ["Model", "Outcome", "Prediction", "Run", "__version__", "load", "train"]
-
-# What needs torch is imported when it is asked for, so that `import s4former` takes no time.
-_HOMES = {
-    "Model": "s4former.inference.predict",
-    "Outcome": "s4former.engine.writer",
-    "Prediction": "s4former.inference.predict",
-    "Run": "s4former.engine.run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 's4former' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -23,8 +23,8 @@ from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
-from s4former.config.errors import Interrupted
-from s4former.inference.predict import Model, Prediction
+from s4former.config import Interrupted
+from s4former.inference import Model, Prediction
 from s4former.methods import config_class
 from s4former.ops.shuffle import blocks_for
 from s4former.recipes import load_run

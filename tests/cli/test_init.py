@@ -14,7 +14,7 @@ from PIL import Image
 import s4former
 from s4former.cli.main import main
 from s4former.data.dataset_yaml import read_dataset_file
-from s4former.inference.predict import Model
+from s4former.inference import Model
 from s4former.recipes import load_run
 
 SIZE = (40, 48)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from command_line import CommandLine
-from s4former.curation.sources import open_source
+from s4former.curation import open_source
 from s4former.data import DataConfig
 
 SIZE = (64, 80)

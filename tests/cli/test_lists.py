@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s4former.cli.main import app
-from s4former.config.errors import UserError
+from s4former.config import UserError
 
 
 def output(*arguments: str) -> str:

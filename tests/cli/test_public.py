@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import s4former
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from tiny_run import make_data, tiny_run
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from s4former.cli.main import main
-from s4former.engine.journal import read_lines
+from s4former.engine import read_lines
 from s4former.methods import config_class, method_names
 
 TINY = [

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from s4former.compat import launch as launcher
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from tiny_run import NAMES, make_data
 
 ROOT = Path(__file__).resolve().parents[2]

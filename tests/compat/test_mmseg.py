@@ -21,12 +21,11 @@ from s4former.compat import mmseg_test, mmseg_train
 from s4former.compat.launch import affordable, meeting_point
 from s4former.compat.mmseg_options import OLD_KEYS, translate
 from s4former.compat.mmseg_train import launcher_environment
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.config.override import field_paths, override
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
+from s4former.engine import read_lines, train
+from s4former.models import build_segmenter
 from s4former.models.keys import from_authors
-from s4former.models.segmenter import build_segmenter
 from tiny_run import make_data, tiny_run
 
 SETR = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import s4former
-from s4former.config.base import Config
+from s4former.config import Config
 
 for module in pkgutil.walk_packages(s4former.__path__, "s4former."):
     if not module.name.endswith("__main__"):

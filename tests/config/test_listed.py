@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.base import Config
+from s4former.config import Config
 from s4former.config.listed import Listed
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from s4former.config import UserError
 from s4former.config import outputs as outputs_module
-from s4former.config.errors import UserError
 from s4former.config.outputs import LEDGER, Ledgers, claim, same_on_disk
 
 

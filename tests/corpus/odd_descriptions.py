@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odd_sets import Accepted, Cases, OddSet, Refused
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 
 CASES = case = Cases()
 

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from s4former.config.errors import DataError, S4FormerError
+from s4former.config import DataError, S4FormerError
 
 SIZE = (40, 48)
 NAMES = ["ground", "red", "blue"]

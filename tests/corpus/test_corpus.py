@@ -14,11 +14,10 @@ import torch
 from odd_sets import Accepted, Case, Flawed, OddSet, Refused
 
 from s4former.augment import Views
-from s4former.config.errors import DataError
-from s4former.curation.check import Check, check_source, quick_check
+from s4former.config import DataError
+from s4former.curation import Check, check_source, open_source, quick_check
 from s4former.curation.check.findings import Kind
-from s4former.curation.sources import open_source
-from s4former.data.loader import TrainBatches
+from s4former.data import TrainBatches
 from s4former.recipes import load_data
 from s4former.types import IGNORE
 

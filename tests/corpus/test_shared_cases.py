@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from s4former.curation.check import check_source, quick_check
+from s4former.curation import check_source, open_source, quick_check
 from s4former.curation.init.describe import describe
 from s4former.curation.init.text import dataset_text
-from s4former.curation.sources import open_source
 from s4former.recipes import load_data
 from s4former.types import IGNORE
 

@@ -12,8 +12,8 @@ import yaml
 from PIL import Image
 
 from folders import write_image
-from s4former.config.errors import DataError
-from s4former.curation.sources import open_source
+from s4former.config import DataError
+from s4former.curation import open_source
 from s4former.data import DataConfig, evaluation_pairs
 from s4former.data.sources.folder import FolderSource
 from s4former.types import IGNORE

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.config.errors import DataError
-from s4former.data.classes import Classes
+from s4former.config import DataError
+from s4former.data import Classes
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.mask_files import NODATA
 from s4former.types import IGNORE

@@ -13,7 +13,7 @@ from PIL import Image
 
 from folders import make_folder, write_classes, write_image, write_mask
 from s4former.augment import LabeledViews, Views
-from s4former.config.errors import DataError, UserError
+from s4former.config import DataError, UserError
 from s4former.data import DataConfig, TrainBatches, batch_iterator, open_source
 from s4former.data.cache import ArrayCache
 from s4former.data.geometry import PADDING_COLOR

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from test_raster import write_png16
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.mask_files import NODATA, Reading, decode_mask, open_mask
 

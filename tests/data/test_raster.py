@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.data.sources.decode import decode_image
 from s4former.data.sources.decoding import upright
 from s4former.data.sources.mask_files import decode_mask

@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s4former.config.errors import DataError
-from s4former.data.config import DataConfig
-from s4former.data.sources import open_source
+from s4former.config import DataError
+from s4former.data import DataConfig, Source, open_source
 from s4former.data.sources.aerial import CLASS_COLORS, CLASS_NAMES, render_scene
-from s4former.data.sources.base import Source
 
 
 def world(number: str = "0", **fields: object) -> Source:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from folders import COLORS, make_folder, write_classes, write_image, write_mask
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.data import DataConfig, evaluation_pairs, open_source, split_ids, write_splits
 from s4former.data.sources import evaluation_share
 from s4former.types import IGNORE

@@ -23,9 +23,8 @@ import typer
 
 from s4former.cli.main import app, guarded, main
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.engine import loop, validate
-from s4former.engine.run import Run
-from s4former.engine.validate import Validation
+from s4former.engine import Run, loop, validate
+from s4former.engine.validation import Validation
 from s4former.recipes import load_run
 
 _TOOLS = re.compile(r"(?:\./)?tools/(train|test|dist_train|dist_test|slurm_train)\.(?:py|sh)")

@@ -12,10 +12,10 @@ from pages import ROOT, blocks
 from PIL import Image
 
 import s4former
-from s4former.config.errors import DataError
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
-from s4former.engine.loop import train
+from s4former.config import DataError
+from s4former.curation import open_source
+from s4former.data import DataConfig
+from s4former.engine import train
 from s4former.testing import check_method
 from tiny_run import make_data, tiny_run
 

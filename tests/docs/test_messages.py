@@ -17,7 +17,7 @@ from places import make_cells
 from shell import Shell
 
 from s4former.cli.main import guarded
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.models.hub import hub_file
 
 PAGE = ROOT / "docs/your_own_data.md"

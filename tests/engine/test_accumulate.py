@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from s4former.config.errors import UserError
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
+from s4former.config import UserError
+from s4former.engine import read_lines, train
 from s4former.models.backbones.configs.mit import MiTConfig
 from tiny_run import make_data, tiny_run
 

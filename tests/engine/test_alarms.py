@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from s4former.config.errors import Interrupted
+from s4former.config import Interrupted
 from s4former.config.override import override
+from s4former.engine import train
 from s4former.engine.alarm_rules import RULES, wrong_line, wrong_scores
 from s4former.engine.alarms import Alarms, read_alarms, standing
 from s4former.engine.alarms_config import AlarmsConfig
 from s4former.engine.callbacks import Callback
 from s4former.engine.journal import append_line, forget_after
-from s4former.engine.loop import train
 from s4former.methods import method_names
 from tiny_run import make_data, tiny_run
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.errors import Interrupted, UserError
+from s4former.config import Interrupted, UserError
 from s4former.config.override import override
+from s4former.engine import read_lines, train
 from s4former.engine.callbacks import CALLBACKS, Callback, Callbacks
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
 from tiny_run import make_data, tiny_run
 
 _PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"

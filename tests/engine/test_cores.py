@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from s4former.config.errors import Interrupted
+from s4former.config import Interrupted
 from s4former.config.record import read_json
-from s4former.engine import cores, device
+from s4former.engine import cores, device, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import fewer_threads, resolve_threads
-from s4former.engine.loop import train
 from tiny_run import make_data, tiny_run
 
 

@@ -9,13 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s4former.config.errors import DataError, UserError
+from s4former.config import DataError, UserError
 from s4former.data import TrainBatches, open_source
 from s4former.data.hidden_masks import HiddenMasks
-from s4former.engine.checkpoint import Checkpoints
+from s4former.engine import Checkpoints, read_lines, train
 from s4former.engine.diagnosis import Diagnoses
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
 from s4former.engine.meter import Meter
 from s4former.engine.step import accumulate
 from s4former.methods import config_class, method_names

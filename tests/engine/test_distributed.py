@@ -13,11 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from processes import finish, run_processes, start
-from s4former.config.errors import UserError
-from s4former.engine import distributed
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.models.segmenter import build_segmenter
+from s4former.config import UserError
+from s4former.engine import distributed, read_lines, train
+from s4former.models import build_segmenter
 from tiny_run import make_data, tiny_run
 
 CHANGES: dict[str, Any] = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}

@@ -21,13 +21,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
-from s4former.config.errors import DataError, Interrupted, NumericError, UserError
-from s4former.engine import scorer
+from s4former.config import DataError, Interrupted, NumericError, UserError
+from s4former.engine import Run, read_lines, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.run import Run
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run

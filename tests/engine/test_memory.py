@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from s4former.config.errors import Interrupted, OutOfMemory
-from s4former.data.loader import TrainBatches
+from s4former.config import Interrupted, OutOfMemory
+from s4former.data import TrainBatches
+from s4former.engine import train
 from s4former.engine.callbacks import Callback
-from s4former.engine.loop import train
 from s4former.engine.memory import lack_of_memory
 from s4former.types import Batch
 from tiny_run import make_data, tiny_run

@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
 from s4former.engine.run import OptimizerConfig
-from s4former.models import ModelConfig
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
 from s4former.ops.schedules import poly
 from tiny_run import tiny_run
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from s4former.curation.check import Check, check_source
+from s4former.curation import Check, check_source
 from s4former.data import open_source
-from s4former.engine import pace, timing
+from s4former.engine import Run, pace, timing
 from s4former.engine.pace import Forecast, Pace, PaceMemory, evaluations, in_words
-from s4former.engine.run import Run
 from s4former.engine.timing import measure_pace
 from tiny_run import make_data, tiny_run
 

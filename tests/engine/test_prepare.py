@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from command_line import CommandLine
-from s4former.curation.sources import open_source
+from s4former.curation import open_source
 from s4former.engine.prepare import prepare
 from tiny_run import make_data, tiny_run
 

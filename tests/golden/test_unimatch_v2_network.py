@@ -12,11 +12,10 @@ from torch import Tensor
 from unimatch_v2 import Golden, meta, their_config, their_network, their_weights
 
 from s4former.inference.trained import init_weights_from, load_networks
-from s4former.models import build_segmenter
+from s4former.models import ViTSegmenter, build_segmenter
 from s4former.models.heads.configs.dpt import DPTConfig
 from s4former.models.heads.dpt import DPTHead
 from s4former.models.keys import convert_dpt, dpt_name
-from s4former.models.segmenter import ViTSegmenter
 from s4former.ops.confusion import count_pixels
 from s4former.ops.resize import resize_bilinear, resize_position_embedding
 from s4former.types import IGNORE

@@ -10,11 +10,10 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s4former.models import ModelConfig, build_segmenter
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.models.heads.configs.dpt import DPTConfig
 from s4former.models.keys import convert_dpt
-from s4former.models.segmenter import ViTSegmenter
 
 Golden = Callable[[str], Path]
 

@@ -12,19 +12,16 @@ import pytest
 import torch
 from PIL import Image
 
-from s4former.config.errors import DataError, Interrupted, UserError
+from s4former.config import DataError, Interrupted, UserError
 from s4former.config.override import override
-from s4former.curation.sources import open_source
+from s4former.curation import open_source
 from s4former.data import Split, split_ids
 from s4former.data.statistics import channel_statistics
+from s4former.engine import Run, read_lines, train, validate
 from s4former.engine.callbacks import Callback
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
 from s4former.engine.panels import Panel
-from s4former.engine.run import Run
-from s4former.engine.validate import validate
+from s4former.inference import Model
 from s4former.inference.logits import logit_row_chunks
-from s4former.inference.predict import Model
 from tiny_run import make_data, tiny_run
 
 RANGE = [100, 4000]

@@ -14,12 +14,10 @@ import torch
 from PIL import Image
 
 import s4former
-from s4former.config.errors import DataError, UserError
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.validate import validate
+from s4former.config import DataError, UserError
+from s4former.engine import read_lines, train, validate
+from s4former.inference import Model
 from s4former.inference.inputs import find_images
-from s4former.inference.predict import Model
 from tiny_run import NAMES, make_data, tiny_run
 
 

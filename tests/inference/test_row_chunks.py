@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s4former.config.errors import UserError
-from s4former.engine.validate import validate
-from s4former.inference import logits, row_chunks
-from s4former.inference.config import EvaluateConfig
+from s4former.config import UserError
+from s4former.engine import validate
+from s4former.inference import EvaluateConfig, Model, logits, row_chunks
 from s4former.inference.logits import logit_row_chunks
-from s4former.inference.predict import Model
 from s4former.inference.row_chunks import resized_row_chunks, slide_row_chunks, window_starts, with_rows
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.vit import ViTConfig
@@ -114,7 +112,7 @@ def test_windows_must_not_leave_gaps() -> None:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from s4former.engine.loop import train
+    from s4former.engine import train
 
     root = tmp_path_factory.mktemp("row_chunks")
     train(tiny_run(make_data(root / "data"), {"steps": 1}), root / "run")

@@ -12,13 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from authors_names import to_authors
-from s4former.config.errors import NumericError, UserError
-from s4former.engine.checkpoint import Checkpoints
-from s4former.engine.loop import train
-from s4former.inference.predict import Model
+from s4former.config import NumericError, UserError
+from s4former.engine import Checkpoints, train
+from s4former.inference import Model
 from s4former.inference.trained import init_weights_from, load_networks
-from s4former.models import ModelConfig
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
 from tiny_run import make_data, tiny_run
 
 NUM_CLASSES = 3

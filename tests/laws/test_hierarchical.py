@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from test_methods import METHODS
 from torch import Tensor
 
+from s4former.engine import train
 from s4former.engine.callbacks import Callback
-from s4former.engine.loop import train
-from s4former.inference.predict import Model
+from s4former.inference import Model
 from s4former.methods import MethodConfig, config_class
 from s4former.models import ModelConfig, build_segmenter
 from s4former.models.backbones.configs.mit import MiTConfig

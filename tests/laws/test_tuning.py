@@ -10,7 +10,7 @@ import torch
 
 from s4former.methods import method_names
 from s4former.models import ModelConfig, build_segmenter
-from s4former.testing import train_steps
+from s4former.testing import NUM_CLASSES, SIZE, train_steps
 from s4former.testing.laws import (
     Subject,
     batches,
@@ -19,7 +19,7 @@ from s4former.testing.laws import (
     teachers_stand_still_and_the_rest_learns,
     unlabeled_images_teach,
 )
-from s4former.testing.subjects import NUM_CLASSES, SIZE, confident
+from s4former.testing.subjects import confident
 from s4former.types import Segmenter
 
 TUNING: dict[str, dict[str, Any]] = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from s4former.models import ModelConfig, build_segmenter
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.models.segmenter import ViTSegmenter
 
 NUM_CLASSES = 3
 PATCH = 4

@@ -8,8 +8,8 @@ import torch
 from small_networks import SIZES
 from torch import Tensor
 
-from s4former.config.errors import UserError
-from s4former.models.backbones import BACKBONES
+from s4former.config import UserError
+from s4former.models import BACKBONES
 from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.backbones.timm import TimmBackbone
 

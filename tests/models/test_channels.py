@@ -10,11 +10,9 @@ import torch
 from small_networks import NUM_CLASSES, tiny, tiny_segformer
 from torch import Tensor
 
-from s4former.config.errors import UserError
-from s4former.models import ModelConfig
+from s4former.config import UserError
+from s4former.models import ModelConfig, ViTSegmenter, load_backbone_weights
 from s4former.models.config import IMAGENET_MEAN, IMAGENET_STD
-from s4former.models.segmenter import ViTSegmenter
-from s4former.models.weights import load_backbone_weights
 
 NETWORKS = [tiny, tiny_segformer]
 

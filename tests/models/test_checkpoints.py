@@ -12,11 +12,15 @@ from safetensors.torch import save_file
 from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
-from s4former.config.errors import UserError
-from s4former.models import ModelConfig
+from s4former.config import UserError
+from s4former.models import (
+    ModelConfig,
+    ViTSegmenter,
+    build_segmenter,
+    load_checkpoint,
+    segmenter_from_checkpoint,
+)
 from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint
-from s4former.models.segmenter import ViTSegmenter, build_segmenter
 
 AUXILIARY: Any = {"auxiliary": (0, 2)}
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

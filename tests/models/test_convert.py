@@ -14,9 +14,9 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from s4former.cli.main import app
-from s4former.config.errors import UserError
+from s4former.config import UserError
+from s4former.models import convert_weights
 from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.convert import convert_weights
 
 
 def deit_tiny() -> dict[str, Tensor]:

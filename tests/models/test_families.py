@@ -10,11 +10,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from s4former.config.errors import UserError
-from s4former.models import BACKBONES, ModelConfig, build_segmenter, faster_on_cpu
+from s4former.config import UserError
+from s4former.models import (
+    BACKBONES,
+    ModelConfig,
+    ViTSegmenter,
+    build_segmenter,
+    faster_on_cpu,
+    load_backbone_weights,
+)
 from s4former.models.backbones.timm import TimmBackbone
-from s4former.models.segmenter import ViTSegmenter
-from s4former.models.weights import load_backbone_weights
 from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
 
 # The smallest of each family, with its patch and the tokens before the patches.

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save
 from small_networks import NUM_CLASSES
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.models import BACKBONES, ModelConfig, build_segmenter, hub
 from s4former.models.weights import load_hub_weights
 

@@ -12,12 +12,12 @@ from timm.layers import SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
+from s4former.models import load_backbone_weights
 from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.models.backbones.timm import TimmBackbone
 from s4former.models.candidates import find_backbones, name_weights
 from s4former.models.keys import to_timm
-from s4former.models.weights import load_backbone_weights
 
 transformers = pytest.importorskip("transformers")
 

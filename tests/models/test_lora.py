@@ -11,11 +11,10 @@ import torch
 from safetensors.torch import save_file
 from small_networks import NUM_CLASSES, TINY_MIT, tiny
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.inference.trained import init_weights_from
-from s4former.models import ModelConfig, build_segmenter, faster_on_cpu, rebuild_segmenter
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter, faster_on_cpu, rebuild_segmenter
 from s4former.models.lora import LowRank, lora_parameters
-from s4former.models.segmenter import ViTSegmenter
 
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 LORA: dict[str, Any] = {"lora": {"rank": 2, "alpha": 6}}

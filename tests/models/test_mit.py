@@ -12,7 +12,8 @@ from small_networks import NUM_CLASSES, TINY_MIT, tiny_segformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
+from s4former.models import ViTSegmenter, rebuild_segmenter
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.mit import MiTBackbone
 from s4former.models.heads.configs.segformer import SegFormerConfig
@@ -20,7 +21,6 @@ from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.models.heads.segformer import SegFormerHead
 from s4former.models.heads.segformer_conv import SegFormerConvHead
 from s4former.models.mit_keys import to_mit, to_segformer
-from s4former.models.segmenter import ViTSegmenter, rebuild_segmenter
 from s4former.ops.resize import resize_bilinear
 from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
 from s4former.recipes import load_run

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from small_networks import NUM_CLASSES, TINY_MIT, tiny_segformer
 from torch import Tensor
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.models.mit_keys import mit_style, to_mit, to_segformer
 
 State = dict[str, Tensor]

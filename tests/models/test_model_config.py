@@ -9,9 +9,9 @@ import pytest
 import torch
 from small_networks import SIZES, TINY_MIT, tiny, tiny_config
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.config.override import override
-from s4former.engine.run import Run
+from s4former.engine import Run
 from s4former.models import BACKBONES, HEADS, ModelConfig, build_segmenter
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.configs.timm import TimmConfig

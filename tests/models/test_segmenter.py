@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_networks import NUM_CLASSES, PATCH, tiny, tiny_config
 
-from s4former.config.errors import UserError
-from s4former.models.segmenter import build_segmenter, rebuild_segmenter
+from s4former.config import UserError
+from s4former.models import build_segmenter, rebuild_segmenter
 
 
 def images(height: int = 16, width: int = 16) -> torch.Tensor:

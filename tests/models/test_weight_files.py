@@ -20,10 +20,9 @@ from safetensors.torch import save_file
 from small_networks import tiny
 from torch import Tensor, nn
 
-from s4former.config.errors import NumericError, S4FormerError, UserError
-from s4former.models.convert import convert_weights
+from s4former.config import NumericError, S4FormerError, UserError
+from s4former.models import convert_weights, load_backbone_weights
 from s4former.models.weight_files import read_state, require_finite
-from s4former.models.weights import load_backbone_weights
 
 State = dict[str, Tensor]
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from s4former.augment import LabeledViews, Views
-from s4former.config.errors import Interrupted, UserError
+from s4former.config import Interrupted, UserError
 from s4former.config.record import read_json
-from s4former.curation.sources import open_source
+from s4former.curation import open_source
 from s4former.data import TrainBatches
+from s4former.engine import Run
 from s4former.engine.callbacks import Callback
-from s4former.engine.run import Run
-from s4former.inference.predict import Model
+from s4former.inference import Model
 from s4former.methods import config_class
 from s4former.recipes._demo import run_demo
 from s4former.recipes.demo import recipe

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from s4former.curation.sources import open_source
-from s4former.engine.run import Run
+from s4former.curation import open_source
+from s4former.engine import Run
 from s4former.recipes import folder, load_run
 
 

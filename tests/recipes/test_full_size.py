@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from s4former.models.segmenter import build_segmenter
+from s4former.models import build_segmenter
 from s4former.recipes import load_run
 from s4former.testing.subjects import learn
 from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch

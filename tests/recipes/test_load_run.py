@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s4former.config.errors import UserError
-from s4former.engine.run import Run
+from s4former.config import UserError
+from s4former.engine import Run
 from s4former.recipes import load_run, recipe_names
 from tiny_run import tiny_run
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import s4former
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.recipes import load_run, plan_run
 from tiny_run import NAMES, make_data, tiny_run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.curation.prepare import DATASETS
 from s4former.data.published_lists import PUBLISHERS
 from s4former.models.backbones.configs.mit import MiTConfig

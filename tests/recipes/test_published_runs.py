@@ -10,13 +10,12 @@ import torch
 
 import miniatures
 from mini_voc import make_mini_voc
-from s4former.config.errors import Interrupted
+from s4former.config import Interrupted
 from s4former.config.record import read_json
+from s4former.curation import open_source
 from s4former.curation.prepare import DATASETS, carry_out, plan
-from s4former.curation.sources import open_source
 from s4former.data.split_lists import write_split
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
+from s4former.engine import read_lines, train
 from s4former.methods.s4former import S4Former
 from s4former.recipes import load_run
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s4former.config.override import override
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.run import Run
+from s4former.engine import Run, read_lines, train
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.recipes import recipe_families

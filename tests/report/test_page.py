@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.curation.check import Check, check_source
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
-from s4former.data.sources import Source
+from s4former.curation import Check, check_source, open_source
+from s4former.data import DataConfig, Source
 from s4former.report.figures import colorize
 from s4former.report.page import check_page, class_rows
 from s4former.report.sheets import overlay, sheet

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s4former.config.override import override
-from s4former.engine.run import Run
+from s4former.engine import Run
 from s4former.studies import Study, make_study
 from tiny_run import make_data, tiny_run
 

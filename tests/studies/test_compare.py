@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from study import tiny_study
 
-from s4former.config.errors import Interrupted, UserError
+from s4former.config import Interrupted, UserError
+from s4former.engine import read_lines
 from s4former.engine.callbacks import Callback
-from s4former.engine.journal import read_lines
 from s4former.studies import Study, compare
 from s4former.studies.plan import plan
 

@@ -27,7 +27,7 @@ def val(
 ) -> None:
     """Score a trained model."""
     from s4former.engine.progress import is_main_process, progress_for
-    from s4former.engine.validate import validate
+    from s4former.engine.validation import validate
     from s4former.recipes import load_data
 
     changes = [change for change in overrides or [] if not _is_config(change)]

@@ -33,7 +33,7 @@ def test(arguments: Sequence[str]) -> None:
     from s4former.config.outputs import claim
     from s4former.config.record import json_text
     from s4former.engine.progress import is_main_process, progress_for
-    from s4former.engine.validate import Validation, validate_with_config
+    from s4former.engine.validation import Validation, validate_with_config
     from s4former.inference.overlay import require_opacity
     from s4former.inference.pictures import picture_writer
 

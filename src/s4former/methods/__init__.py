@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from s4former.config.fronts import lazily
 from s4former.config.listed import Listed
 from s4former.methods.configs.base import MethodConfig
 
 if TYPE_CHECKING:
     from s4former.methods.base import Method, Targets
+else:
+    __getattr__ = lazily(__name__, {"base": "Method Targets"})
 
 __all__ = ["METHODS", "Method", "MethodConfig", "Targets", "config_class", "method_names"]
 
@@ -17,9 +19,3 @@ METHODS: Listed[MethodConfig] = Listed("s4former.methods", MethodConfig, "method
 """All methods by name."""
 method_names = METHODS.names
 config_class = METHODS.config_class
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.base"), name)  # late, as it needs torch

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from drawn import NAMES, OUTSIDE, tiny, write_images, write_json
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations import class_names, convert, detect_format
 
 ODD = (

@@ -29,7 +29,7 @@ from drawn import (
 )
 from PIL import Image
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations import FORMATS, Conversion, class_names, convert, detect_format
 from s4former.types import IGNORE
 

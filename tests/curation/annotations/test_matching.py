@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations.matching import Images
 
 

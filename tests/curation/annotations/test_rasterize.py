@@ -10,8 +10,9 @@ from drawn import HEIGHT, WIDTH, centers, in_ellipse, in_polygon, turned_back
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s4former.curation.annotations import Polygon, rectangle
 from s4former.curation.annotations.rasterize import Layer, Patch, draw, rasterize
-from s4former.curation.annotations.shapes import Bitmap, Ellipse, Polygon, Region, Stroke, hull, rectangle
+from s4former.curation.annotations.shapes import Bitmap, Ellipse, Region, Stroke, hull
 from s4former.types import IGNORE
 
 COORDINATE = st.one_of(st.integers(-10, 45), st.floats(-10, 45, width=32))

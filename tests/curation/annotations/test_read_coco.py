@@ -28,7 +28,7 @@ from drawn import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations import Conversion, class_names, convert
 from s4former.curation.annotations.coco_instances import decode_runs
 from s4former.types import IGNORE

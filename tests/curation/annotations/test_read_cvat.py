@@ -21,7 +21,7 @@ from drawn import (
     write_images,
 )
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations import Conversion, class_names, convert, detect_format
 from s4former.types import IGNORE
 

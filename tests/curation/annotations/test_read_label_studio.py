@@ -31,11 +31,10 @@ from drawn import (
 )
 from PIL import Image
 
-from s4former.config.errors import DataError
-from s4former.curation.annotations import Conversion, class_names, convert, detect_format
+from s4former.config import DataError
+from s4former.curation.annotations import Conversion, Notes, class_names, convert, detect_format
 from s4former.curation.annotations.brush import decode_brush
 from s4former.curation.annotations.label_studio_regions import shapes_of
-from s4former.curation.annotations.shapes import Notes
 from s4former.types import IGNORE
 
 

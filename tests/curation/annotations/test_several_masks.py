@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.annotations import class_names, convert
 
 SIZE = (6, 8)

@@ -8,7 +8,7 @@ from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.curation.check.findings import Labels, Sample
 from s4former.curation.check.image_rules import image_findings
 from s4former.curation.check.mask_rules import mask_findings
-from s4former.data.classes import Classes
+from s4former.data import Classes
 from s4former.data.sources.labels import LabelMap
 
 

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from folders import make_folder, write_image, write_mask
-from s4former.config.errors import DataError
-from s4former.curation.check import Check, check_source, quick, quick_check
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
-from s4former.data.sources.base import SPLITS, Split
+from s4former.config import DataError
+from s4former.curation import Check, check_source, open_source, quick_check
+from s4former.curation.check import quick
+from s4former.data import DataConfig, Split
+from s4former.data.sources.base import SPLITS
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from folders import make_folder, write_image
-from s4former.config.errors import UserError
-from s4former.curation.check import Check, check_source
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
+from s4former.config import UserError
+from s4former.curation import Check, check_source, open_source
+from s4former.data import DataConfig
 from s4former.types import IGNORE
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.data.dataset_yaml import DatasetFile, is_dataset_file, read_dataset_file
 from s4former.types import IGNORE
 

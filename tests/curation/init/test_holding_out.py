@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
 from s4former.curation.init.holding_out import choose_val, fold, hold_out
 
 shown = st.lists(st.frozensets(st.integers(0, 4)), min_size=1, max_size=14).map(

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.init.mask_survey import MaskLook, MaskSurvey
 from s4former.curation.init.suggestion import suggest_classes
 from s4former.data.classes import default_colors

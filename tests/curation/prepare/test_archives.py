@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from miniatures import tar, zipped
-from s4former.config.errors import DataError, UserError
+from s4former.config import DataError, UserError
 from s4former.curation.prepare.archives import unpack
 
 NOISE = {f"set/{name}.bin": np.random.default_rng(seed).bytes(6000) for seed, name in enumerate("abcde")}

@@ -15,7 +15,8 @@ from PIL import Image
 import miniatures
 from loopback import Site, serve
 from miniatures import SIZE, VOC_AUG, VOC_VAL
-from s4former.config.errors import DataError, UserError
+from s4former.config import DataError, UserError
+from s4former.curation import open_source
 from s4former.curation.prepare import DATASETS, carry_out, plan, verify
 from s4former.curation.prepare import ade20k as ade20k_module
 from s4former.curation.prepare import coco as coco_module
@@ -26,7 +27,6 @@ from s4former.curation.prepare.cityscapes import LABEL_IDS, to_train_ids
 from s4former.curation.prepare.coco import draw_instances
 from s4former.curation.prepare.steps import Archive
 from s4former.curation.prepare.voc import read_sbd
-from s4former.curation.sources import open_source
 from s4former.data.sources.known import KNOWN
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools on NumPy 2

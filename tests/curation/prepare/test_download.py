@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopback import Site, serve
-from s4former.config.errors import DataError, UserError
+from s4former.config import DataError, UserError
 from s4former.curation.download import download, require_space
 
 CONTENT = bytes(range(256)) * 40

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.data.split_lists import Entry, first_few, read_split, write_split
 
 

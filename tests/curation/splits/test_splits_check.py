@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from folders import write_image, write_mask
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.splits.check import SplitCheck, check_splits, find_lists
 
 _PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopback import Site, serve
-from s4former.config.errors import DataError
+from s4former.config import DataError
 from s4former.curation.splits import fetch
 from s4former.curation.splits.fetch import fetch_splits, unverified
 from s4former.data.published_lists import PUBLISHERS, PublishedList, Publisher, checksum

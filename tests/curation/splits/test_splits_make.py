@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from folders import make_folder, write_image, write_mask
-from s4former.config.errors import UserError
-from s4former.curation.sources import open_source
+from s4former.config import UserError
+from s4former.curation import open_source
 from s4former.curation.splits.make import class_presence, make_split, read_amount, split_source
 from s4former.data import DataConfig
 from s4former.data.split_lists import read_split
