@@ -10,11 +10,13 @@ import pytest
 from rich.console import Console
 from study import tiny_study
 
-from s4former.config import Interrupted, UserError
-from s4former.engine import read_lines
+from s4former.config import Interrupted, NumericError, UserError
+from s4former.engine import Run, read_lines, train
 from s4former.engine.callbacks import Callback
 from s4former.studies import Study, compare
+from s4former.studies.claims import claimed
 from s4former.studies.plan import plan
+from s4former.studies.work import work
 
 
 def run_study(study: Study, root: Path, **options: Any) -> dict[str, Any]:
@@ -145,3 +147,46 @@ def test_mistakes_are_told_before_anything_is_trained(
     with pytest.raises(UserError, match=message):
         run_study(tiny_study(tmp_path, **options), tmp_path)
     assert not (tmp_path / "out/runs").exists()
+
+
+def test_folds_score_each_labeled_image_once(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, labels="4", folds=2)
+    found = run_study(study, tmp_path)
+    held_out = []
+    for fold in (0, 1):
+        splits = study.runs / f"4_draw0_fold{fold}_seed0/s4former/splits"
+        labeled, val = ((splits / f"{name}.txt").read_text().split() for name in ("labeled", "val"))
+        assert sorted(Path(id).name for id in labeled + val) == ["train0", "train1", "train2", "train3"]
+        held_out += val
+    assert len(held_out) == len(set(held_out)) == 4
+    line = next(line for line in found["lines"] if line["row"] == "s4former" and line["deployed"])
+    assert line["minus"]["supervised"]["cells"] == 2
+
+
+def test_a_claimed_run_is_left_to_its_process(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path)
+    planned = plan(study)
+    said: list[str] = []
+    with claimed(study.runs / "claims/2_draw0_seed0_s4former.lock") as mine:
+        assert mine
+        left = work(planned, study.runs, said.append)
+    assert [each.place for each in left] == ["2_draw0_seed0/s4former"]
+    assert not (study.runs / "2_draw0_seed0/s4former").exists()
+    assert work(planned, study.runs, said.append) == []
+    assert [text for text in said if "finished" in text] == [
+        "2_draw0_seed0/first: 0 of 3 runs are finished",
+        "2_draw0_seed0/supervised: 1 of 3 runs are finished",
+        "2_draw0_seed0/s4former: 2 of 3 runs are finished",
+    ]
+
+
+def test_a_row_that_stops_being_finite_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(run: Run, *arguments: Any, **options: Any) -> object:
+        if run.method.name == "mean_teacher":
+            raise NumericError("step 1: loss is nan")
+        return train(run, *arguments, **options)
+
+    monkeypatch.setattr("s4former.studies.work.train", broken)
+    found = run_study(tiny_study(tmp_path, "supervised,mean_teacher,s4former"), tmp_path)
+    assert {record["row"] for record in found["runs"]} == {None, "supervised", "s4former"}
+    assert any("1 of 4 runs are not finished" in note for note in found["notes"])

@@ -50,6 +50,10 @@ def compare(
     second: Annotated[
         list[str] | None, typer.Option(metavar="a.b=c", help="A field of the steps after them alone.")
     ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(min=0, help="Cut the labeled images into so many folds, each scored once."),
+    ] = 0,
     reference: Annotated[
         Literal["none", "all"],
         typer.Option(help="all: supervised rows on all labels too: the ceiling."),
@@ -106,6 +110,7 @@ def compare(
         first_steps,
         first or (),
         second or (),
+        folds,
     )
     compared = references(against, study.rows)
     console = Console(highlight=False)

@@ -9,14 +9,16 @@ from s4former.config.fronts import lazily
 if TYPE_CHECKING:
     from s4former.studies.asked import job_of, make_study, references
     from s4former.studies.comparison import compare, describe
-    from s4former.studies.plan import SPLITS, Study
+    from s4former.studies.lists import SPLITS
+    from s4former.studies.plan import Study
 else:
     __getattr__ = lazily(
         __name__,
         {
             "asked": "job_of make_study references",
             "comparison": "compare describe",
-            "plan": "SPLITS Study",
+            "lists": "SPLITS",
+            "plan": "Study",
         },
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from s4former.config.errors import UserError
 from s4former.config.suggestions import nearest
-from s4former.studies.plan import ALL, SPLITS, Cell, Study
+from s4former.studies.lists import SPLITS
+from s4former.studies.plan import ALL, Cell, Study
 from s4former.studies.rows import Row, parse_rows
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def make_study(
     first_steps: int = 0,
     first: Sequence[str] = (),
     second: Sequence[str] = (),
+    folds: int = 0,
 ) -> Study:
     """Return a study of what was typed; lists have commas between.
 
@@ -44,6 +46,7 @@ def make_study(
         first_steps: Supervised steps that the rows of a cell share.
         first: Overrides of those alone.
         second: Overrides of what comes after them alone.
+        folds: Into how many folds the labeled images are cut, each held out and scored once; 0: none.
 
     Raises:
         UserError: If something cannot be read, or there is no such method.
@@ -53,10 +56,17 @@ def make_study(
     drawn: list[int | None] = [None]
     if counts and "{draw}" in splits:
         drawn = list(numbers("--draws", draws))
-    cells = [Cell(count, draw, seed) for draw in drawn for seed in numbered for count in counts or [None]]
+    numbered_folds: Sequence[int | None] = range(folds) if folds else [None]
+    cells = [
+        Cell(count, draw, seed, number)
+        for draw in drawn
+        for seed in numbered
+        for number in numbered_folds
+        for count in counts or [None]
+    ]
     if ceiling:
-        cells += [Cell(ALL, None, seed) for seed in numbered]
-    return Study(base, parse_rows(methods, rows), cells, runs, first_steps, first, second, splits)
+        cells += [Cell(ALL, None, seed, number) for seed in numbered for number in numbered_folds]
+    return Study(base, parse_rows(methods, rows), cells, runs, first_steps, first, second, splits, folds)
 
 
 def numbers(option: str, text: str) -> list[int]:

@@ -13,6 +13,7 @@ from s4former.config.record import now, versions, write_json, write_text
 from s4former.engine.callbacks import Callback
 from s4former.engine.progress import progress_for
 from s4former.engine.tables import print_table
+from s4former.inference.config import FEW_IMAGES
 from s4former.report.figures import label_curves
 from s4former.studies.plan import Study, plan
 from s4former.studies.results import read_configs, read_results
@@ -66,7 +67,7 @@ def compare(
         say("no run is finished yet")
         return None
     found = _summary(study, records, read_configs(planned, study.runs), against, title, len(planned))
-    found["notes"] = [*found["verdicts"], *_worth(found), *_remarks(found)]
+    found["notes"] = [*found["verdicts"], *_worth(found), *_remarks(study, found)]
     write_json(out, found)
     _write(found, out, console, against)
     return found
@@ -143,7 +144,7 @@ def _worth(found: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _remarks(found: dict[str, Any]) -> list[str]:
+def _remarks(study: Study, found: dict[str, Any]) -> list[str]:
     """Return what a reader has to know of the numbers."""
     first = (
         f"every row takes {found['steps']} steps, the first {found['first_steps']} of them supervised and "
@@ -151,12 +152,17 @@ def _remarks(found: dict[str, Any]) -> list[str]:
         if found["first_steps"]
         else f"every row takes {found['steps']} steps"
     )
+    few = found["images"] < FEW_IMAGES and not study.folds
+    scored = f"{found['images']} {found['part']} images"
+    if study.folds:
+        scored = f"the held-out images of each of {study.folds} folds"
     missing = found["planned"] - found["finished"]
     return [
-        f"mIoU in percent on {found['images']} {found['part']} images, {found['protocol']}; last: after the "
+        f"mIoU in percent on {scored}, {found['protocol']}; last: after the "
         "last step, mean ± standard deviation (cells); best: the highest score on the way, chosen on "
         f"{found['part']} itself",
         f"{first}; differences are to the deployed network after the last step, paired by cell (labels, draw "
         "and seed: same first weights, same labeled crops), with intervals by Student's t",
+        *([f"{scored} are few: --folds 3 scores each labeled image once"] if few else []),
         *([f"{missing} of {found['planned']} runs are not finished"] if missing else []),
     ]

@@ -9,12 +9,13 @@ rows of a cell, so that no labeled crop is seen twice and all rows see the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s4former.config.errors import UserError
 from s4former.config.override import override
+from s4former.studies.lists import SPLITS, folded, listed
 from s4former.studies.rows import Row
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """The label count of the ceiling: every training image with a mask."""
-SPLITS = "splits/{labels}_draw{draw}"
-"""Where the lists of a cell are, from the data set's folder: ``labeled.txt`` and ``unlabeled.txt``."""
 SECOND_SEED = 1_000_000
 """What the seed of a second part is more than that of its cell."""
 _WAITING = ("unlabeled_start_step", "unlabeled_ramp_steps")
@@ -37,11 +36,13 @@ class Cell:
         labels: Which labels, as the names of lists say it: a number, `ALL`, or none: the config's own lists.
         draw: Which draw of that many labels; none where there is but one.
         seed: Names every random draw: first weights, crops, colors, boxes.
+        fold: Which labeled images are held out and scored; none: those that the config says.
     """
 
     labels: str | None
     draw: int | None
     seed: int
+    fold: int | None = None
 
     @property
     def group(self) -> str:
@@ -52,7 +53,8 @@ class Cell:
     def name(self) -> str:
         """The name of its folder."""
         draw = "" if self.draw is None else f"_draw{self.draw}"
-        return f"{self.group}{draw}_seed{self.seed}"
+        fold = "" if self.fold is None else f"_fold{self.fold}"
+        return f"{self.group}{draw}{fold}_seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Study:
         first: Overrides of the first part alone.
         second: Overrides of the second part alone, before those of a row.
         splits: Where the lists of a cell are, see `SPLITS`.
+        folds: Into how many folds the labeled images are cut; 0: all are learned from.
     """
 
     base: Callable[[Sequence[str]], Run]
@@ -99,6 +102,8 @@ class Study:
     first: Sequence[str] = ()
     second: Sequence[str] = ()
     splits: str = SPLITS
+    folds: int = 0
+    _folds: dict[str, list[list[str]]] = field(default_factory=dict, repr=False, compare=False)
     _bases: dict[Cell, Run] = field(default_factory=dict, repr=False, compare=False)
 
     def base_of(self, cell: Cell) -> Run:
@@ -108,26 +113,17 @@ class Study:
         return self._bases[cell]
 
     def _lists(self, cell: Cell) -> list[str]:
-        if cell.labels is None:
-            return []
         if cell.labels == ALL:
-            return ["data.labeled_split=null", "data.unlabeled_split=null"]
-        folder = self.splits.format(labels=cell.labels, draw=cell.draw)
-        self._require_list(cell, folder)
-        return [f"data.{part}_split={folder}/{part}.txt" for part in ("labeled", "unlabeled")]
-
-    def _require_list(self, cell: Cell, folder: str) -> None:
-        """Make sure that there are lists, while it can be said which ones there are."""
-        root = Path(self.base([]).data.root)
-        if (root / folder / "labeled.txt").is_file():
-            return
-        pattern = self.splits.format(labels="*", draw="*")
-        there = sorted(str(path.parent.relative_to(root)) for path in root.glob(f"{pattern}/labeled.txt"))
-        hint = f"there are {', '.join(there)}" if there else f"there is none like {pattern}/labeled.txt"
-        raise UserError(
-            f"--labels {cell.labels}: there is no list {root / folder / 'labeled.txt'}; {hint} (--splits "
-            "says where to look, `s4former splits make` makes lists)"
-        )
+            lists = ["data.labeled_split=null", "data.unlabeled_split=null"]
+        else:
+            lists = listed(self.base, self.splits, cell.labels, cell.draw) if cell.labels else []
+        if cell.fold is None:
+            return lists
+        name = replace(cell, seed=0, fold=None).name.removesuffix("_seed0")
+        if name not in self._folds:
+            folder = self.runs / "folds"
+            self._folds[name] = folded(self.base(lists), self.folds, folder, name)
+        return [*lists, *self._folds[name][cell.fold]]
 
     def of(self, cell: Cell) -> Iterator[PlannedRun]:
         """Yield the runs of a cell, a first part before those that go on from it.

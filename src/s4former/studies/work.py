@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from s4former.config.errors import UserError
+from s4former.config.errors import NumericError, UserError
 from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_json
 from s4former.engine.callbacks import Callback
@@ -45,29 +45,46 @@ def work(
         progress: Makes who hears of the training of one run.
 
     Raises:
+        NumericError: If a first part has a loss that is not finite; a row that has one is left out.
         Interrupted: If a signal asked to stop; the run is saved.
     """
     left = [each for each in planned if not finished(runs / each.place)]
-    count = len(left)
     while left:
-        elsewhere = []
-        for number, each in enumerate(list(left)):
-            if each.first and not finished(runs / each.first):
-                elsewhere.append(each)
-                continue
-            with claimed(runs / "claims" / f"{each.place.replace('/', '_')}.lock") as mine:
-                if not mine:
-                    elsewhere.append(each)
-                elif not finished(runs / each.place):
-                    say(f"run {count - len(left) + number + 1} of {count}: {each.place}")
-                    for note in each.notes:
-                        say(f"  {note}")
-                    _train(each, runs, progress)
-        left = elsewhere
-        if all(each.first is None or finished(runs / each.first) for each in left):
+        before = len(left)
+        left = [each for each in left if not _taken(each, planned, runs, say, progress)]
+        awaited = [each.first for each in left if each.first and not finished(runs / each.first)]
+        if not awaited:
             break
+        if len(left) == before:
+            say(f"waiting for {awaited[0]}, which another process trains")
         time.sleep(_PAUSE)
     return [each for each in left if not finished(runs / each.place)]
+
+
+def _taken(
+    each: PlannedRun,
+    planned: Sequence[PlannedRun],
+    runs: Path,
+    say: Callable[[str], object],
+    progress: Callable[[], Callback],
+) -> bool:
+    """Train a run unless it cannot be started yet or another process has it; return whether it is settled."""
+    if each.first and not finished(runs / each.first):
+        return False
+    with claimed(runs / "claims" / f"{each.place.replace('/', '_')}.lock") as mine:
+        if not mine or finished(runs / each.place):
+            return mine
+        done = sum(finished(runs / other.place) for other in planned)
+        say(f"{each.place}: {done} of {len(planned)} runs are finished")
+        for note in each.notes:
+            say(f"  {note}")
+        try:
+            _train(each, runs, progress)
+        except NumericError as error:
+            if each.row is None:  # what goes on from it could not
+                raise
+            say(f"{each.place} is left out: {error}")
+        return True
 
 
 def _train(each: PlannedRun, runs: Path, progress: Callable[[], Callback]) -> None:
