@@ -34,7 +34,8 @@ def test_before_their_start_unlabeled_images_change_nothing(name: str) -> None:
     """Nor do they cost a pass: the steps are supervised ones, class weights included."""
     subject = Subject(name, {"unlabeled_start_step": 2, "class_balance": 0.5})
     early = subject.run()
-    late = train_steps(Subject("supervised", {"class_balance": 0.5}).build(), batches())
+    shared = {"class_balance": 0.5, "labeled_normalize_by": subject.config().labeled_normalize_by}
+    late = train_steps(Subject("supervised", shared).build(), batches())
     assert equal(early[:2], late[:2])
     assert not torch.equal(early[2], late[2])
     assert subject.config().least_steps == 3

@@ -30,6 +30,8 @@ def test_pixels_keep_what_was_said_of_them(name: str) -> None:
         said = pseudo_labels(labeler(batch.unlabeled.weak), batch.unlabeled.valid)
     method.train()
     for name, view in method.prepare(batch).views.items():
+        if name == "features":  # the weak view as it is
+            continue
         whose = (4 * view.images[:, 0]).round().long()
         mixed = (whose != torch.arange(4)[:, None, None]).any()
         assert mixed == (name != "pasa")

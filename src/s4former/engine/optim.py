@@ -39,11 +39,11 @@ def build_optimizer(config: OptimizerConfig, method: Trainable) -> torch.optim.O
     named = method.parameter_groups()
     is_frozen = not named.get("backbone") and not named.get("lora")
     head_lr = config.probe_lr if is_frozen else config.lr * config.head_lr_factor
-    groups = []
+    groups, every = [], config.decayed == "all"
     for group, parameters in named.items():
         members: dict[tuple[bool, float], list[nn.Parameter]] = {}
         for parameter in parameters:
-            kind = _decays(names[id(parameter)], parameter), scales.get(id(parameter), 1.0)
+            kind = every or _decays(names[id(parameter)], parameter), scales.get(id(parameter), 1.0)
             members.setdefault(kind, []).append(parameter)
         for (decayed, scale), some in sorted(members.items(), key=lambda item: item[0], reverse=True):
             base_lr = scale * (config.lr if group == "backbone" else head_lr)

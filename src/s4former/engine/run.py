@@ -37,7 +37,10 @@ class OptimizerConfig(Config):
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum of SGD; the first moment's decay of AdamW."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decay of weight matrices and kernels. Norms, biases, tokens and position embeddings never decay."""
+    """Decay of weights, as a share of the learning rate."""
+    decayed: Literal["matrices", "all"] = "matrices"
+    """Which parameters decay: ``matrices`` and kernels, not norms, biases, tokens and position embeddings; or
+    ``all``, as in UniMatch V2's code."""
     min_lr: float = Field(0.0, ge=0)
     """Learning rate at the end, the same for backbone and heads."""
     power: float = Field(0.9, ge=0)

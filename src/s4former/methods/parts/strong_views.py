@@ -15,7 +15,7 @@ from s4former.methods.parts.pseudo_labels import view_of
 from s4former.methods.parts.view import View
 from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
 from s4former.ops.pseudo import share_of
-from s4former.types import DrawKey, PseudoLabels, Segmenter, UnlabeledBatch
+from s4former.types import DrawKey, Images, PseudoLabels, Segmenter, UnlabeledBatch
 
 
 class StrongViews(nn.Module):
@@ -29,18 +29,29 @@ class StrongViews(nn.Module):
         self.perturbations = vit_perturbations(config, student)
 
     def forward(
-        self, unlabeled: UnlabeledBatch, pseudo: PseudoLabels, key: DrawKey
+        self,
+        unlabeled: UnlabeledBatch,
+        pseudo: PseudoLabels,
+        key: DrawKey,
+        unmixed: Mapping[str, Images] | None = None,
     ) -> tuple[dict[str, View], dict[str, Tensor]]:
-        """Return the mixed views by name, and scalars to log of what they were made of.
+        """Return views by name, and scalars to log of what they were made of.
 
-        One view is called ``strong``, several ``strong_1``, ``strong_2`` ...
+        Args:
+            unlabeled: The batch. Of one strong view the name is ``strong``, of several ``strong_1``, ...
+            pseudo: What is learned on them.
+            key: Seed and step of the draws.
+            unmixed: Other images of the same geometry by name: views that are not mixed.
         """
         config, confident = self.config, self.confident_pixels(pseudo)
-        unmixed = [
-            view_of(images, pseudo, confident, config, key, with_logits=config.ncr, number=number)
-            for number, images in enumerate(unlabeled.strong[: len(config.views.strong)])
-        ]
-        views = {f"strong{_suffix(number, len(unmixed))}": self.cutmix(v) for number, v in enumerate(unmixed)}
+        strong = unlabeled.strong[: len(config.views.strong)]
+        names = [f"strong{_suffix(number, len(strong))}" for number in range(len(strong))]
+        given = dict(zip(names, strong, strict=True)) | dict(unmixed or {})
+        views = {
+            name: view_of(images, pseudo, confident, config, key, with_logits=config.ncr, number=number)
+            for number, (name, images) in enumerate(given.items())
+        }
+        views |= {name: self.cutmix(views[name]) for name in names}
         return views, {"pseudo/confident": share_of(confident, pseudo.valid)}
 
     def losses(
