@@ -32,6 +32,12 @@ def variants() -> dict[str, dict[str, Any]]:
             "pasa_pass": "mixed",
         },
         "balanced": {"class_balance": 0.5, "unlabeled_start_step": 1},
+        "unpadded": {
+            "unlabeled_normalize_by": "unpadded",
+            "cutmix_partner": "reversed",
+            "average_losses": True,
+            "perturb": ["complementary_dropout"],
+        },
         "kl": {"ncr_mode": "kl", "cutmix_per": "batch", "cutmix_probability": 1.0},
         "as_released": {"as_released": True},
         "supervised_batch": {},
