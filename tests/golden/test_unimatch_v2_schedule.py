@@ -1,4 +1,4 @@
-"""Learning rates and decays of the teacher in runs of UniMatch V2 and FixMatch, against their authors' code."""
+"""Learning rates and decays of the teacher in UniMatch V2 and FixMatch, against their authors' code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_rates(golden: Golden, name: str) -> None:
-    """They set rates after an update: ours of step i are theirs of iteration i + 1, and two have the first."""
+    """They set rates after an update: ours of step i are theirs of iteration i + 1, two have the first."""
     recorded, published = load(golden("unimatch_v2/schedule.npz")), meta(golden)["published"]
     config = OptimizerConfig(lr=published["lr"], head_lr_factor=published["lr_multi"], decayed="all")
     optimizer = build_optimizer(config, TwoGroups())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,8 +19,8 @@ class Jitter(Policy):
     """Jitters color in random order, then takes it away, then blurs: each by chance.
 
     Source:
-        The strong views of UniMatch V2 (read): the same changes, ranges and probabilities. **We differ:** by
-        torchvision's functions on float images, where they use PIL's on 8-bit ones.
+        The strong views of UniMatch V2 (golden ``augment``): the same changes, ranges and probabilities. **We
+        differ:** by torchvision's functions on float images, where they use PIL's on 8-bit ones.
     """
 
     name: Literal["jitter"] = "jitter"
@@ -42,31 +44,20 @@ class Jitter(Policy):
 
     def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
         """Return the changed picture; images of other than three channels change in brightness and blur."""
-        from torchvision.transforms import functional as F
+        return self.draw(generator).apply(picture)
 
+    def draw(self, generator: np.random.Generator) -> Changes:
+        """Draw what happens to a picture."""
         jittered, gray, blurred = generator.random(3) < (
             self.probability,
             self.grayscale_probability,
             self.blur_probability,
         )
         spans = np.array([self.brightness, self.contrast, self.saturation])
-        brightness, contrast, saturation = generator.uniform(1 - spans, 1 + spans)
+        factors = generator.uniform(1 - spans, 1 + spans).tolist()
         hue, sigma = generator.uniform(-self.hue, self.hue), generator.uniform(*self.blur_range)
-        in_color = picture.shape[0] == 3
-        changes = [
-            lambda p: F.adjust_brightness(p, brightness) if in_color else (p * brightness).clamp(0, 1),
-            lambda p: F.adjust_contrast(p, contrast) if in_color else p,
-            lambda p: F.adjust_saturation(p, saturation) if in_color else p,
-            lambda p: F.adjust_hue(p, hue) if in_color else p,
-        ]
-        for index in generator.permutation(len(changes)).tolist() if jittered else ():
-            picture = changes[index](picture)
-        if gray and in_color:
-            picture = F.rgb_to_grayscale(picture, num_output_channels=3)
-        if blurred:
-            reach = min(int(np.ceil(3 * sigma)), min(picture.shape[1:]) - 1)  # the border mirrors its pixels
-            picture = F.gaussian_blur(picture, [2 * reach + 1] * 2, [sigma])
-        return picture
+        order = generator.permutation(4).tolist() if jittered else []
+        return Changes(order, (*factors, hue), bool(gray), sigma if blurred else None)
 
     def check(self, channels: int) -> None:
         """Refuse a grayscale of images that are not RGB.
@@ -79,3 +70,42 @@ class Jitter(Policy):
                 f"grayscale_probability={self.grayscale_probability} is for RGB images, and channels="
                 f"{channels}; set grayscale_probability=0"
             )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was drawn for one picture, in the order in which it is applied.
+
+    Attributes:
+        order: Which of ``factors`` are applied, in which order; none without a color jitter.
+        factors: Of brightness, contrast and saturation, and the turn of the hue as a share of the circle.
+        gray: Whether the color is lost.
+        sigma: Standard deviation of the blur in pixels; None without one.
+    """
+
+    order: Sequence[int]
+    factors: Sequence[float]
+    gray: bool
+    sigma: float | None
+
+    def apply(self, picture: Picture) -> Picture:
+        """Return the changed picture."""
+        from torchvision.transforms import functional as F
+
+        in_color = picture.shape[0] == 3
+        brightness, contrast, saturation, hue = self.factors
+        changes = [
+            lambda p: F.adjust_brightness(p, brightness) if in_color else (p * brightness).clamp(0, 1),
+            lambda p: F.adjust_contrast(p, contrast) if in_color else p,
+            lambda p: F.adjust_saturation(p, saturation) if in_color else p,
+            lambda p: F.adjust_hue(p, hue) if in_color else p,
+        ]
+        for index in self.order:
+            picture = changes[index](picture)
+        if self.gray and in_color:
+            picture = F.rgb_to_grayscale(picture, num_output_channels=3)
+        if self.sigma is not None:
+            # The border mirrors its pixels.
+            reach = min(int(np.ceil(3 * self.sigma)), min(picture.shape[1:]) - 1)
+            picture = F.gaussian_blur(picture, [2 * reach + 1] * 2, [self.sigma])
+        return picture
