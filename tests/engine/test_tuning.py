@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from s4former.engine.validate import validate
 from safetensors.torch import load_file
 
 from s4former.config.errors import Interrupted
 from s4former.engine.callbacks import Callback
 from s4former.engine.journal import read_lines
 from s4former.engine.loop import train
-from s4former.engine.validate import validate
 from tiny_run import make_data, tiny_run
 
 TUNING: dict[str, tuple[dict[str, Any], set[str]]] = {

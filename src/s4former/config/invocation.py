@@ -19,7 +19,7 @@ PROGRAM = "S4FORMER_PROGRAM"
 
 @dataclass(frozen=True)
 class Invocation:
-    """What somebody types, or writes in Python, to call again.
+    """What to type, or to write in Python, to call again.
 
     Attributes:
         resume: How to go on with the same run, as an order: ``type `s4former train demo --resume` ``.
@@ -41,7 +41,7 @@ def invocation() -> Invocation:
 
 @contextmanager
 def invoked(resume: str, out: str) -> Iterator[None]:
-    """Let advice speak of a command line; the arguments are those of `Invocation`."""
+    """Let advice name the options of a command line; the arguments are those of `Invocation`."""
     token = _current.set(Invocation(resume, out))
     try:
         yield

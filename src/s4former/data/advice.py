@@ -1,4 +1,4 @@
-"""What to write when masks hold values that nobody has named."""
+"""What to write when masks hold values that belong to no class."""
 
 from __future__ import annotations
 

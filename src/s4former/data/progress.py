@@ -1,4 +1,4 @@
-"""How long work on data tells how far it is."""
+"""How long work on data reports its progress."""
 
 from __future__ import annotations
 

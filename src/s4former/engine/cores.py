@@ -10,7 +10,7 @@ _LOOK = 0.5
 
 
 def free_cores() -> float:
-    """Return how many of the cores that this process may use nobody else uses, at the moment.
+    """Return how many of the cores that this process may use are idle at the moment.
 
     Linux tells what each core did during half a second, and what a container may use; elsewhere the load of
     the last minute has to do, and on Windows all cores count as free.

@@ -65,7 +65,7 @@ class Forecast(Callback):
         self._told = -1
 
     def on_step(self, step: int) -> None:
-        """Time it, and speak if that completes the forecast."""
+        """Time it, and print the forecast once it is complete."""
         run, now = self._run, time.perf_counter()
         join = run.method.least_steps - 1
         phase = int(step > join)

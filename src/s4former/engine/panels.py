@@ -1,4 +1,4 @@
-"""Pictures of a run on its way: a few evaluated images beside their truth and what the network says."""
+"""Pictures of a run on its way: a few evaluated images beside their truth and the prediction."""
 
 from __future__ import annotations
 

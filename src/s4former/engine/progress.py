@@ -127,12 +127,12 @@ class RichProgress(PlainProgress):
 
 
 def is_main_process() -> bool:
-    """Return whether this process speaks for all that were started together, or is alone."""
+    """Return whether this is the process that prints: the first one, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def progress_for(console: Console) -> Callback:
-    """Return the callback that suits a console; of several processes only the first one speaks."""
+    """Return the callback that suits a console; of several processes only the first one prints."""
     if not is_main_process():
         return Callback()
     return RichProgress(console) if console.is_terminal else PlainProgress(console)

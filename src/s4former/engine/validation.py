@@ -141,7 +141,7 @@ def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progre
 
 
 def require_same_classes(card: ModelCard, source: Source) -> None:
-    """Make sure that a model and a data set speak of the same classes.
+    """Make sure that a model and a data set have the same classes.
 
     Raises:
         UserError: If not.

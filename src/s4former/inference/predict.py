@@ -58,7 +58,7 @@ def architecture_of(network: Segmenter) -> ModelConfig:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image, at the image's own size.
+    """What a model predicts for one image, at the image's own size.
 
     Attributes:
         image: The image as the model saw it: upright, 8 bits a channel, mostly RGB.

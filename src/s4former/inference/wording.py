@@ -1,4 +1,4 @@
-"""What is said of a score, the same wherever it is shown: on screens, in JSON, in logs and in tables.
+"""How a score is worded, the same wherever it is shown: on screens, in JSON, in logs and in tables.
 
 All functions take a line of ``scores.jsonl``, or a part of it.
 """

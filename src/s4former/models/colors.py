@@ -88,7 +88,7 @@ def published_colors(backbone: str) -> Colors | None:
 
 
 def require_colors(config: ModelConfig, colors: Colors | None, whose: str) -> None:
-    """Refuse weights that want other color statistics than the run has; note it where nobody knows.
+    """Refuse weights that want other color statistics than the run has; note it where they are unknown.
 
     Raises:
         UserError: With the fields to type.

@@ -92,7 +92,7 @@ _PARTS: dict[Network, list[tuple[str, str]]] = {
 
 
 def to_plain_vit(inside: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of a plain ViT in any known key style timm's names; names that nobody knows stay."""
+    """Give the tensors of a plain ViT in any known key style timm's names; unknown names stay."""
     return _with_joined_parts({to_timm(key): value for key, value in inside.items()})
 
 

@@ -99,7 +99,7 @@ def to_mit(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 
     Read are the authors' ``mit_b*.pth`` and ``segformer.b*.pth``, mmseg's MiT and whole networks with one,
     and ``nvidia/mit-b*`` and ``nvidia/segformer-b*`` of Hugging Face. Separate or packed projections of
-    queries, keys and values become the official ``q`` and ``kv``. Heads are dropped; names that nobody knows
+    queries, keys and values become the official ``q`` and ``kv``. Heads are dropped; unknown names
     stay, for the caller to complain of.
     """
     style = mit_style(state)

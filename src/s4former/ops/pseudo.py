@@ -1,4 +1,4 @@
-"""Pseudo-labels: what a network says of images that nobody labeled, and how sure it is."""
+"""Pseudo-labels: what a network predicts for unlabeled images, and how sure it is."""
 
 from __future__ import annotations
 

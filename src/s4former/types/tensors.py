@@ -81,7 +81,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """What a network says of images that nobody labeled; each reason not to learn a pixel stays apart.
+    """What a network predicts for unlabeled images; each reason not to learn a pixel stays apart.
 
     Attributes:
         logits: Its logits, in float32.

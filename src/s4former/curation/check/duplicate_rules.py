@@ -1,4 +1,4 @@
-"""What to say of images that a data set holds more than once, above all of those that it is scored on."""
+"""Findings about images that a data set holds more than once, above all those that it is scored on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEAKS: tuple[tuple[Split, Split, str], ...] = (
 
 
 def duplicate_findings(samples: Sequence[Sample]) -> Iterator[Finding]:
-    """Return what is to be said of images that are equal or look the same."""
+    """Return the findings about images that are equal or look the same."""
     by_digest: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.image.error is None and not sample.image.blank:

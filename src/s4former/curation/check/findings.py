@@ -167,7 +167,7 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Check:
-    """All that a check says.
+    """The result of a check.
 
     Attributes:
         findings: Errors first.

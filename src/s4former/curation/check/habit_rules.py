@@ -1,4 +1,4 @@
-"""What to say where masks of one data set may mean different things by the same value."""
+"""Findings where masks of one data set may mean different things by the same value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to say of images: unreadable ones, odd sizes, mixtures of gray and color."""
+"""Findings about images: unreadable ones, odd sizes, mixtures of gray and color."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 def image_findings(samples: Sequence[Sample], channels: int = 3) -> Iterator[Finding]:
-    """Return what is to be said of the images of a data set, read as ones of ``channels`` channels."""
+    """Return the findings about the images of a data set, read as ones of ``channels`` channels."""
     yield from _unreadable(samples)
     readable = [sample for sample in samples if sample.image.error is None]
     blank = [sample.image_file for sample in readable if sample.image.blank]

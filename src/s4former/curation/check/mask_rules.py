@@ -1,4 +1,4 @@
-"""What to say of masks: unreadable ones, sizes, values that are no class, classes that nobody shows."""
+"""Findings about masks: unreadable ones, sizes, values that are no class, classes that no mask shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOSTLY = 0.95
 
 
 def mask_findings(samples: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
-    """Return what is to be said of the masks of a data set.
+    """Return the findings about the masks of a data set.
 
     Args:
         samples: Images with their masks; those without are left alone.

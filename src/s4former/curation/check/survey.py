@@ -48,7 +48,7 @@ Place = tuple[str, Split]
 def check_source(
     source: Source, config: DataConfig, report: Report = silent, used: Sequence[Split] = SPLITS
 ) -> Check:
-    """Open every file of a data set but the masks of unlabeled images, and return what is to be said of it.
+    """Open every file of a data set but the masks of unlabeled images, and return the findings.
 
     What was seen of each file is kept in ``.s4former`` in the data set's folder, so that a second check opens
     only files that changed.
@@ -124,7 +124,7 @@ class Survey:
         ]
 
     def conclude(self, samples: Sequence[Sample], used: Sequence[Split] = SPLITS) -> Check:
-        """Return what is to be said of what was seen."""
+        """Return the findings about what was seen."""
         findings = list(self._findings([one for one in samples if one.split in used]))
         findings += _set_findings(self.source)
         others = [split for split in SPLITS if split not in used and split_ids(self.source, split)]

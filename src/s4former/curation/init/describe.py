@@ -1,4 +1,4 @@
-"""Looks at folders that nobody has described, and finds what a ``dataset.yaml`` should say of them."""
+"""Looks at folders that are not described yet, and finds what a ``dataset.yaml`` should say of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes of masks that are told apart by color: of colored files, and of palettes that differ."""
+"""Classes of masks that differ by color: of colored files, and of palettes that differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What masks hold that nobody has described: each is judged by itself, then all are taken together."""
+"""What masks hold that are not described yet: each is judged by itself, then all are taken together."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class MaskSurvey:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Classes for masks that nobody has described.
+    """Classes for masks that are not described yet.
 
     Attributes:
         names: The classes.

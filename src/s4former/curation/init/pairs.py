@@ -1,4 +1,4 @@
-"""Finds out which masks or annotations belong to images that nobody has described."""
+"""Finds out which masks or annotations belong to images that are not described yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "
 
 
 def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
-    """Return where masks are if nobody said it: in the same folder, named by a rule or as annotations.
+    """Find masks whose place is not given: in the same folder, named by a rule or as annotations.
 
     Raises:
         UserError: If they are not there; the message says what to type.
@@ -63,7 +63,7 @@ def masks_by_name(
     where: str,
     affixes: Mapping[str, str],
 ) -> tuple[LabeledFiles, Rule | None]:
-    """Return the labeled split whose masks are told by their names, and the rule if one was guessed.
+    """Return the labeled split whose masks are matched by their names, and the rule if one was guessed.
 
     Args:
         folders: Of images, as the file is to have them.

@@ -1,4 +1,4 @@
-"""The classes that masks suggest which nobody has described, and what to say of each decision."""
+"""The classes that undescribed masks suggest, with the reason for each decision."""
 
 from __future__ import annotations
 

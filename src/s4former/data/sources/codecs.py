@@ -1,4 +1,4 @@
-"""Which files a lossy codec wrote, told by the codec itself: endings lie, and containers hide it."""
+"""Which files a lossy codec wrote, found out from the codec itself: endings lie, and containers hide it."""
 
 from __future__ import annotations
 

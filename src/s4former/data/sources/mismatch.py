@@ -1,4 +1,4 @@
-"""What to say, and to advise, where the names of images and masks do not fit each other."""
+"""Messages and advice where the names of images and masks do not fit each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AFFIXES = ("mask_prefix", "mask_suffix", "image_prefix", "image_suffix")
 
 
 def no_images(layout: Layout, split: ImageFiles, name: str) -> str:
-    """Return what to say where a split's folders hold no image of it."""
+    """Return the message for the case that a split's folders hold no image of it."""
     folders = _listed(layout, split.images)
     names = layout.names(split, name, "images")
     if not names:
@@ -30,7 +30,7 @@ def no_images(layout: Layout, split: ImageFiles, name: str) -> str:
 
 
 def same_name(layout: Layout, split: ImageFiles, name: str, files: Sequence[str], among_masks: bool) -> str:
-    """Return what to say of two images that one name means."""
+    """Return the message about two images that one name means."""
     text = f"{files[0]} and {files[1]} differ in nothing but the ending"
     if isinstance(split, LabeledFiles) and among_masks:
         return f"{text}; if one is the mask of the other, {advice(layout, split, name)}"
@@ -39,7 +39,7 @@ def same_name(layout: Layout, split: ImageFiles, name: str, files: Sequence[str]
 
 
 def no_masks(layout: Layout, split: LabeledFiles, name: str, images: Sequence[str]) -> str:
-    """Return what to say where none of a split's images has a mask.
+    """Return the message for the case that none of a split's images has a mask.
 
     Args:
         layout: The folders.
@@ -69,7 +69,7 @@ def no_masks(layout: Layout, split: LabeledFiles, name: str, images: Sequence[st
 
 
 def own_mask(layout: Layout, split: LabeledFiles, name: str, image: str) -> str:
-    """Return what to say of an image that is found as its own mask."""
+    """Return the message about an image that is found as its own mask."""
     return (
         f"{image} would be its own mask, as {layout.field(name, 'images')} and {layout.field(name, 'masks')} "
         f"are one folder; {advice(layout, split, name)}"
@@ -77,14 +77,14 @@ def own_mask(layout: Layout, split: LabeledFiles, name: str, image: str) -> str:
 
 
 def several_masks(layout: Layout, name: str, image: str, masks: Sequence[str]) -> str:
-    """Return what to say of an image with more than one mask."""
+    """Return the message about an image with more than one mask."""
     count = {2: "two", 3: "three"}.get(len(masks), str(len(masks)))
     only = layout.setting(name, "mask_suffix", os.path.splitext(masks[0])[1])
     return f"{image} has {count} masks, {' and '.join(masks)}; remove one, or write {only} to take only these"
 
 
 def shared_mask(layout: Layout, name: str, mask: str, images: Sequence[str]) -> str:
-    """Return what to say of two images, of different folders, that one mask fits."""
+    """Return the message about two images, of different folders, that one mask fits."""
     return (
         f"{mask} would be the mask of both {images[0]} and {images[1]}; give each folder of images its "
         f"folder of masks, in the same order ({layout.setting(name, 'masks', '[ONE, OTHER]')}; one may stand "

@@ -1,4 +1,4 @@
-"""How files are named: which mask belongs to which image, and what rule somebody may have had in mind."""
+"""How files are named: which mask belongs to which image, and which rule may be meant."""
 
 from __future__ import annotations
 

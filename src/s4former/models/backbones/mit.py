@@ -21,7 +21,7 @@ _REDUCTIONS = (8, 4, 2, 1)
 
 
 class MiTBackbone(Backbone):
-    """The encoder of SegFormer up to the last stage that somebody looks at.
+    """The encoder of SegFormer up to the last stage that a head uses.
 
     Parameters carry the official names, so the authors' weights fit as they are.
 

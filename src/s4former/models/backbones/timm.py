@@ -23,7 +23,7 @@ from s4former.types import Features, Images
 
 
 class TimmBackbone(Backbone):
-    """The trunk of a ViT of timm up to the last block that somebody looks at.
+    """The trunk of a ViT of timm up to the last block that a head uses.
 
     Attributes:
         grid: Rows and columns of patches that the position embedding is kept for.
@@ -75,7 +75,7 @@ class TimmBackbone(Backbone):
         return list(self.vit.blocks)
 
     def keep(self, out_indices: tuple[int, ...]) -> None:
-        """Look at these blocks; those after the last one are dropped, and a final norm that nobody wants."""
+        """Look at these blocks; those after the last one are dropped, and a final norm that no head uses."""
         self.vit.prune_intermediate_layers(list(out_indices), prune_norm=not self.final_norm)
         self.out_indices = out_indices
 

@@ -54,7 +54,7 @@ class AnnotationFormat(Config, ABC):
         """
 
     def recognizes(self, path: Path, content: Any) -> bool:
-        """Say whether files are of this format, so that nobody has to name it.
+        """Return whether files are of this format, so that it need not be named.
 
         Args:
             path: A file, or a folder in which no file is of a known format.

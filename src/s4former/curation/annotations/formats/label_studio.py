@@ -72,7 +72,7 @@ class LabelStudio(AnnotationFormat):
         return sorted({label for drawn, label in labels if drawn} or {label for _, label in labels})
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the images of a file with their regions; tasks that nobody annotated are skipped.
+        """Return the images of a file with their regions; tasks without annotations are skipped.
 
         Raises:
             DataError: If the file is broken.
