@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from s4former.engine.validate import validate
 from safetensors.torch import load_file
 
-from s4former.config.errors import Interrupted
+from s4former.config import Interrupted
+from s4former.engine import read_lines, train, validate
 from s4former.engine.callbacks import Callback
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
 from tiny_run import make_data, tiny_run
 
 TUNING: dict[str, tuple[dict[str, Any], set[str]]] = {
