@@ -89,6 +89,15 @@ def report(outcome: Outcome, console: Console) -> None:
         console.print("no best step: the masks of the validation images have no known pixel")
     else:
         console.print("not scored: there are no validation images")
+    if outcome.fall_back and outcome.fall_back["fell_back"]:
+        step = outcome.fall_back["before_step"]
+        console.print(
+            f"fell back: {outcome.folder / 'model'} is the network after step {step}, which learned from "
+            f"labeled images alone and scores better on val; {outcome.folder / 'model_last'} is the end",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
     console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)
     console.print(
         f"next: {typed(program(), ['predict', str(outcome.folder), 'IMAGES', '--out', 'DIR'])}",

@@ -19,7 +19,7 @@ from s4former.data.sources import Source
 from s4former.engine.device import describe
 from s4former.engine.run import Run
 
-MODELS = ("model", "model_best")
+MODELS = ("model", "model_best", "model_before", "model_last")
 """Model folders of a run."""
 _LISTED = ("labeled", "unlabeled", "val")
 FREE_TO_CHANGE = frozenset(

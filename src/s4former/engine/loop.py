@@ -23,6 +23,7 @@ from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.diagnosis import Diagnoses
+from s4former.engine.fallback import Fallback
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.interrupt import StopRequest
 from s4former.engine.journal import JournalWriter
@@ -96,7 +97,8 @@ def train(
         meter = Meter(ready.batches.images_per_step, source.classes.names)
         training = Training(TrainState(), ready.method, ready.optimizer, meter)
         writer = RunFolderWriter(folder, run, source, ready.method, ready.batches.bad_unlabeled)
-        for message in (opening(run, source), fewer):
+        fallback = Fallback(run, source, writer)
+        for message in (opening(run, source), fewer, fallback.opening()):
             if message:
                 emit.on_message(message)
         if state:
@@ -104,8 +106,8 @@ def train(
             writer.forget_replaced_best(training.state)
         if before:
             emit.on_message(f"resuming after step {training.state.step} of {run.steps}")
-        take_steps(run, training, ready.batches, diagnoses, writer, device, emit)
-        return finish(training, writer, emit)
+        take_steps(run, training, ready.batches, diagnoses, fallback, writer, device, emit)
+        return finish(training, fallback, writer, emit)
 
 
 def take_steps(
@@ -113,6 +115,7 @@ def take_steps(
     training: Training,
     drawn: TrainBatches,
     diagnoses: Diagnoses,
+    fallback: Fallback,
     writer: RunFolderWriter,
     device: torch.device,
     emit: Callback,
@@ -147,6 +150,7 @@ def take_steps(
             state.step += 1
             meter.add({**scalars, "gradient_norm": norm})
             meter.diagnose(diagnosis)
+            fallback.keep(state.step)
             emit.on_step(state.step)
             if due(run.log_every):
                 emit.on_log(meter.line(state.step, rates))
@@ -162,8 +166,12 @@ def take_steps(
                 raise stop.interrupted(state.step, run.steps, writer.folder)
 
 
-def finish(training: Training, writer: RunFolderWriter, emit: Callback) -> Outcome:
+def finish(training: Training, fallback: Fallback, writer: RunFolderWriter, emit: Callback) -> Outcome:
     """Write the model and the result of a run that has taken all its steps."""
+    seconds = training.meter.seconds
+    verdict = fallback.verdict(training)
+    if verdict:
+        emit.on_message(verdict.message)
     unreadable = writer.list_unreadable()
     if unreadable:
         emit.on_message(
@@ -174,7 +182,7 @@ def finish(training: Training, writer: RunFolderWriter, emit: Callback) -> Outco
         emit.on_message(
             f"alarms that are not over: {', '.join(alarms)}; see {writer.folder / 'alarms.jsonl'}"
         )
-    return writer.result(training.state, training.meter.seconds, unreadable)
+    return writer.result(training.state, seconds, unreadable, verdict.record() if verdict else None)
 
 
 def refuse_non_finite(

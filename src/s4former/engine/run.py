@@ -95,6 +95,9 @@ class Run(Config):
     """The network."""
     load_from: str | None = None
     """A trained network to start from, heads included: a run or model folder, or the authors' checkpoint."""
+    fall_back: bool = False
+    """Keep the network from before unlabeled images take part, and let it be the model if val shows, beyond
+    its noise, that the end is worse."""
     method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(METHODS.parse)] = Field(
         default_factory=lambda: METHODS.parse("s4former")
     )

@@ -24,7 +24,14 @@ from s4former.inference.card import ModelCard, is_model_folder, model_folder, re
 from s4former.inference.config import EvaluateConfig, Precision
 from s4former.inference.device import resolve_device, resolve_precision
 from s4former.inference.predict import Model
-from s4former.inference.scoring import Evaluation, OpenPictures, evaluate, own_images, protocol_record
+from s4former.inference.scoring import (
+    NO_PICTURES,
+    Evaluation,
+    OpenPictures,
+    evaluate,
+    own_images,
+    protocol_record,
+)
 from s4former.inference.trained import load_networks
 from s4former.models import ModelConfig
 from s4former.types import Segmenter
@@ -169,10 +176,10 @@ def _score(
         source = open_source(config.data)
         networks = {name: network.to(device).eval() for name, network in load(source).items()}
         quick_check(source, config.data, [protocol.part])
-        seen = {"pictures": watch(source)} if watch else {}
+        pictures = watch(source) if watch else NO_PICTURES
     tell_differences(protocol_record(protocol, precision), card, progress)
 
     if collectives.rank() == 0:
         progress.on_evaluate(own_images(source, protocol.part))
     threads = config.data.num_workers
-    return evaluate(networks, source, protocol, device, precision, progress.on_image, threads=threads, **seen)
+    return evaluate(networks, source, protocol, device, precision, progress.on_image, pictures, threads)

@@ -19,6 +19,10 @@ from s4former.inference.card import CARD, ImageInput, ModelCard
 from s4former.inference.predict import Model, architecture_of, save_model
 from s4former.methods import Method
 
+BEFORE = "model_before"
+"""The network from before unlabeled images took part, if a run keeps it."""
+_LAST = "model_last"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -30,6 +34,8 @@ class Outcome:
         deployed: The name of the network that ``model/`` holds.
         last: The lines of ``scores.jsonl`` after the last step, by network; empty without images to score on.
         best: The line of the deployed network at its best step, chosen on the split that it names.
+        fall_back: What came of the comparison with the network from before unlabeled images took part; none
+            if it was not asked for.
     """
 
     folder: Path
@@ -37,9 +43,10 @@ class Outcome:
     deployed: str
     last: dict[str, dict[str, Any]]
     best: dict[str, Any] | None
+    fall_back: dict[str, Any] | None = None
 
     def load(self) -> Model:
-        """Return the trained model, as it is after the last step."""
+        """Return the trained model, as it is after the last step unless the run fell back."""
         return Model.load(self.folder)
 
 
@@ -106,10 +113,22 @@ class RunFolderWriter:
             write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
         return len(found)
 
-    def result(self, state: TrainState, seconds: float, unreadable: int) -> Outcome:
-        """Write ``model/`` and ``result.json`` of a run that has taken all its steps."""
-        deployed = self.method.deployed
-        self.model("model", state.step, "after the last step", state.last.get(deployed))
+    def result(
+        self, state: TrainState, seconds: float, unreadable: int, fall_back: dict[str, Any] | None = None
+    ) -> Outcome:
+        """Write ``model/`` and ``result.json`` of a run that has taken all its steps.
+
+        Args:
+            state: Where it stands.
+            seconds: What it took.
+            unreadable: How many unlabeled images were replaced.
+            fall_back: What the comparison with the network before said, if it was made.
+        """
+        deployed, fell_back = self.method.deployed, bool(fall_back and fall_back["fell_back"])
+        last = _LAST if fell_back else "model"
+        self.model(last, state.step, "after the last step", state.last.get(deployed))
+        if fell_back:
+            self._return_to_before()
         best = state.best and {**state.best, "chosen_on": state.best["part"]}
         result = {
             "steps": state.step,
@@ -119,12 +138,21 @@ class RunFolderWriter:
             "deployed": deployed,
             "last": state.last,
             "best": best,
+            "fall_back": fall_back,
             "pseudo_labels": _last_diagnosis(self.folder),
             "alarms": read_alarms(self.folder),
         }
         if collectives.rank() == 0:
             write_json(self.folder / "result.json", result)
-        return Outcome(self.folder, state.step, deployed, state.last, best)
+        return Outcome(self.folder, state.step, deployed, state.last, best, fall_back)
+
+    def _return_to_before(self) -> None:
+        """Let the network from before unlabeled images took part be the model."""
+        if collectives.rank() > 0:
+            return
+        before = Model.load(self.folder / BEFORE, "cpu")
+        chosen = "before unlabeled images took part, as val shows the end to be worse"
+        save_model(self.folder / "model", before.network, before.card.model_copy(update={"chosen": chosen}))
 
 
 def _last_diagnosis(folder: Path) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Evaluation:
         seconds: Time for all networks that were scored together.
         interval: Between which scores others of as few images might lie, see `bootstrap`; none for a single
             image, and for `FEW_IMAGES` or more.
+        by_image: The areas of each image, see `ops.confusion.areas`; none of `FEW_IMAGES` or more, unless
+            they were asked for.
     """
 
     scores: Scores
@@ -45,6 +47,7 @@ class Evaluation:
     protocol: dict[str, Any]
     seconds: float
     interval: tuple[Scores, Scores] | None = None
+    by_image: Int64[Tensor, "images 3 k"] | None = field(default=None, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:
         """Return plain data for JSON, undefined scores as None."""
@@ -95,7 +98,7 @@ class Pictures:
     first: float = math.inf
 
 
-_NO_PICTURES = Pictures(lambda *_: None, first=0)
+NO_PICTURES = Pictures(lambda *_: None, first=0)
 OpenPictures = Callable[[Source], Pictures]
 """Returns the `Pictures` once the data is opened."""
 
@@ -107,8 +110,9 @@ def evaluate(
     device: str,
     precision: str,
     on_image: Callable[[], None] = lambda: None,
-    pictures: Pictures = _NO_PICTURES,
+    pictures: Pictures = NO_PICTURES,
     threads: int = 0,
+    by_image: bool = False,
 ) -> dict[str, Evaluation]:
     """Score networks on one split of a data set, reading each image once.
 
@@ -125,6 +129,7 @@ def evaluate(
         on_image: Called after each image of this process.
         pictures: Receives the images; by default nothing does.
         threads: How many read images ahead.
+        by_image: Whether to keep the areas of each image, however many there are.
 
     Raises:
         DataError: If the split has no images or one of them is bad.
@@ -134,7 +139,7 @@ def evaluate(
     rank, world_size = collectives.rank(), collectives.world_size()
     pairs = evaluation_pairs(source, split, rank, world_size, threads)
     first = evaluation_share(total, rank, world_size).start
-    found = {name: _Counts(k, total if total < FEW_IMAGES else 0, device) for name in networks}
+    found = {name: _Counts(k, total if by_image or total < FEW_IMAGES else 0, device) for name in networks}
     start, done = time.perf_counter(), 0
     with collectives.raise_on_all_ranks(), in_eval(networks):
         for batch in _batches(pairs, config, k):
@@ -155,10 +160,20 @@ def evaluate(
             done += len(batch)
     protocol, names = protocol_record(config, precision), source.classes.names
     sums = {name: collectives.total(counts.matrix) for name, counts in found.items()}
-    intervals = {name: bootstrap(collectives.total(counts.by_image)) for name, counts in found.items()}
+    areas_of = {name: collectives.total(counts.by_image) for name, counts in found.items()}
+    intervals = {name: bootstrap(each) if total < FEW_IMAGES else None for name, each in areas_of.items()}
     seconds = time.perf_counter() - start
     return {
-        name: Evaluation(Scores.from_matrix(matrix), names, split, total, protocol, seconds, intervals[name])
+        name: Evaluation(
+            Scores.from_matrix(matrix),
+            names,
+            split,
+            total,
+            protocol,
+            seconds,
+            intervals[name],
+            areas_of[name] if len(areas_of[name]) else None,
+        )
         for name, matrix in sums.items()
     }
 
