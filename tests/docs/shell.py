@@ -52,7 +52,7 @@ def shrink(run: Run) -> Run:
     if "shuffle_block" in fields["method"]:
         fields["method"]["shuffle_block"] = 2
     if "unlabeled_start_step" in fields["method"]:
-        fields["method"]["unlabeled_start_step"] = 0
+        fields["method"]["unlabeled_start_step"] = 1
     fields["evaluate"] |= SMALL_PROTOCOL
     return Run.model_validate(fields)
 

@@ -25,7 +25,7 @@ def small(tmp_path: Path) -> Path:
     [
         (["data.short_side=200"], {"evaluate.short_side": 200}),
         (["data.crop_size=168"], {"data.short_side": 168, "evaluate.short_side": 168}),
-        (["steps=100"], {"method.unlabeled_ramp_steps": 25, "save_every": 10}),
+        (["steps=100"], {"method.unlabeled_start_step": 50, "save_every": 10}),
         (["data.labeled_batch_size=2"], {"data.unlabeled_batch_size": 2}),
         (FIVE_CHANNELS, {"model.frozen_blocks": 0}),
     ],
@@ -46,8 +46,8 @@ def test_what_is_set_itself_stays(small: Path) -> None:
         run, notes = load_run(small, ["data.short_side=200", "evaluate.short_side=100"][::order])
         assert (run.data.short_side, run.evaluate.short_side) == (200, 100)
         assert not any("evaluate.short_side" in note for note in notes)
-    run, _ = load_run(small, {"steps": 100, "method.unlabeled_ramp_steps": 3})
-    assert run.method.model_dump()["unlabeled_ramp_steps"] == 3
+    run, _ = load_run(small, {"steps": 100, "method.unlabeled_start_step": 3})
+    assert run.method.model_dump()["unlabeled_start_step"] == 3
 
 
 def test_steps_follow_from_the_batch_and_from_the_labels_that_are_chosen(tmp_path: Path) -> None:
@@ -72,7 +72,26 @@ def test_windows_follow_from_the_crop(tmp_path: Path) -> None:
 def test_another_method_without_the_field_has_nothing_to_follow(small: Path) -> None:
     run, notes = load_run(small, ["method=supervised", "steps=100"])
     assert run.method.name == "supervised"
-    assert not any("ramp" in note for note in notes if "follows" in note)
+    assert not any("unlabeled" in note for note in notes if "follows" in note)
+
+
+@pytest.mark.parametrize("method", ["method", "method.name"])
+@pytest.mark.parametrize("name", ["mean_teacher", "s4former"])
+def test_labels_come_first_whatever_the_method_and_however_few_the_steps(
+    small: Path, method: str, name: str
+) -> None:
+    for changes in ([f"{method}={name}"], [f"{method}={name}", "steps=3"], ["steps=1"]):
+        run, notes = load_run(small, changes)
+        start = run.method.model_dump()["unlabeled_start_step"]
+        assert start == run.steps // 2
+        said = any(note.startswith(f"method.unlabeled_start_step={start}: follows ") for note in notes)
+        assert said == (changes != [f"{method}=s4former"])
+    assert (
+        load_run(small, [f"{method}={name}", "method.unlabeled_start_step=0"])[0].method.model_dump()[
+            "unlabeled_start_step"
+        ]
+        == 0
+    )
 
 
 def test_published_recipes_and_their_configs_follow_too() -> None:

@@ -102,8 +102,14 @@ def test_the_method_follows_from_the_unlabeled_images(tmp_path: Path) -> None:
     run, notes = load_run(make(tmp_path / "one", (30, 30), unlabeled=3))
     assert run.method.name == "s4former"
     assert any("3 unlabeled images are learned from as well" in note for note in notes)
+    assert run.fall_back
+    assert run.method.model_dump()["unlabeled_start_step"] == run.steps // 2
+    assert any(
+        "fall_back=true" in note and "6 val images or more could show it, 0 cannot" in note for note in notes
+    )
     run, notes = load_run(make(tmp_path / "two", (30, 30)))
     assert run.method.name == "supervised"
+    assert not run.fall_back
     assert any("there is no unlabeled image" in note for note in notes)
 
 

@@ -11,12 +11,10 @@ from s4former.engine.run import Run
 from s4former.engine.state import Training
 from s4former.engine.writer import BEFORE, RunFolderWriter
 from s4former.inference.card import is_model_folder
+from s4former.inference.config import LEAST_IMAGES
 from s4former.inference.predict import Model
 from s4former.inference.scoring import evaluate
 from s4former.ops.confusion import CONFIDENCE, bootstrap_difference
-
-LEAST_IMAGES = 6
-"""Of fewer images, even all getting worse is chance in more than one of 20 cases: 2 x 0.5^5 is 0.06."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,11 @@ FEW_IMAGES = 10
 """Scores of fewer images than these come with an interval."""
 
 
+LEAST_IMAGES = 6
+"""Fewer images cannot tell which of two networks is better: that all of five get worse is chance in more than
+one of 20 cases (2 x 0.5^5 is 0.06)."""
+
+
 class EvaluateConfig(Config):
     """The protocol: which images, at which size, in one piece or in windows. Scores are at original size."""
 

@@ -25,7 +25,7 @@ from s4former.config.override import override, parse_override
 from s4former.config.suggestions import nearest
 from s4former.config.validation import explain, validated
 from s4former.config.yaml_text import config_file, parse_yaml
-from s4former.recipes.derived import Plan, PlannedRun, concerns, follow
+from s4former.recipes.derived import Plan, PlannedRun, concerns, follow, loosened
 
 if TYPE_CHECKING:
     from s4former.data.config import DataConfig
@@ -114,7 +114,7 @@ def plan_run(
             parse_override(change)  # what cannot be read is refused before anything is imported for the run
     plan = _plan(config, changes, resumed)
     given = [str(change).partition("=")[0].strip() for change in changes]
-    run, implied = override(plan.run, changes)
+    run, implied = override(loosened(plan.run, plan.derived, given), changes)
     run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
     decided = [each.text for each in plan.decisions if not concerns(each.field, [*given, *followed])]

@@ -25,11 +25,19 @@ class Derived:
         field: Its dotted path.
         sources: What it is derived from.
         value: Its value in a run; none: it was chosen for the recipe's own sources and stays, which is said.
+        meanwhile: Its value while others are overridden, where its own might not go with theirs, as a start
+            after the last of fewer steps; none: its own. It then follows even if what holds it is replaced.
     """
 
     field: str
     sources: tuple[str, ...]
     value: Callable[[Run], Any] | None
+    meanwhile: Any = None
+
+    def waits(self, run: Run, given: Iterable[str]) -> bool:
+        """Return whether it has another value while others are overridden."""
+        itself = any(f"{path}.".startswith(f"{self.field}.") for path in given)
+        return self.meanwhile is not None and not itself and _get(run, self.field) is not _MISSING
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,14 @@ def settle(run: Run, derived: Iterable[Derived]) -> Run:
     return run
 
 
+def loosened(run: Run, derived: Iterable[Derived], given: Sequence[str]) -> Run:
+    """Return a recipe's run with what waits for the overrides of ``given`` paths at its value meanwhile."""
+    for each in derived:
+        if each.waits(run, given):
+            run = _set(run, each.field, each.meanwhile)
+    return run
+
+
 def follow(
     run: Run, before: Run, derived: Iterable[Derived], given: Sequence[str]
 ) -> tuple[Run, dict[str, str]]:
@@ -90,7 +106,8 @@ def follow(
     for each in derived:
         old = _get(run, each.field)
         moved = [source for source in each.sources if _get(run, source) != _get(before, source)]
-        if not moved or old is _MISSING or concerns(each.field, given):
+        waited = each.waits(run, given) and old == each.meanwhile
+        if old is _MISSING or (not waited and (not moved or concerns(each.field, given))):
             continue
         reason = ", ".join(f"{source}={_shown(_get(run, source))}" for source in moved)
         if each.value is None and old is None:
@@ -105,6 +122,7 @@ def follow(
         new = each.value(run)
         if new != old:
             run = _set(run, each.field, new)
+        if moved and (waited or new != old):
             notes[each.field] = f"{each.field}={_shown(new)}: follows {reason}"
     return run, notes
 

@@ -23,9 +23,8 @@ from s4former.data.sources.base import Split, split_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
 from s4former.engine.run import OptimizerConfig, Run
-from s4former.inference.config import FEW_IMAGES, EvaluateConfig
+from s4former.inference.config import FEW_IMAGES, LEAST_IMAGES, EvaluateConfig
 from s4former.inference.device import resolve_device
-from s4former.methods import MethodConfig
 from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.models import ModelConfig
@@ -104,6 +103,7 @@ def dataset_run(
         data=config.model_copy(update={"crop_size": crop, "short_side": None, "labeled_batch_size": batch}),
         model=_model(file.channels, file.mean, file.std),
         method=_s4former() if unlabeled else SupervisedConfig(),
+        fall_back=unlabeled > 0,
         optimizer=OptimizerConfig(
             name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
         ),
@@ -130,8 +130,8 @@ def _derived(
         Derived("steps", batch, lambda run: steps_for(labeled, run.data.labeled_batch_size)),
         Derived("evaluate_every", ("steps",), lambda run: max(1, run.steps // 5) if val else 0),
         Derived("save_every", ("steps",), lambda run: max(1, run.steps // 10)),
-        # A quarter: the teacher is worth listening to by then, and most steps are left.
-        Derived("method.unlabeled_ramp_steps", ("steps",), lambda run: run.steps // 4),
+        # Labels first: the network that then gives labels has learned all that the labeled images say.
+        Derived("method.unlabeled_start_step", ("steps", "method.name"), lambda run: run.steps // 2, 0),
         Derived("model.frozen_blocks", ("model.channels",), lambda run: _frozen(run.model.channels)),
         Derived("data.short_side", ("data.crop_size",), lambda run: min(run.data.crop) * are_small or None),
         Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
@@ -167,7 +167,7 @@ def _crop(sizes: Sequence[tuple[int, int]], largest: int) -> int:
 def _s4former() -> S4FormerConfig:
     return S4FormerConfig(
         ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
-        ema_warmup_steps=99,
+        teacher_starts="copy_at_start",
         shuffle_block=_SHUFFLE_BLOCK,
     )
 
@@ -212,7 +212,7 @@ def _about_data(
             "data.labeled_batch_size",
         ),
         Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
-        *_about_method(run.method, unlabeled),
+        *_about_method(run, unlabeled, len(source.val)),
         Decision(
             f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
             "a network type model.pretrained=FILE, or none to start from random weights",
@@ -236,10 +236,20 @@ def _about_scores(path: Path, val: int) -> list[Decision]:
     ]
 
 
-def _about_method(method: MethodConfig, unlabeled: int) -> list[Decision]:
+def _about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
+    method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
     if isinstance(method, S4FormerConfig):
         return [
             Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method"),
+            Decision(
+                f"method.unlabeled_start_step={method.unlabeled_start_step}: labeled images alone come first",
+                "method.unlabeled_start_step",
+            ),
+            Decision(
+                "fall_back=true: the network from before unlabeled images take part is kept, and is the "
+                f"model if val shows the end to be worse{few if val < LEAST_IMAGES else ''}",
+                "fall_back",
+            ),
             Decision(
                 f"method.confidence_threshold={method.confidence_threshold:g}: as published; start with it, "
                 "as no rule tells a better one from the images. If pseudo/confident in journal.jsonl stays "

@@ -26,7 +26,7 @@ from s4former.recipes.derived import Derived
 if TYPE_CHECKING:
     from s4former.engine.run import Run
 
-DERIVED = (Derived("method.unlabeled_start_step", ("steps",), lambda run: run.steps // 2),)
+DERIVED = (Derived("method.unlabeled_start_step", ("steps",), lambda run: run.steps // 2, meanwhile=0),)
 
 
 def recipe() -> Run:

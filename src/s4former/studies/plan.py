@@ -109,7 +109,9 @@ class Study:
     def base_of(self, cell: Cell) -> Run:
         """Return the run that the rows of a cell share."""
         if cell not in self._bases:
-            self._bases[cell] = self.base([*self._lists(cell), f"seed={cell.seed}"])
+            self._bases[cell] = self.base(
+                [*self._lists(cell), f"seed={cell.seed}", "fall_back=false"]  # a row is what it comes to
+            )
         return self._bases[cell]
 
     def _lists(self, cell: Cell) -> list[str]:
