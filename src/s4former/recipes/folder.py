@@ -23,12 +23,13 @@ from s4former.data.sources.base import Split, split_ids
 from s4former.data.sources.folder import FolderSource
 from s4former.data.statistics import spread
 from s4former.engine.run import OptimizerConfig, Run
-from s4former.inference.config import FEW_IMAGES, LEAST_IMAGES, EvaluateConfig
+from s4former.inference.config import FEW_IMAGES, EvaluateConfig
 from s4former.inference.device import resolve_device
 from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.configs.linear import LinearConfig
+from s4former.recipes._about_method import about_method
 from s4former.recipes.derived import Decision, Derived, Plan, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
@@ -212,7 +213,7 @@ def _about_data(
             "data.labeled_batch_size",
         ),
         Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
-        *_about_method(run, unlabeled, len(source.val)),
+        *about_method(run, unlabeled, len(source.val)),
         Decision(
             f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
             "a network type model.pretrained=FILE, or none to start from random weights",
@@ -232,36 +233,6 @@ def _about_scores(path: Path, val: int) -> list[Decision]:
             f"{val} val image{'' if val == 1 else 's'}: few, so scores say little"
             + (", and how little cannot be said" if val == 1 else " and come with an interval")
             + f"; {FEW_IMAGES} or more are better"
-        )
-    ]
-
-
-def _about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
-    method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
-    if isinstance(method, S4FormerConfig):
-        return [
-            Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method"),
-            Decision(
-                f"method.unlabeled_start_step={method.unlabeled_start_step}: labeled images alone come first",
-                "method.unlabeled_start_step",
-            ),
-            Decision(
-                "fall_back=true: the network from before unlabeled images take part is kept, and is the "
-                f"model if val shows the end to be worse{few if val < LEAST_IMAGES else ''}",
-                "fall_back",
-            ),
-            Decision(
-                f"method.confidence_threshold={method.confidence_threshold:g}: as published; start with it, "
-                "as no rule tells a better one from the images. If pseudo/confident in journal.jsonl stays "
-                "below 0.1, try 0.7",
-                "method.confidence_threshold",
-            ),
-        ]
-    return [
-        Decision(
-            "method=supervised: there is no unlabeled image; add a folder of images without masks as "
-            "`unlabeled: {images: DIR}` to learn from them too",
-            "method",
         )
     ]
 

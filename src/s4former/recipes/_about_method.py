@@ -1,0 +1,38 @@
+"""What is said of the method that is chosen for a data set of one's own."""
+
+from __future__ import annotations
+
+from s4former.engine.run import Run
+from s4former.inference.config import LEAST_IMAGES
+from s4former.methods.configs.s4former import S4FormerConfig
+from s4former.recipes.derived import Decision
+
+
+def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
+    """Return what was decided about the method, for so many unlabeled and val images."""
+    method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
+    if isinstance(method, S4FormerConfig):
+        return [
+            Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method"),
+            Decision(
+                f"method.unlabeled_start_step={method.unlabeled_start_step}: labeled images alone come first",
+                "method.unlabeled_start_step",
+            ),
+            Decision(
+                "fall_back=true: the network from before unlabeled images take part is kept, and is the "
+                f"model if val shows the end to be worse{few if val < LEAST_IMAGES else ''}",
+                "fall_back",
+            ),
+            Decision(
+                f"method.confidence_threshold={method.confidence_threshold:g}: as published; the run says "
+                "when it keeps no pixel",
+                "method.confidence_threshold",
+            ),
+        ]
+    return [
+        Decision(
+            "method=supervised: there is no unlabeled image; add a folder of images without masks as "
+            "`unlabeled: {images: DIR}` to learn from them too",
+            "method",
+        )
+    ]
