@@ -7,6 +7,7 @@ from typing import Any
 
 from s4former.config.override import override
 from s4former.engine import Run, read_lines, train
+from s4former.methods import method_names
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.configs.vit import ViTConfig
 from s4former.recipes import recipe_families
@@ -18,14 +19,19 @@ MIT = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2,
 
 
 def subjects(data: Path) -> dict[str, tuple[Run, list[str]]]:
-    """Return each different shrunk run, with the recipes that it is made of, by the first of these."""
+    """Return each different shrunk run, with the recipes that it is made of, by the first of these.
+
+    Methods that no recipe has take the place of that of recipe ``msrc``.
+    """
     found: dict[str, tuple[Run, list[str]]] = {}
     names: dict[str, str] = {}
-    for family in recipe_families().values():
-        for name, make in family.items():
-            run = shrunk(make(), data)
-            first = names.setdefault(run.model_dump_json(), name)
-            found.setdefault(first, (run, []))[1].append(name)
+    made = {name: make() for family in recipe_families().values() for name, make in family.items()}
+    for method in sorted(set(method_names()) - {run.method.name for run in made.values()}):
+        made[f"msrc method={method}"] = override(made["msrc"], [f"method={method}"])[0]
+    for name, recipe in made.items():
+        run = shrunk(recipe, data)
+        first = names.setdefault(run.model_dump_json(), name)
+        found.setdefault(first, (run, []))[1].append(name)
     return found
 
 

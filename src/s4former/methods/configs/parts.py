@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from s4former.augment import Views
 from s4former.config.base import Config
@@ -156,3 +156,16 @@ class StrongViewsConfig(UnlabeledScheduleConfig, PseudoLabelConfig, CutMixConfig
 
     views: Views = Views()
     """A weak view to label, and the strong views to learn: several share the weight of one."""
+
+
+class TwoStrongViewsConfig(StrongViewsConfig):
+    """The same for methods that are about several strong views."""
+
+    views: Views = Views.model_validate({"labeled": "identity", "strong": ["jitter", "jitter"]})
+    """A weak view to label, and two strong views to learn; a single policy is taken for both."""
+
+    @field_validator("views")
+    @classmethod
+    def _two(cls, views: Views) -> Views:
+        """Another method's recipe has one strong view: a pair of it is what was meant."""
+        return views if len(views.strong) > 1 else views.model_copy(update={"strong": views.strong * 2})

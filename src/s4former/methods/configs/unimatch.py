@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
-from s4former.methods.configs.parts import StrongViewsConfig
+from s4former.methods.configs.parts import TwoStrongViewsConfig
 
 if TYPE_CHECKING:
     from s4former.methods.unimatch import UniMatch
     from s4former.types import Segmenter
 
 
-class UniMatchConfig(StrongViewsConfig, MethodConfig):
+class UniMatchConfig(TwoStrongViewsConfig, MethodConfig):
     """Two strong views, and the weak view with dropped features; the defaults are the published ones."""
 
     name: Literal["unimatch"] = "unimatch"
     """The method: this file's name."""
-    views: Views = Views.model_validate({"labeled": "identity", "strong": ["jitter", "jitter"]})
-    """A weak view to label, and two strong views to learn."""
 
     labeled_normalize_by: Literal["all", "labeled"] = "labeled"
     """What the labeled loss is divided by: ``all`` pixels, or only those with a label, as published."""

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
-from s4former.methods.configs.parts import ScheduledTeacherConfig, StrongViewsConfig
+from s4former.methods.configs.parts import ScheduledTeacherConfig, TwoStrongViewsConfig
 from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationField
 
 if TYPE_CHECKING:
@@ -16,13 +15,11 @@ if TYPE_CHECKING:
     from s4former.types import Segmenter
 
 
-class UniMatchV2Config(StrongViewsConfig, ScheduledTeacherConfig, MethodConfig):
+class UniMatchV2Config(TwoStrongViewsConfig, ScheduledTeacherConfig, MethodConfig):
     """Two strong views with complementary channel dropout; the defaults are the published ones."""
 
     name: Literal["unimatch_v2"] = "unimatch_v2"
     """The method: this file's name."""
-    views: Views = Views.model_validate({"labeled": "identity", "strong": ["jitter", "jitter"]})
-    """A weak view for the teacher, and two strong views to learn."""
 
     labeled_normalize_by: Literal["all", "labeled"] = "labeled"
     """What the labeled loss is divided by: ``all`` pixels, or only those with a label, as published."""

@@ -1,0 +1,53 @@
+"""UniMatch and UniMatch V2: two strong views, whatever recipe they come from, and their perturbation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from s4former.methods import METHODS
+from s4former.testing import LAWS, awake, random_batch, tiny_student
+from s4former.testing.laws import Subject
+from s4former.testing.subjects import learn
+
+
+@pytest.mark.parametrize("name", ["unimatch", "unimatch_v2"])
+def test_a_single_policy_is_taken_for_both_strong_views(name: str) -> None:
+    config = METHODS.parse({"name": name, "views": {"strong": ["photometric"]}})
+    assert [policy.name for policy in config.views.strong] == ["photometric", "photometric"]
+    three: dict[str, Any] = {"name": name, "views": {"strong": ["jitter"] * 3}}
+    assert len(METHODS.parse(three).views.strong) == 3
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_laws_hold_with_complementary_dropout(law) -> None:
+    law(Subject("unimatch_v2", {"perturb": ("complementary_dropout",)}))
+
+
+@pytest.mark.parametrize("name", ["unimatch", "unimatch_v2"])
+def test_strong_views_differ_in_boxes_and_share_the_weight_of_one(name: str) -> None:
+    method = awake(name, cutmix_probability=1.0).build(tiny_student()).train()
+    batch = random_batch(0)
+    targets = method.prepare(batch)
+    first, second = targets.views["strong_1"], targets.views["strong_2"]
+    draw = method.strong.cutmix.draw
+    assert not torch.equal(draw(first), draw(second))
+    assert targets.labeled_weight == targets.unlabeled_weight == 0.5
+    output = learn(method, batch)
+    parts = [value for key, value in output.scalars.items() if key.startswith("loss/")]
+    torch.testing.assert_close(torch.stack(parts).sum(), output.loss)
+
+
+def test_the_stream_of_features_is_the_weak_view_unmixed() -> None:
+    method, batch = awake("unimatch").build(tiny_student()).train(), random_batch(0)
+    assert batch.unlabeled is not None
+    view = method.prepare(batch).views["features"]
+    assert torch.equal(view.images, batch.unlabeled.weak)
+    share = [
+        learn(awake("unimatch", feature_share=share).build(tiny_student()).train(), batch).scalars
+        for share in (0.25, 0.5)
+    ]
+    torch.testing.assert_close(2 * share[0]["loss/features"], share[1]["loss/features"])
+    torch.testing.assert_close(share[0]["loss/consistency_1"], 1.5 * share[1]["loss/consistency_1"])
