@@ -10,10 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s4former.config.errors import Interrupted
-from s4former.engine import fallback
+from s4former.config import Interrupted
+from s4former.engine import fallback, train
 from s4former.engine.callbacks import Callback
-from s4former.engine.loop import train
 from s4former.inference.config import LEAST_IMAGES
 from s4former.ops.confusion import areas, bootstrap_difference
 from tiny_run import make_data, tiny_run

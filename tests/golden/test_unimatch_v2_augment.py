@@ -12,7 +12,7 @@ import torch
 from unimatch_v2 import Golden
 
 from s4former.augment.jitter import Changes, Jitter
-from s4former.data.config import DataConfig
+from s4former.data import DataConfig
 from s4former.data.geometry import Geometry, sample_geometry
 from s4former.ops.mixing import sample_small_box
 

@@ -20,7 +20,7 @@ CASES = ["basic", "odd", "padded", "at_threshold", "none_confident", "all_padded
 TOLERANCE = {"rel": 1e-5, "abs": 1e-6}
 
 
-class Answers(Segmenter):
+class Predictions(Segmenter):
     """A network that answers with prepared logits, one batch after the other."""
 
     patch_size, num_prefix_tokens = 1, 1
@@ -58,7 +58,7 @@ def answered(case: Case, name: str) -> tuple[float, dict[str, float], Tensor, li
     count = case["labeled"].shape[1]
     threshold = float(case["threshold"])
     switches = {"perturb": ()}  # what features lose is none of the losses' business
-    method = build(name, Answers(count), confidence_threshold=threshold, **switches)
+    method = build(name, Predictions(count), confidence_threshold=threshold, **switches)
     labeled = case["labeled"].float().requires_grad_()
     strong = [logits.float().requires_grad_() for logits in case["strong"].chunk(2)[: len(VIEWS[name])]]
     method.teacher.network.answers = [case["weak"].float()]
