@@ -130,7 +130,7 @@ def result_of(place: Path, name: str, changes: Sequence[str], hidden: dict[str, 
         "steps": result["steps"],
         "hidden": round(score(folder, place, hidden), 2),
         "val": {network: round(100 * last["miou"], 2) for network, last in result["last"].items()},
-        "fell back": bool(result.get("fell_back")),
+        "fell back": bool((result.get("fall_back") or {}).get("fell_back")),
         "seconds": result["seconds"],
     }
 

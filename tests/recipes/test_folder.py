@@ -100,7 +100,7 @@ def test_steps_follow_from_the_labels(labeled: int, steps: int) -> None:
 
 def test_the_method_follows_from_the_unlabeled_images(tmp_path: Path) -> None:
     run, notes = load_run(make(tmp_path / "one", (30, 30), unlabeled=3))
-    assert run.method.name == "s4former"
+    assert run.method.name == "s4former_plus"
     assert any("3 unlabeled images are learned from as well" in note for note in notes)
     assert run.fall_back
     assert run.method.model_dump()["unlabeled_start_step"] == run.steps // 2
@@ -113,6 +113,13 @@ def test_the_method_follows_from_the_unlabeled_images(tmp_path: Path) -> None:
     assert any("there is no unlabeled image" in note for note in notes)
 
 
+def test_s4former_on_a_folder_has_no_patch_shuffle(tmp_path: Path) -> None:
+    run, _ = load_run(make(tmp_path, (30, 30), unlabeled=3), ["method=s4former"])
+    method = run.method.model_dump()
+    assert (method["name"], method["patch_shuffle"], method["pasa"]) == ("s4former", False, True)
+    assert (method["class_share"], method["unlabeled_start_step"]) == (0.0, run.steps // 2)
+
+
 def test_what_is_overridden_is_not_said(tmp_path: Path) -> None:
     path = make(tmp_path, (30, 30), unlabeled=1)
     said = " ".join(load_run(path)[1])
@@ -123,7 +130,7 @@ def test_what_is_overridden_is_not_said(tmp_path: Path) -> None:
     said = " ".join(notes)
     assert "steps=1000" not in said
     assert "hub" not in said
-    assert "method=s4former" not in said
+    assert "method=s4former_plus" not in said
     assert "data.crop_size=112" in said
 
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from s4former.engine.run import Run
 from s4former.inference.config import LEAST_IMAGES
-from s4former.methods.configs.s4former import S4FormerConfig
+from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
 from s4former.recipes.derived import Decision
 
 
 def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
     """Return what was decided about the method, for so many unlabeled and val images."""
     method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
-    if isinstance(method, S4FormerConfig):
+    if isinstance(method, S4FormerPlusConfig):
         return [
-            Decision(f"method=s4former: {unlabeled} unlabeled images are learned from as well", "method"),
+            Decision(
+                f"method=s4former_plus: {unlabeled} unlabeled images are learned from as well, by the parts "
+                "that gained most where we measured it (docs/compare.md)",
+                "method",
+            ),
+            Decision(
+                "method.patch_shuffle=false: a block is a large part of a small crop, and shuffling them "
+                "lost points",
+                "method.patch_shuffle",
+            ),
             Decision(
                 f"method.unlabeled_start_step={method.unlabeled_start_step}: labeled images alone come first",
                 "method.unlabeled_start_step",
@@ -24,8 +33,8 @@ def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
                 "fall_back",
             ),
             Decision(
-                f"method.confidence_threshold={method.confidence_threshold:g}: as published; the run says "
-                "when it keeps no pixel",
+                f"method.confidence_threshold={method.confidence_threshold:g}: as published, but that of a "
+                f"class falls until its surest {method.class_share:.0%} are learned (method.class_share)",
                 "method.confidence_threshold",
             ),
         ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from s4former.config.base import Config
 from s4former.config.override import override
 
 if TYPE_CHECKING:
@@ -146,9 +147,21 @@ def _set(run: Run, field: str, value: Any) -> Run:
 
 
 def _shown(value: Any) -> str:
+    """Write a value as it is typed; a config by its name, and in a list by what it changes as well."""
     if value is None:
         return "null"
-    return str(getattr(value, "name", value)).replace(" ", "").replace("(", "[").replace(")", "]")
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_changed, value))}]"
+    return str(getattr(value, "name", value)).replace(" ", "")
+
+
+def _changed(value: Any) -> str:
+    """Write an item of a list; a config by its name and what differs from its defaults."""
+    if not isinstance(value, Config):
+        return _shown(value)
+    own = value.model_dump(exclude={"name"}, exclude_defaults=True)
+    changed = ", ".join(f"{key}={_shown(given)}" for key, given in own.items())
+    return f"{_shown(value)} with {changed}" if changed else _shown(value)
 
 
 def shuffle_block(model: ModelConfig) -> int:
