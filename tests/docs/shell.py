@@ -23,7 +23,7 @@ import typer
 
 from s4former.cli.main import app, guarded, main
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.engine import Run, loop, validate
+from s4former.engine import Run, loop, validation
 from s4former.engine.validation import Validation
 from s4former.recipes import load_run
 
@@ -62,14 +62,14 @@ class Shell:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
-        train, score = loop.train, validate.validate_with_config
+        train, score = loop.train, validation.validate_with_config
 
         def score_small(path: Path, model: Any, config: Validation, *rest: Any) -> Any:
             small = config.evaluate.model_copy(update=SMALL_PROTOCOL)
             return score(path, model, config.model_copy(update={"evaluate": small}), *rest)
 
         monkeypatch.setattr(loop, "train", lambda run, *rest, **named: train(shrink(run), *rest, **named))
-        monkeypatch.setattr(validate, "validate_with_config", score_small)
+        monkeypatch.setattr(validation, "validate_with_config", score_small)
         monkeypatch.setenv("COLUMNS", "200")
         self.output = ""
 
