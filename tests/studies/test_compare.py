@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from rich.console import Console
 from study import tiny_study
 
 from s4former.config import Interrupted, NumericError, UserError
+from s4former.config.override import override
 from s4former.engine import Run, read_lines, train
 from s4former.engine.callbacks import Callback
+from s4former.methods import method_names
 from s4former.studies import Study, compare
 from s4former.studies.claims import claimed
 from s4former.studies.plan import plan
@@ -50,7 +53,7 @@ def test_a_first_part_is_trained_once_and_rows_see_the_same(tmp_path: Path) -> N
         if record["row"] in ("mean_teacher_cutmix", "s4former", "supervised")
     }
     assert len(first_losses) == 3  # lines are means of two steps, and the second step differs
-    shared = study.__class__(**{**vars(study), "second": ["log_every=1"], "runs": tmp_path / "other/runs"})
+    shared = replace(study, second=["log_every=1"], runs=tmp_path / "other/runs")
     run_study(shared, tmp_path)
     lines = [read_lines(shared.runs / each.place / "journal.jsonl")[0] for each in plan(shared) if each.row]
     assert len({line["loss/supervised"] for line in lines}) == 1
@@ -161,6 +164,15 @@ def test_folds_score_each_labeled_image_once(tmp_path: Path) -> None:
     assert len(held_out) == len(set(held_out)) == 4
     line = next(line for line in found["lines"] if line["row"] == "s4former" and line["deployed"])
     assert line["minus"]["supervised"]["cells"] == 2
+
+
+def test_every_method_sees_the_strong_view_of_the_base_as_often_as_it_takes_one(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, ",".join(method_names()), second=[])
+    jitter = replace(study, base=lambda cell: override(study.base(cell), ["method.views.strong=[jitter]"])[0])
+    for each in plan(jitter):
+        usual = type(each.run.method).model_fields["views"].get_default(call_default_factory=True)
+        if each.row and usual.unlabeled:
+            assert [view.name for view in each.run.method.views.strong] == ["jitter"] * len(usual.strong)
 
 
 def test_a_claimed_run_is_left_to_its_process(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ rows of a cell, so that no labeled crop is seen twice and all rows see the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -145,7 +146,7 @@ class Study:
             if cell.labels == ALL and not _labeled_only(base, row):
                 continue
             if not self.first_steps:
-                run, notes = override(base, row.changes)
+                run, notes = override(base, [*_as_many_views(base, row, row.changes), *row.changes])
                 yield PlannedRun(cell, row.name, f"{cell.name}/{row.slug}", run, notes=tuple(notes))
                 continue
             first = self._first_part(cell, base, row)
@@ -172,7 +173,8 @@ class Study:
         waiting = [
             f"method.{name}=0" for name in _WAITING if name in fields and f"method.{name}" not in given
         ]
-        run, notes = override(base, [*changes, *waiting, *self.second, *row.changes])
+        views = _as_many_views(base, row, [*self.second, *row.changes])
+        run, notes = override(base, [*changes, *waiting, *views, *self.second, *row.changes])
         return PlannedRun(cell, row.name, f"{cell.name}/{row.slug}", run, first, tuple(notes))
 
 
@@ -181,6 +183,21 @@ def _switched(base: Run, row: Row) -> Run:
         change for change in row.changes if change.partition("=")[0].strip() in ("method", "method.name")
     ]
     return override(base, names)[0]
+
+
+def _as_many_views(base: Run, row: Row, given: Sequence[str]) -> list[str]:
+    """Return what gives a method the strong view of the base run as often as it takes one.
+
+    A method keeps the views of the run that it is switched to in, so that rows see equal ones; one that
+    learns two strong views would else have a single one.
+    """
+    method = _switched(base, row).method
+    usual = type(method).model_fields["views"].get_default(call_default_factory=True)
+    strong = getattr(method.views, "strong", ())
+    count = len(getattr(usual, "strong", ()))
+    if len(strong) != 1 or count < 2 or any(change.startswith("method.views.strong") for change in given):
+        return []
+    return [f"method.views.strong={json.dumps([strong[0].model_dump(mode='json')] * count)}"]
 
 
 def _labeled_only(base: Run, row: Row) -> bool:
