@@ -20,6 +20,7 @@ from s4former.studies.lists import SPLITS, folded, listed
 from s4former.studies.rows import Row
 
 if TYPE_CHECKING:
+    from s4former.augment import Policy
     from s4former.engine.run import Run
 
 ALL = "all"
@@ -193,7 +194,7 @@ def _as_many_views(base: Run, row: Row, given: Sequence[str]) -> list[str]:
     """
     method = _switched(base, row).method
     usual = type(method).model_fields["views"].get_default(call_default_factory=True)
-    strong = getattr(method.views, "strong", ())
+    strong: Sequence[Policy] = getattr(method.views, "strong", ())
     count = len(getattr(usual, "strong", ()))
     if len(strong) != 1 or count < 2 or any(change.startswith("method.views.strong") for change in given):
         return []
