@@ -101,6 +101,9 @@ def test_it_learns_on_real_images(method: str, tmp_path: Path) -> None:
         "optimizer.lr": 1e-2,
         "optimizer.head_lr_factor": 1.0,
     }
+    if method == "s4former_plus":
+        # Its thresholds admit the surest of any class: noise, while the network knows nothing yet.
+        small["method.unlabeled_start_step"] = 25
     train(tiny_run(tmp_path, {"method.name": method, **small}), tmp_path / "run")
     losses = [line["loss/supervised"] for line in read_lines(tmp_path / "run" / "journal.jsonl")]
     assert losses[-1] < 0.75 * losses[0]
