@@ -52,6 +52,10 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "prepare": ("prepare camvid --root sets", ("sets/camvid.png",)),
     "train": ("train run.yaml --out new", ("new/notes.txt", "new/run.json", "new/splits/labeled.txt")),
+    "compare": (
+        "compare run.yaml --methods supervised --seeds 0 --out cmp",
+        ("cmp/results.json", "cmp/results.md", "cmp/results.png"),
+    ),
     "demo": (
         "demo --out demo",
         ("demo/panel.png", "demo/curves.png", "demo/scenes/scene-10000.png", "demo/supervised/notes.txt"),

@@ -49,5 +49,5 @@ def test_all_tables_with_numbers_are_printed_so() -> None:
     texts = {path: path.read_text() for path in sources}
     makers = {path for path, text in texts.items() if "add_column(" in text and '"right"' in text}
     assert {path.stem for path in makers} >= {"train", "val", "splits", "_demo"}
-    for path in makers:
-        assert "print_table(" in path.read_text(), path
+    for path in makers - {Path(s4former.__file__).parent / "studies" / "tables.py"}:
+        assert "print_table(" in path.read_text(), path  # tables.py makes what comparison.py prints

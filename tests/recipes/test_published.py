@@ -50,7 +50,7 @@ def test_every_family_has_mean_teacher_with_and_without_cutmix(file: str) -> Non
 
 def test_files_without_recipes_are_no_families() -> None:
     assert "folder" not in recipe_families()
-    with pytest.raises(UserError, match="there are ade20k, camvid, cityscapes, coco, demo, voc"):
+    with pytest.raises(UserError, match="there are ade20k, camvid, cityscapes, coco, demo, msrc, voc"):
         load_run("nope")
 
 

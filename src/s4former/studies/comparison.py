@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from s4former.config.record import now, versions, write_json, write_text
+from s4former.config.invocation import invocation
+from s4former.config.outputs import Outputs, claim
+from s4former.config.record import json_text, now, versions
 from s4former.engine.callbacks import Callback
 from s4former.engine.progress import progress_for
 from s4former.engine.tables import print_table
@@ -45,7 +47,7 @@ def compare(
         progress: Makes who hears of the training of a run; by default what suits the console.
 
     Raises:
-        UserError: If changes do not fit, or folders hold other runs.
+        UserError: If changes do not fit, folders hold other runs, or somebody's own file is in the way.
         Interrupted: If a signal asked to stop.
     """
     console = console or Console()
@@ -54,6 +56,13 @@ def compare(
     )  # all of it, so that a mistake in the last row is told before the first one is trained
 
     require_same(planned, study.runs)
+    table, figure = out.with_suffix(".md"), out.with_suffix(".png")
+    outputs = claim(
+        [(out, "the results"), (table, "the table"), (figure, "the figure")],
+        "comparison",
+        instead=f"give another {invocation().out}",
+        edited=True,
+    )
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -68,8 +77,8 @@ def compare(
         return None
     found = _summary(study, records, read_configs(planned, study.runs), against, title, len(planned))
     found["notes"] = [*found["verdicts"], *_worth(found), *_remarks(study, found)]
-    write_json(out, found)
-    _write(found, out, console, against)
+    outputs.write_text(out, json_text(found))
+    _write(found, out, outputs, console, against)
     return found
 
 
@@ -113,21 +122,23 @@ def _summary(
     }
 
 
-def _write(found: dict[str, Any], out: Path, console: Console, against: Sequence[str]) -> None:
+def _write(
+    found: dict[str, Any], out: Path, outputs: Outputs, console: Console, against: Sequence[str]
+) -> None:
     """Print the table and the sentences, and write Markdown and the figure."""
     table = score_table(found["lines"], against, found["title"], found["part"])
     print_table(console, table)
     for note in found["notes"]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     text = [f"# {found['title']}", "", markdown(table), "", *(f"- {note}" for note in found["notes"])]
-    write_text(out.with_suffix(".md"), "\n".join(text) + "\n")
+    outputs.write_text(out.with_suffix(".md"), "\n".join(text) + "\n")
     curves: dict[str, list[tuple[int, float, float | None]]] = {}
     for line in found["lines"]:
         if line["deployed"]:
             spread = line["last"]["spread"]
             curves.setdefault(line["row"], []).append((line["labeled"], line["last"]["mean"], spread))
     if len({count for points in curves.values() for count, _, _ in points}) > 1:
-        label_curves(curves, out.with_suffix(".png"), f"mIoU on {found['part']}")
+        label_curves(curves, out.with_suffix(".png"), f"mIoU on {found['part']}", outputs)
     console.print(f"written: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
