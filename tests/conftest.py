@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import torch
 from hypothesis import settings
@@ -13,6 +14,9 @@ install_import_hook("s4former", "checked.typecheck")
 
 # What `bootstrap.py` says of itself is not what tests start: they type `s4former`.
 os.environ.pop("S4FORMER_PROGRAM", None)
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One thread: sums then have one order, and losses can be compared to the bit.
 torch.set_num_threads(1)
