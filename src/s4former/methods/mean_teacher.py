@@ -7,31 +7,23 @@ this one does. S4Former's parts can be switched on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
-from s4former.methods.base import Method, Targets
+from s4former.methods._with_teacher import WithTeacher
+from s4former.methods.base import Targets
 from s4former.methods.configs.mean_teacher import MeanTeacherConfig
-from s4former.methods.parts import EMATeacher, StrongViews
+from s4former.methods.parts import StrongViews
 from s4former.types import Batch, Segmenter, StepOutput
 
 
-class MeanTeacher(Method):
+class MeanTeacher(WithTeacher):
     """A student and the moving average of its weights."""
 
     config: MeanTeacherConfig
-    deployed = "teacher"
 
     def __init__(self, config: MeanTeacherConfig, student: Segmenter) -> None:
         super().__init__(config, student)
-        self.teacher = EMATeacher(config, student)
         self.strong = StrongViews(config, student)
-
-    @property
-    def networks(self) -> Mapping[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher.network}
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Targets:
@@ -49,7 +41,3 @@ class MeanTeacher(Method):
         return self.output(
             supervised, self.strong.losses(self.student, targets.views, targets.class_weights), targets
         )
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student."""
-        self.teacher.follow(self.student, step)

@@ -14,19 +14,18 @@ teacher starts as an exact copy of the student, head included. See ``docs/method
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from torch import nn
 
-from s4former.methods.base import Method, Targets
+from s4former.methods._with_teacher import WithTeacher
+from s4former.methods.base import Targets
 from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.parts import (
     ConfidentPixels,
     CutMix,
-    EMATeacher,
     Perturbations,
     perturbed,
     unlabeled_losses,
@@ -38,15 +37,13 @@ from s4former.ops.pseudo import share_of
 from s4former.types import Batch, Segmenter, StepOutput
 
 
-class S4Former(Method):
+class S4Former(WithTeacher):
     """A student, the moving average of its weights, and S4Former's three parts."""
 
     config: S4FormerConfig
-    deployed = "teacher"
 
     def __init__(self, config: S4FormerConfig, student: Segmenter) -> None:
         super().__init__(config, student)
-        self.teacher = EMATeacher(config, student)
         self.confident_pixels = ConfidentPixels(config, student.num_classes)
         boxes = config.model_copy(update={"cutmix_per": "batch"}) if config.as_released else config
         self.cutmix = CutMix(boxes, config.unlabeled_normalize_by)
@@ -57,11 +54,6 @@ class S4Former(Method):
         self.passes = nn.ModuleDict(
             {name: vit_perturbations(config.model_copy(update=off), student) for name, off in passes.items()}
         )
-
-    @property
-    def networks(self) -> Mapping[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher.network}
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Targets:
@@ -106,10 +98,3 @@ class S4Former(Method):
             losses["mixed"] = share * learned.pop("consistency")
             losses |= learned
         return self.output(supervised, losses, targets)
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student.
-
-        The released code does this first thing in the next step; the order of events is the same.
-        """
-        self.teacher.follow(self.student, step)

@@ -7,32 +7,24 @@ a step costs a pass less than S4Former's. What each is worth: ``docs/methods/s4f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
-from s4former.methods.base import Method, Targets
+from s4former.methods._with_teacher import WithTeacher
+from s4former.methods.base import Targets
 from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
-from s4former.methods.parts import ClassMix, EMATeacher, StrongViews
+from s4former.methods.parts import ClassMix, StrongViews
 from s4former.types import Batch, Segmenter, StepOutput
 
 
-class S4FormerPlus(Method):
+class S4FormerPlus(WithTeacher):
     """A student, the moving average of its weights, and what earned its place."""
 
     config: S4FormerPlusConfig
-    deployed = "teacher"
 
     def __init__(self, config: S4FormerPlusConfig, student: Segmenter) -> None:
         super().__init__(config, student)
-        self.teacher = EMATeacher(config, student)
         self.strong = StrongViews(config, student)
         self.class_mix = ClassMix(config, config.unlabeled_normalize_by, student.num_classes)
-
-    @property
-    def networks(self) -> Mapping[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher.network}
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Targets:
@@ -49,7 +41,3 @@ class S4FormerPlus(Method):
         """Return the labeled loss plus what the mixed view has to learn."""
         supervised, weights = self.labeled_loss(batch.labeled, targets), targets.class_weights
         return self.output(supervised, self.strong.losses(self.student, targets.views, weights), targets)
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student."""
-        self.teacher.follow(self.student, step)

@@ -11,31 +11,23 @@ no label give a loss of 0, not NaN; partners are those of the global batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
-from s4former.methods.base import Method, Targets
+from s4former.methods._with_teacher import WithTeacher
+from s4former.methods.base import Targets
 from s4former.methods.configs.unimatch_v2 import UniMatchV2Config
-from s4former.methods.parts import EMATeacher, StrongViews
+from s4former.methods.parts import StrongViews
 from s4former.types import Batch, Segmenter, StepOutput
 
 
-class UniMatchV2(Method):
+class UniMatchV2(WithTeacher):
     """A student that learns two strong views, and the moving average of its weights."""
 
     config: UniMatchV2Config
-    deployed = "teacher"
 
     def __init__(self, config: UniMatchV2Config, student: Segmenter) -> None:
         super().__init__(config, student)
-        self.teacher = EMATeacher(config, student)
         self.strong = StrongViews(config, student)
-
-    @property
-    def networks(self) -> Mapping[str, Segmenter]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher.network}
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Targets:
@@ -52,7 +44,3 @@ class UniMatchV2(Method):
         supervised = self.labeled_loss(batch.labeled, targets)
         losses = self.strong.losses(self.student, targets.views, targets.class_weights)
         return self.output(supervised, losses, targets)
-
-    def after_update(self, step: int) -> None:
-        """Move the teacher toward the student."""
-        self.teacher.follow(self.student, step)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from s4former.methods.configs.parts import ClassMixConfig
 from s4former.methods.parts.view import View
@@ -57,12 +58,12 @@ class ClassMix(nn.Module):
         draws = [keyed_generator(key.seed, "class_mix", key.step, index) for index in view.indices.tolist()]
         takes_part = torch.tensor([draw.random() < wanted for draw in draws])
         order = torch.from_numpy(np.stack([draw.random(self.num_classes) for draw in draws]))
-        classes = torch.arange(self.num_classes, device=labels.device)
-        shown = (labels.flatten(1)[:, None] == classes[:, None]).any(-1)
-        # Of the classes that an image shows those that were drawn first, half of them.
-        order = order.to(labels.device).masked_fill(~shown, 2.0)
-        drawn_before = order.argsort(1).argsort(1)
+        # The last place is for what nobody knows, which is never pasted.
+        places = labels.long().where(labels != IGNORE, self.num_classes).flatten(1)
+        nothing = torch.zeros(len(labels), self.num_classes + 1, dtype=torch.bool, device=labels.device)
+        shown = nothing.scatter(1, places, True)[:, :-1]
+        # Of the classes that an image shows those that were drawn first: half of them, a single one whole.
+        drawn_before = order.to(labels.device).masked_fill(~shown, 2.0).argsort(1).argsort(1)
         chosen = shown & (drawn_before < (shown.sum(1, keepdim=True) + 1) // 2)
         chosen &= takes_part.to(labels.device)[:, None]
-        known = labels != IGNORE
-        return known & chosen.gather(1, labels.long().where(known, 0).flatten(1)).view_as(known)
+        return F.pad(chosen, (0, 1)).gather(1, places).view_as(labels)

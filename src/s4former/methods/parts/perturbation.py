@@ -54,7 +54,7 @@ class Perturbations(nn.ModuleList):
 def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
     """Pass a view through the student with some perturbations; logits at image size, in the true layout."""
     size = (view.images.shape[-2], view.images.shape[-1])
-    labels, bias = view.labels, None
+    pseudo_labels, bias = view.pseudo_labels, None
     for part in parts:
         view = part.before(view)
     for own in (part.bias(view) for part in parts):
@@ -64,5 +64,5 @@ def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
         grids = part.after(grids, view)
     logits = student.decode(grids, size)
     if found := diagnosis():
-        found.student(logits, labels)
+        found.student(logits, pseudo_labels)
     return logits

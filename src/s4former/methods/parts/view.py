@@ -16,7 +16,7 @@ class View:
 
     Attributes:
         images: The images.
-        labels: Pseudo-labels: class index, or IGNORE where nothing is learned.
+        labels: Class index, by a network or pasted, or IGNORE where nothing is learned.
         uncertain: True where the network that gave the labels is not confident; False on padding.
         teacher_logits: That network's logits; None if no loss asks for them.
         pixels: What losses are divided by, for the whole batch that this view may be a part of.
@@ -42,6 +42,11 @@ class View:
     def valid(self) -> Mask:
         """False on padding."""
         return (self.labels != IGNORE) | self.uncertain
+
+    @property
+    def pseudo_labels(self) -> Labels:
+        """The labels that a network gave: IGNORE where a labeled image was pasted."""
+        return self.labels if self.pasted is None else self.labels.masked_fill(self.pasted, IGNORE)
 
     def stream(self, name: str) -> str:
         """Return the name of draws that each strong view has for itself."""

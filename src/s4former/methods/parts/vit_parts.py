@@ -11,7 +11,7 @@ from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbations
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
-from s4former.types import IGNORE, Logits, Segmenter
+from s4former.types import Logits, Segmenter
 
 
 def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbations:
@@ -28,11 +28,12 @@ def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbatio
 def unlabeled_losses(
     config: RankingConfig, logits: Logits, view: View, class_weights: Float[Tensor, " k"] | None
 ) -> dict[str, Float[Tensor, ""]]:
-    """Return the cross entropy of a view's pseudo-labels and, if it is on, the weighted ranking loss."""
+    """Return the cross entropy of a view and, if it is on, the weighted ranking loss of its pseudo-labels."""
     losses = {"consistency": cross_entropy(logits, view.labels, view.pixels, class_weights)}
     if config.ncr:
         assert view.teacher_logits is not None
-        labels = view.labels if view.pasted is None else view.labels.masked_fill(view.pasted, IGNORE)
-        ranking = negative_class_ranking(logits, view.teacher_logits, labels, view.pixels, config.ncr_mode)
+        ranking = negative_class_ranking(
+            logits, view.teacher_logits, view.pseudo_labels, view.pixels, config.ncr_mode
+        )
         losses["ncr"] = config.ncr_weight * ranking
     return losses
