@@ -20,6 +20,7 @@ class WithTeacher(Method):
         TypeError: If the config has no fields of an averaged teacher.
     """
 
+    teacher: EMATeacher
     deployed = "teacher"
 
     def __init__(self, config: MethodConfig, student: Segmenter) -> None:
