@@ -117,7 +117,7 @@ def _main(benchmark: Benchmark, chosen: argparse.Namespace) -> None:
         for line in describe(study, part):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
-    title = f"{benchmark.name}, {chosen.steps} steps, mIoU on {chosen.eval_split}"
+    title = f"{benchmark.name}, draws {chosen.draw}, {chosen.steps} steps, mIoU on {chosen.eval_split}"
     with invoked(f"type `{typed(python(), sys.argv)}`", out="--runs"):
         against = references(chosen.against, study.rows)
         compare(study, out, against, title, part, train=not chosen.table_only, console=console)

@@ -26,6 +26,7 @@ DERIVED = (Derived("model.backbone.image_size", ("data.crop_size",), None),)
 
 def recipe() -> Run:
     """Return the S4Former run of the demo."""
+    from s4former.engine.alarms_config import AlarmsConfig
     from s4former.engine.run import OptimizerConfig, Run
     from s4former.inference.config import EvaluateConfig
     from s4former.methods.configs.s4former import S4FormerConfig
@@ -56,6 +57,8 @@ def recipe() -> Run:
             name="adamw", lr=1e-3, head_lr_factor=1, weight_decay=0.02, max_grad_norm=1.0, warmup_steps=30
         ),
         evaluate=EvaluateConfig(part="val", mode="whole"),
+        # From random weights it takes 100 steps until the teacher is sure of anything: no alarm yet.
+        alarms=AlarmsConfig(patience=120),
     )
 
 
