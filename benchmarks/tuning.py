@@ -155,7 +155,7 @@ def main() -> None:
     probing.add_argument("--images", type=int, default=None, help="of val; all by default")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    console = Console()
+    console = Console(width=200)  # a line of a table is never wrapped
     if args.command == "cost":
         cost(console)
     else:
