@@ -137,7 +137,7 @@ def _derived(
         # Labels first: the network that then gives labels has learned all that the labeled images say.
         Derived("method.unlabeled_start_step", ("steps", "method.name"), lambda run: run.steps // 2, 0),
         Derived("method.views.strong", ("data.channels",), _strong_views, (_ANY_CHANNELS,)),
-        # Off in S4Former too, whose own default has it: it gained nothing where it was measured.
+        # Off in S4Former too, whose own default has it: it lost points where it was measured.
         Derived("method.patch_shuffle", ("method.name",), lambda run: False, True),
         Derived("model.frozen_blocks", ("model.channels",), lambda run: _frozen(run.model.channels)),
         Derived("data.short_side", ("data.crop_size",), lambda run: min(run.data.crop) * are_small or None),
