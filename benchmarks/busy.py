@@ -22,7 +22,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from s4former.config.record import hardware, versions
+from s4former.config import versions
+from s4former.config.record import hardware
 
 WAITS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
@@ -43,7 +44,7 @@ def run_named(name: str) -> Any:
 
 def worker(name: str) -> None:
     """Print the seconds of a step."""
-    from s4former.curation.sources import open_source
+    from s4former.curation import open_source
     from s4former.engine.timing import measure_pace
 
     run = run_named(name)

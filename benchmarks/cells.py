@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import s4former
-from s4former.config.record import read_json
+from s4former.config import read_json
 
 RESULTS = Path(__file__).parent / "results"
 MAKER = Path(__file__).parents[1] / "docs" / "images" / "make_cells.py"

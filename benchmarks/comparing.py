@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from s4former.cli.main import guarded
-from s4former.config.invocation import invoked, python, typed
-from s4former.engine.run import Run
+from s4former.config import invoked, typed
+from s4former.config.invocation import python
+from s4former.engine import Run
 from s4former.recipes import load_run
 from s4former.studies import compare, describe, job_of, make_study, references
 

@@ -22,11 +22,10 @@ from typing import Any
 
 import torch
 
-from s4former.config.record import hardware, versions
-from s4former.curation.sources import open_source
-from s4former.engine.journal import read_lines
-from s4former.engine.loop import train
-from s4former.engine.run import Run
+from s4former.config import versions
+from s4former.config.record import hardware
+from s4former.curation import open_source
+from s4former.engine import Run, read_lines, train
 from s4former.inference import wording
 from s4former.methods.supervised import SupervisedConfig
 from s4former.recipes._demo import run_demo

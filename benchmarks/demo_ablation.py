@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from s4former.config import read_json, versions, write_json
 from s4former.config.override import override
-from s4former.config.record import hardware, read_json, versions, write_json
-from s4former.engine.loop import train
+from s4former.config.record import hardware
+from s4former.engine import train
 from s4former.recipes.demo import recipe
 from s4former.studies.rows import parse_rows
 

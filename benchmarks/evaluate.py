@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from s4former.config.record import hardware, write_json
-from s4former.curation.sources import open_source
-from s4former.data import Source, evaluation_pairs
-from s4former.data.config import DataConfig
-from s4former.inference.config import EvaluateConfig
-from s4former.inference.logits import in_eval, logit_row_chunks
+from s4former.config import write_json
+from s4former.config.record import hardware
+from s4former.curation import open_source
+from s4former.data import DataConfig, Source, evaluation_pairs
+from s4former.inference import EvaluateConfig, evaluate, logit_row_chunks
+from s4former.inference.logits import in_eval
 from s4former.inference.row_chunks import with_rows
-from s4former.inference.scoring import evaluate
 from s4former.models import ModelConfig, build_segmenter
-from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.ops import Scores, confusion_matrix
 from s4former.types import Segmenter
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"

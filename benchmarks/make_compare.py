@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from s4former.config.record import read_json, write_text
+from s4former.config import read_json
+from s4former.config.record import write_text
 from s4former.studies.tables import markdown, score_table
 
 RESULTS = Path(__file__).parent / "results"

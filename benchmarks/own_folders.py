@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import s4former
-from s4former.config.record import read_json, write_json
+from s4former.config import read_json, write_json
 from s4former.types import IGNORE
 
 

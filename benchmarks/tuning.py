@@ -23,20 +23,15 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
-from s4former.data.loader import TrainBatches
-from s4former.data.sources.base import evaluation_pairs
+from s4former.curation import open_source
+from s4former.data import DataConfig, TrainBatches, evaluation_pairs
 from s4former.methods import METHODS
-from s4former.models import ModelConfig, build_segmenter, faster_on_cpu
+from s4former.models import ModelConfig, ViTSegmenter, build_segmenter, faster_on_cpu
 from s4former.models.heads.configs.linear import LinearConfig
-from s4former.models.segmenter import ViTSegmenter
-from s4former.ops.confusion import Scores, count_pixels
-from s4former.ops.losses import count_pixels as count_pixels_of
-from s4former.ops.losses import cross_entropy
-from s4former.ops.resize import resize_bilinear
-from s4former.ops.schedules import poly
-from s4former.testing.subjects import learn
+from s4former.ops import Scores, cross_entropy, poly, resize_bilinear
+from s4former.ops import count_pixels as count_pixels_of
+from s4former.ops.confusion import count_pixels
+from s4former.testing import learn
 from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch, UnlabeledBatch
 
 CROP, IMAGES, CLASSES = 168, 4, 21

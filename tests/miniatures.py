@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from s4former.data.sources.known import KNOWN
+from s4former.data import KNOWN
 
 SIZE = (24, 32)
 """Height and width of the pictures."""

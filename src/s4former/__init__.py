@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
     from s4former.inference.predict import Model, Prediction
 else:
-    __getattr__ = lazily(
-        __name__,
-        {"engine.run": "Run", "engine.writer": "Outcome", "inference.predict": "Model Prediction"},
-    )
+    __getattr__ = lazily(__name__, __file__)
 
 __version__ = "0.1.0"
 __all__ = ["Model", "Outcome", "Prediction", "Run", "__version__", "load", "train"]

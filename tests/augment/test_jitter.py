@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from s4former.augment import POLICIES, Views
-from s4former.augment.jitter import Jitter
+from s4former.augment import POLICIES, Jitter, Views
 
 STILL = {"probability": 0, "grayscale_probability": 0, "blur_probability": 0}
 PICTURE = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))

@@ -26,7 +26,7 @@ from s4former.cli.train import _run_name
 from s4former.config import Interrupted
 from s4former.inference import Model, Prediction
 from s4former.methods import config_class
-from s4former.ops.shuffle import blocks_for
+from s4former.ops import blocks_for
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 

@@ -19,7 +19,7 @@ from authors_names import to_authors
 from command_line import CommandLine
 from s4former.cli.main import app
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.data.published_lists import PUBLISHERS
+from s4former.data import PUBLISHERS
 from s4former.engine import train
 from s4former.models import build_segmenter
 from tiny_run import make_data, tiny_run

@@ -24,8 +24,7 @@ from s4former.compat.mmseg_train import launcher_environment
 from s4former.config import UserError
 from s4former.config.override import field_paths, override
 from s4former.engine import read_lines, train
-from s4former.models import build_segmenter
-from s4former.models.keys import from_authors
+from s4former.models import build_segmenter, from_authors
 from tiny_run import make_data, tiny_run
 
 SETR = {

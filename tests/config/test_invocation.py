@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.invocation import (
-    PROGRAM,
-    Invocation,
-    again,
-    as_typed,
-    invocation,
-    invoked,
-    program,
-    typed,
-)
+from s4former.config import again, invoked, program, typed
+from s4former.config.invocation import PROGRAM, Invocation, as_typed, invocation
 
 
 def test_an_option_is_added_once_and_before_what_is_no_option() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import Config
-from s4former.config.listed import Listed
+from s4former.config import Config, Listed
 
 
 class Shape(Config):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import UserError
+from s4former.config import Ledgers, UserError, claim
 from s4former.config import outputs as outputs_module
-from s4former.config.outputs import LEDGER, Ledgers, claim, same_on_disk
+from s4former.config.outputs import LEDGER, same_on_disk
 
 
 def write(path: Path, text: str = "new", **options: bool) -> None:

@@ -10,11 +10,8 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import Field, SerializeAsAny, field_validator
 
-from s4former.config import Config, UserError
-from s4former.config.override import changed_fields, override, parse_override
-from s4former.config.suggestions import nearest
-from s4former.config.validation import Variants, validated
-from s4former.config.yaml_text import parse_yaml
+from s4former.config import Config, UserError, Variants, nearest, parse_override, parse_yaml, validated
+from s4former.config.override import changed_fields, override
 from s4former.engine import Run
 from s4former.methods.supervised import SupervisedConfig
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config.record import commit, read_json, run_record, versions, write_atomically, write_json
+from s4former.config import read_json, versions, write_atomically, write_json
+from s4former.config.record import commit, run_record
 
 
 @pytest.mark.parametrize("synced", [True, False])

@@ -14,8 +14,7 @@ from PIL import Image
 from folders import write_image
 from s4former.config import DataError
 from s4former.curation import open_source
-from s4former.data import DataConfig, evaluation_pairs
-from s4former.data.sources.folder import FolderSource
+from s4former.data import DataConfig, FolderSource, evaluation_pairs
 from s4former.types import IGNORE
 
 LABELS = np.random.default_rng(0).integers(0, 3, (6, 8), dtype=np.uint8)

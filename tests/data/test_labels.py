@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s4former.config import DataError
-from s4former.data import Classes
-from s4former.data.sources.labels import LabelMap
-from s4former.data.sources.mask_files import NODATA
+from s4former.data import NODATA, Classes, LabelMap
 from s4former.types import IGNORE
 
 

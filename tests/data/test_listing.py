@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from folders import make_folder, write_image, write_mask
-from s4former.config.outputs import claim
-from s4former.data import DataConfig, open_source
+from s4former.config import claim
+from s4former.data import DataConfig, image_files, open_source
 from s4former.data.sources import listing
-from s4former.data.sources.listing import image_files
 
 
 def files(root: Path, *names: str) -> None:

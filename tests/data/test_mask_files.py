@@ -16,8 +16,8 @@ from PIL import Image
 from test_raster import write_png16
 
 from s4former.config import DataError
-from s4former.data.sources.decode import decode_image
-from s4former.data.sources.mask_files import NODATA, Reading, decode_mask, open_mask
+from s4former.data import NODATA, decode_image, decode_mask, open_mask
+from s4former.data.sources.mask_files import Reading
 
 tifffile = pytest.importorskip("tifffile")
 

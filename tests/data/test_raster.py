@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from s4former.config import DataError
-from s4former.data.sources.decode import decode_image
+from s4former.data import SUFFIXES, decode_image, decode_mask
 from s4former.data.sources.decoding import upright
-from s4former.data.sources.mask_files import decode_mask
 from s4former.data.sources.raster import count_channels
 from s4former.data.sources.values import channels_last, scaled
-from s4former.data.split_lists import SUFFIXES
 from s4former.data.statistics import measure_value_range
 
 tifffile = pytest.importorskip("tifffile")

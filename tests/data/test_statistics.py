@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from s4former.data.statistics import channel_statistics, measure_value_range, spread
+from s4former.data import spread
+from s4former.data.statistics import channel_statistics, measure_value_range
 
 
 @given(st.integers(1, 6), st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5))

@@ -14,7 +14,7 @@ from places import furnish, make_cells
 from shell import Shell, check_words, command_of, split
 
 from s4former.cli.main import app
-from s4former.data.dataset_yaml import DatasetFile
+from s4former.data import DatasetFile
 
 FOR_USERS = [
     path

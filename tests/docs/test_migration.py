@@ -11,7 +11,7 @@ from s4former.compat import mmseg_options, mmseg_test, mmseg_train
 from s4former.config import UserError
 from s4former.config.override import field_paths
 from s4former.engine import Run
-from s4former.methods.s4former import S4FormerConfig
+from s4former.methods import S4FormerConfig
 
 PAGE = ROOT / "docs/migrate_from_mmsegmentation.md"
 

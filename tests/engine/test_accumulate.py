@@ -9,7 +9,7 @@ import pytest
 
 from s4former.config import UserError
 from s4former.engine import read_lines, train
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig
 from tiny_run import make_data, tiny_run
 
 SIZES = {"data.labeled_batch_size": 4, "data.unlabeled_batch_size": 4, "log_every": 1, "steps": 4}

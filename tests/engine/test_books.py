@@ -13,14 +13,14 @@ from PIL import Image
 from rich.console import Console
 
 from s4former.config import UserError
-from s4former.engine import Checkpoints, Run, read_lines
+from s4former.engine import Checkpoints, Run, progress_for, read_lines
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import describe
 from s4former.engine.journal import append_line, forget_after
 from s4former.engine.meter import Meter
 from s4former.engine.panels import Panel
-from s4former.engine.progress import PlainProgress, RichProgress, progress_for
-from s4former.inference.device import resolve_device, resolve_precision
+from s4former.engine.progress import PlainProgress, RichProgress
+from s4former.inference import resolve_device, resolve_precision
 from tiny_run import tiny_run
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from s4former.config import Interrupted
-from s4former.config.record import read_json
+from s4former.config import Interrupted, read_json
 from s4former.engine import cores, device, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import fewer_threads, resolve_threads

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from s4former.config import Interrupted
 from s4former.engine import fallback, train
 from s4former.engine.callbacks import Callback
-from s4former.inference.config import LEAST_IMAGES
-from s4former.ops.confusion import areas, bootstrap_difference
+from s4former.inference import LEAST_IMAGES
+from s4former.ops import areas, bootstrap_difference
 from tiny_run import make_data, tiny_run
 
 LABELS_FIRST: dict[str, Any] = {

@@ -13,9 +13,8 @@ import torch
 
 from s4former.config import Interrupted, OutOfMemory
 from s4former.data import TrainBatches
-from s4former.engine import train
+from s4former.engine import lack_of_memory, train
 from s4former.engine.callbacks import Callback
-from s4former.engine.memory import lack_of_memory
 from s4former.types import Batch
 from tiny_run import make_data, tiny_run
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from s4former.engine.optim import build_optimizer, clip_gradients, set_learning_rate
-from s4former.engine.run import OptimizerConfig
+from s4former.engine import OptimizerConfig, build_optimizer, set_learning_rate
+from s4former.engine.optim import clip_gradients
 from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
-from s4former.ops.schedules import poly
+from s4former.ops import poly
 from tiny_run import tiny_run
 
 

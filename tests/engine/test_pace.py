@@ -10,8 +10,8 @@ import torch
 
 from s4former.curation import Check, check_source
 from s4former.data import open_source
-from s4former.engine import Run, pace, timing
-from s4former.engine.pace import Forecast, Pace, PaceMemory, evaluations, in_words
+from s4former.engine import Run, in_words, pace, timing
+from s4former.engine.pace import Forecast, Pace, PaceMemory, evaluations
 from s4former.engine.timing import measure_pace
 from tiny_run import make_data, tiny_run
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import s4former
-from s4former.engine.tables import print_table
+from s4former.engine import print_table
 
 SCORES = ("12.34", "100.00", "61.20 to 84.03", "-")
 NAME = "a_class_with_a_rather_long_name"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from golden_data import cases, load_arrays
 
-from s4former.ops.mixing import mix, sample_box
+from s4former.ops import mix, sample_box
 
 
 def boxes_by_size(arrays):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from golden_data import cases, load_arrays
 
-from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.ops import Scores, confusion_matrix
 
 
 def matrices(case):

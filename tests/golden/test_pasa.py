@@ -6,7 +6,7 @@ import pytest
 import torch
 from golden_data import cases, load_arrays
 
-from s4former.ops.attention import adaptive_bias, uncertain_share
+from s4former.ops import adaptive_bias, uncertain_share
 
 WEIGHT = 5.0  # of all stored cases
 

@@ -6,7 +6,7 @@ import torch
 from golden_data import cases, load_arrays
 from torch.nn import functional as F
 
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig
 
 
 def test_the_released_bias_reaches_the_last_stage_alone(golden, monkeypatch):

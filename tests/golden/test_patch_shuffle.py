@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from golden_data import cases, load_arrays
 
-from s4former.ops.shuffle import Shuffle, blocks_for, restore_blocks, shuffle_blocks
+from s4former.ops import Shuffle, blocks_for, restore_blocks, shuffle_blocks
 
 
 def test_shuffle_and_restore(golden):

@@ -7,7 +7,7 @@ import re
 import pytest
 from golden_data import load_arrays
 
-from s4former.ops.schedules import poly
+from s4former.ops import poly
 
 BASE = {"backbone": 0.001, "head": 0.01}
 FLOOR = 1e-4

@@ -14,11 +14,16 @@ from golden_data import Case, assert_gradient_close, cases
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
-from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.models.heads.configs.setr_pup import SETRPUPConfig
-from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.ops.losses import cross_entropy
+from s4former.models import (
+    ModelConfig,
+    SETRPUPConfig,
+    ViTConfig,
+    ViTSegmenter,
+    build_segmenter,
+    convert_authors_checkpoint,
+    from_authors,
+)
+from s4former.ops import cross_entropy
 
 Golden = Callable[[str], Path]
 

@@ -13,16 +13,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from s4former.methods import S4FormerConfig
 from s4former.methods.parts import PatchShuffle, perturbed, unlabeled_losses
-from s4former.methods.s4former import S4Former, S4FormerConfig
-from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.models.heads.configs.setr_pup import SETRPUPConfig
-from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.ops.attention import adaptive_bias, uncertain_share
-from s4former.ops.mixing import mix
-from s4former.ops.shuffle import Shuffle, shuffle_blocks
-from s4former.testing.subjects import learn
+from s4former.methods.s4former import S4Former
+from s4former.models import (
+    ModelConfig,
+    SETRPUPConfig,
+    ViTConfig,
+    build_segmenter,
+    convert_authors_checkpoint,
+    from_authors,
+)
+from s4former.ops import Shuffle, adaptive_bias, mix, shuffle_blocks, uncertain_share
+from s4former.testing import learn
 from s4former.types import Batch, DrawKey, LabeledBatch, StepOutput, UnlabeledBatch
 
 Golden = Callable[[str], Path]

@@ -11,10 +11,11 @@ import pytest
 import torch
 from unimatch_v2 import Golden
 
-from s4former.augment.jitter import Changes, Jitter
+from s4former.augment import Jitter
+from s4former.augment.jitter import Changes
 from s4former.data import DataConfig
 from s4former.data.geometry import Geometry, sample_geometry
-from s4former.ops.mixing import sample_small_box
+from s4former.ops import sample_small_box
 
 Arrays = dict[str, np.ndarray]
 

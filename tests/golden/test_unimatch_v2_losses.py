@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unimatch_v2 import Golden
 from unimatch_v2_methods import VIEWS, batch_of, build, fix_boxes, losses_of
 
-from s4former.ops.mixing import mix
-from s4former.testing.subjects import learn
+from s4former.ops import mix
+from s4former.testing import learn
 from s4former.types import Features, Logits, Segmenter
 
 CASES = ["basic", "odd", "padded", "at_threshold", "none_confident", "all_padded", "no_label"]

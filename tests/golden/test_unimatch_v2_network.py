@@ -11,13 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from unimatch_v2 import Golden, meta, their_config, their_network, their_weights
 
-from s4former.inference.trained import init_weights_from, load_networks
-from s4former.models import ViTSegmenter, build_segmenter
-from s4former.models.heads.configs.dpt import DPTConfig
+from s4former.inference import init_weights_from, load_networks
+from s4former.models import DPTConfig, ViTSegmenter, build_segmenter
 from s4former.models.heads.dpt import DPTHead
 from s4former.models.keys import convert_dpt, dpt_name
+from s4former.ops import resize_bilinear, resize_position_embedding
 from s4former.ops.confusion import count_pixels
-from s4former.ops.resize import resize_bilinear, resize_position_embedding
 from s4former.types import IGNORE
 
 TOLERANCE = {"rtol": 0, "atol": 2e-4}

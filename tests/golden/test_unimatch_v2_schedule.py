@@ -10,10 +10,9 @@ import torch
 from torch import nn
 from unimatch_v2 import Golden, meta
 
-from s4former.engine.optim import build_optimizer, set_learning_rate
-from s4former.engine.run import OptimizerConfig
+from s4former.engine import OptimizerConfig, build_optimizer, set_learning_rate
 from s4former.methods.unimatch_v2 import UniMatchV2Config
-from s4former.ops.ema import warmed_decay
+from s4former.ops import warmed_decay
 
 RUNS = ["unimatch_v2", "fixmatch", "unimatch_v2.cap"]
 

@@ -16,13 +16,12 @@ from torch import Tensor
 from unimatch_v2 import Golden, meta, their_network
 from unimatch_v2_methods import VIEWS, batch_of, build, fix_boxes, losses_of
 
-from s4former.engine.optim import build_optimizer, set_learning_rate
-from s4former.engine.run import OptimizerConfig
+from s4former.engine import OptimizerConfig, build_optimizer, set_learning_rate
 from s4former.methods import Method, Targets
 from s4former.methods.parts.perturbations.complementary_dropout import ComplementaryDropout
 from s4former.models.keys import dpt_name
-from s4former.ops.pseudo import pseudo_labels
-from s4former.testing.subjects import learn
+from s4former.ops import pseudo_labels
+from s4former.testing import learn
 from s4former.types import IGNORE, Batch, StepOutput
 
 RUNS = {"main": (0, 200), "large": (0, 200), "late": (300, 400)}

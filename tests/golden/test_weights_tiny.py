@@ -11,9 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s4former.models import load_backbone_weights
-from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.models.backbones.timm import TimmBackbone
+from s4former.models import TimmBackbone, ViTConfig, load_backbone_weights
 from s4former.models.keys import to_timm
 
 Golden = Callable[[str], Path]

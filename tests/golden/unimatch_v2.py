@@ -10,9 +10,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
-from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.models.heads.configs.dpt import DPTConfig
+from s4former.models import DPTConfig, ModelConfig, ViTConfig, ViTSegmenter, build_segmenter
 from s4former.models.keys import convert_dpt
 
 Golden = Callable[[str], Path]

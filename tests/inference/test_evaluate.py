@@ -14,11 +14,10 @@ from torch import Tensor
 
 from s4former.config import DataError
 from s4former.curation import open_source
-from s4former.inference import EvaluateConfig, evaluate, row_chunks, wording
-from s4former.inference.logits import logit_row_chunks, whole_patches
+from s4former.inference import EvaluateConfig, Pictures, evaluate, logit_row_chunks, row_chunks, wording
+from s4former.inference.logits import whole_patches
 from s4former.inference.row_chunks import window_starts
-from s4former.inference.scoring import Pictures
-from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
+from s4former.ops import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import Features, Images, Logits, Segmenter
 from tiny_run import make_data, tiny_run
 

@@ -20,8 +20,7 @@ from s4former.data.statistics import channel_statistics
 from s4former.engine import Run, read_lines, train, validate
 from s4former.engine.callbacks import Callback
 from s4former.engine.panels import Panel
-from s4former.inference import Model
-from s4former.inference.logits import logit_row_chunks
+from s4former.inference import Model, logit_row_chunks
 from tiny_run import make_data, tiny_run
 
 RANGE = [100, 4000]

@@ -16,8 +16,7 @@ from PIL import Image
 import s4former
 from s4former.config import DataError, UserError
 from s4former.engine import read_lines, train, validate
-from s4former.inference import Model
-from s4former.inference.inputs import find_images
+from s4former.inference import Model, find_images
 from tiny_run import NAMES, make_data, tiny_run
 
 

@@ -16,11 +16,9 @@ from torch.nn import functional as F
 
 from s4former.config import UserError
 from s4former.engine import validate
-from s4former.inference import EvaluateConfig, Model, logits, row_chunks
-from s4former.inference.logits import logit_row_chunks
+from s4former.inference import EvaluateConfig, Model, logit_row_chunks, logits, row_chunks
 from s4former.inference.row_chunks import resized_row_chunks, slide_row_chunks, window_starts, with_rows
-from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models import ModelConfig, ViTConfig, build_segmenter
 from s4former.types import Segmenter
 from tiny_run import make_data, tiny_run
 

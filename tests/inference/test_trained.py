@@ -14,8 +14,7 @@ from torch import Tensor
 from authors_names import to_authors
 from s4former.config import NumericError, UserError
 from s4former.engine import Checkpoints, train
-from s4former.inference import Model
-from s4former.inference.trained import init_weights_from, load_networks
+from s4former.inference import Model, init_weights_from, load_networks
 from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
 from tiny_run import make_data, tiny_run
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from s4former.inference import EvaluateConfig
-from s4former.inference.scoring import protocol_record
+from s4former.inference import EvaluateConfig, protocol_record
 from s4former.inference.wording import all_remarks, caption, differences, interval, mean, remarks
 
 

@@ -15,8 +15,7 @@ from s4former.engine import train
 from s4former.engine.callbacks import Callback
 from s4former.inference import Model
 from s4former.methods import MethodConfig, config_class
-from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, awake, random_batch, train_steps
 from s4former.testing.laws import equal
 from s4former.types import Batch, Segmenter, UnlabeledBatch

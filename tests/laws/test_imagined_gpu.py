@@ -19,8 +19,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
-from s4former.inference import EvaluateConfig
-from s4former.inference.logits import logit_row_chunks
+from s4former.inference import EvaluateConfig, logit_row_chunks
 from s4former.methods import Method, config_class
 from s4former.testing import SIZE, awake, random_batch, tiny_student
 from s4former.testing.subjects import AWAKE

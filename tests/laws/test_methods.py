@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from s4former.methods import method_names
-from s4former.testing import LAWS, check_method, train_steps
-from s4former.testing.laws import Subject, batches, equal
+from s4former.testing import LAWS, Subject, check_method, train_steps
+from s4former.testing.laws import batches, equal
 
 METHODS = method_names()
 TAUGHT = [name for name in METHODS if Subject(name).config().views.unlabeled]

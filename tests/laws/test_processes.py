@@ -13,8 +13,7 @@ from s4former import collectives
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
 from s4former.methods import config_class, method_names
-from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
 

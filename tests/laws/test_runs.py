@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import DataError
-from s4former.config.record import read_json
+from s4former.config import DataError, read_json
 from s4former.data import DataConfig, TrainBatches, open_source
 from s4former.engine import read_lines, train
 from s4former.methods import config_class, method_names
 from s4former.models import ModelConfig, build_segmenter
-from s4former.testing.subjects import learn
+from s4former.testing import learn
 from tiny_run import make_data, tiny_run
 
 METHODS = method_names()

@@ -10,9 +10,8 @@ import torch
 
 from s4former.methods import method_names
 from s4former.models import ModelConfig, build_segmenter
-from s4former.testing import NUM_CLASSES, SIZE, train_steps
+from s4former.testing import NUM_CLASSES, SIZE, Subject, train_steps
 from s4former.testing.laws import (
-    Subject,
     batches,
     resume_is_exact,
     same_seed_same_losses,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former.methods import S4FormerConfig
 from s4former.methods.parts import View, perturbed
-from s4former.methods.s4former import S4FormerConfig
 from s4former.testing import random_batch, tiny_student
 from s4former.types import Batch
 

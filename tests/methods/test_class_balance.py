@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from s4former.methods import Method, config_class
-from s4former.models import ModelConfig, build_segmenter
-from s4former.models.backbones.configs.vit import ViTConfig
-from s4former.ops.losses import class_weights
+from s4former.models import ModelConfig, ViTConfig, build_segmenter
+from s4former.ops import class_weights
 from s4former.types import IGNORE, Batch, DrawKey, LabeledBatch
 
 

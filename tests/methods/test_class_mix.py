@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from s4former.methods.parts import ClassMix, ClassMixConfig, Diagnosis, View, diagnosing, perturbed
-from s4former.methods.parts.perturbation import Perturbations
+from s4former.methods.parts import (
+    ClassMix,
+    ClassMixConfig,
+    Diagnosis,
+    Perturbations,
+    View,
+    diagnosing,
+    perturbed,
+)
 from s4former.testing import NUM_CLASSES, SIZE, tiny_student
 from s4former.types import IGNORE, DrawKey, LabeledBatch
 

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from s4former.methods import config_class, method_names
-from s4former.ops.pseudo import pseudo_labels
-from s4former.testing import awake, random_batch, tiny_student
-from s4former.testing.laws import Subject
+from s4former.ops import pseudo_labels
+from s4former.testing import Subject, awake, random_batch, tiny_student
 from s4former.types import IGNORE
 
 TAUGHT = [name for name in method_names() if Subject(name).config().views.unlabeled]

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from s4former.methods import method_names
-from s4former.ops.ema import warmed_decay
-from s4former.testing import awake, random_batch, tiny_student
-from s4former.testing.subjects import learn
+from s4former.ops import warmed_decay
+from s4former.testing import awake, learn, random_batch, tiny_student
 
 TAUGHT = [name for name in method_names() if "teacher_starts" in type(awake(name)).model_fields]
 

@@ -8,9 +8,7 @@ import pytest
 import torch
 
 from s4former.methods import METHODS
-from s4former.testing import LAWS, awake, random_batch, tiny_student
-from s4former.testing.laws import Subject
-from s4former.testing.subjects import learn
+from s4former.testing import LAWS, Subject, awake, learn, random_batch, tiny_student
 
 
 @pytest.mark.parametrize("name", ["unimatch", "unimatch_v2"])

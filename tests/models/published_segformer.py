@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig
 
 
 def random_segformer(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from s4former.models import ModelConfig, ViTSegmenter, build_segmenter
-from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models import MiTConfig, ModelConfig, ViTConfig, ViTSegmenter, build_segmenter
 
 NUM_CLASSES = 3
 PATCH = 4

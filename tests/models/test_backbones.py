@@ -9,9 +9,7 @@ from small_networks import SIZES
 from torch import Tensor
 
 from s4former.config import UserError
-from s4former.models import BACKBONES
-from s4former.models.backbones.configs.timm import TimmConfig
-from s4former.models.backbones.timm import TimmBackbone
+from s4former.models import BACKBONES, TimmBackbone, TimmConfig
 
 
 def images(count: int = 2, height: int = 16, width: int = 16, seed: int = 0) -> Tensor:

@@ -20,11 +20,15 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from s4former.cli.main import app
-from s4former.config import UserError
-from s4former.config.validation import validated
-from s4former.models import ModelConfig, build_segmenter, convert_weights, load_backbone_weights
-from s4former.models.backbones.configs.timm import TimmConfig
-from s4former.models.backbones.timm import TimmBackbone
+from s4former.config import UserError, validated
+from s4former.models import (
+    ModelConfig,
+    TimmBackbone,
+    TimmConfig,
+    build_segmenter,
+    convert_weights,
+    load_backbone_weights,
+)
 from s4former.models.candidates import find_backbones, name_weights
 
 State = dict[str, Tensor]

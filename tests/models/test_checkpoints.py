@@ -14,13 +14,13 @@ from torch import Tensor
 
 from s4former.config import UserError
 from s4former.models import (
+    MiTConfig,
     ModelConfig,
     ViTSegmenter,
     build_segmenter,
     load_checkpoint,
     segmenter_from_checkpoint,
 )
-from s4former.models.backbones.configs.mit import MiTConfig
 
 AUXILIARY: Any = {"auxiliary": (0, 2)}
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

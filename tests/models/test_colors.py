@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from s4former.cli.main import app
 from s4former.config import UserError
-from s4former.models import ModelConfig, build_segmenter, convert_weights
-from s4former.models.colors import colors_in, published_colors, require_colors
+from s4former.models import ModelConfig, build_segmenter, convert_weights, require_colors
+from s4former.models.colors import colors_in, published_colors
 
 HALF = [0.5, 0.5, 0.5]
 TYPED = r"type model.mean=\[0.5,0.5,0.5\] model.std=\[0.5,0.5,0.5\]"

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from s4former.cli.main import app
 from s4former.config import UserError
-from s4former.models import convert_weights
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig, convert_weights
 
 
 def deit_tiny() -> dict[str, Tensor]:

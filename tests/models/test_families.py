@@ -14,13 +14,13 @@ from s4former.config import UserError
 from s4former.models import (
     BACKBONES,
     ModelConfig,
+    TimmBackbone,
     ViTSegmenter,
     build_segmenter,
     faster_on_cpu,
     load_backbone_weights,
 )
-from s4former.models.backbones.timm import TimmBackbone
-from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
+from s4former.ops import Shuffle, restore_blocks, shuffle_blocks
 
 # The smallest of each family, with its patch and the tokens before the patches.
 FAMILIES = {

@@ -11,16 +11,20 @@ from torch.nn import functional as F
 
 from authors_names import to_authors
 from s4former.config.override import override
-from s4former.models import ModelConfig, build_segmenter, rebuild_segmenter
+from s4former.models import (
+    DPTConfig,
+    ModelConfig,
+    SETRPUPConfig,
+    build_segmenter,
+    convert_authors_checkpoint,
+    rebuild_segmenter,
+)
 from s4former.models import upsampled_conv as module
-from s4former.models.heads.configs.dpt import DPTConfig
 from s4former.models.heads.configs.setr_naive import SETRNaiveConfig
-from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 from s4former.models.heads.linear import LinearHead
 from s4former.models.heads.setr_pup import SETRPUPHead
-from s4former.models.keys import convert_authors_checkpoint
 from s4former.models.upsampled_conv import FastUpsampledConv2d, conv_then_enlarge
-from s4former.ops.resize import resize_bilinear
+from s4former.ops import resize_bilinear
 
 
 def numbers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -13,9 +13,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from s4former.config import UserError
-from s4former.models import load_backbone_weights
-from s4former.models.backbones.configs.timm import TimmConfig
-from s4former.models.backbones.timm import TimmBackbone
+from s4former.models import TimmBackbone, TimmConfig, load_backbone_weights
 from s4former.models.candidates import find_backbones, name_weights
 from s4former.models.keys import to_timm
 

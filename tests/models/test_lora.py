@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from small_networks import NUM_CLASSES, TINY_MIT, tiny
 
 from s4former.config import UserError
-from s4former.inference.trained import init_weights_from
+from s4former.inference import init_weights_from
 from s4former.models import ModelConfig, ViTSegmenter, build_segmenter, faster_on_cpu, rebuild_segmenter
 from s4former.models.lora import LowRank, lora_parameters
 

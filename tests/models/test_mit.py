@@ -13,16 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s4former.config import UserError
-from s4former.models import ViTSegmenter, rebuild_segmenter
-from s4former.models.backbones.configs.mit import MiTConfig
+from s4former.models import MiTConfig, SegFormerConvConfig, ViTSegmenter, rebuild_segmenter
 from s4former.models.backbones.mit import MiTBackbone
 from s4former.models.heads.configs.segformer import SegFormerConfig
-from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.models.heads.segformer import SegFormerHead
 from s4former.models.heads.segformer_conv import SegFormerConvHead
 from s4former.models.mit_keys import to_mit, to_segformer
-from s4former.ops.resize import resize_bilinear
-from s4former.ops.shuffle import Shuffle, restore_blocks, shuffle_blocks
+from s4former.ops import Shuffle, resize_bilinear, restore_blocks, shuffle_blocks
 from s4former.recipes import load_run
 from s4former.types import Batch, DrawKey, LabeledBatch
 

@@ -12,12 +12,17 @@ from small_networks import SIZES, TINY_MIT, tiny, tiny_config
 from s4former.config import UserError
 from s4former.config.override import override
 from s4former.engine import Run
-from s4former.models import BACKBONES, HEADS, ModelConfig, build_segmenter
-from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.backbones.configs.timm import TimmConfig
-from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models import (
+    BACKBONES,
+    HEADS,
+    MiTConfig,
+    ModelConfig,
+    SETRPUPConfig,
+    TimmConfig,
+    ViTConfig,
+    build_segmenter,
+)
 from s4former.models.heads.configs.base import evenly
-from s4former.models.heads.configs.setr_pup import SETRPUPConfig
 
 
 def test_defaults_are_a_complete_network() -> None:

@@ -21,8 +21,7 @@ from small_networks import tiny
 from torch import Tensor, nn
 
 from s4former.config import NumericError, S4FormerError, UserError
-from s4former.models import convert_weights, load_backbone_weights
-from s4former.models.weight_files import read_state, require_finite
+from s4former.models import convert_weights, load_backbone_weights, read_state, require_finite
 
 State = dict[str, Tensor]
 

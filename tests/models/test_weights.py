@@ -16,10 +16,15 @@ from small_networks import NUM_CLASSES, SIZES, tiny, tiny_config
 from torch import Tensor
 
 from s4former.config import UserError
-from s4former.models import ModelConfig, build_segmenter, load_backbone_weights
-from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.keys import convert_authors_checkpoint, from_authors
-from s4former.models.weight_files import read_state
+from s4former.models import (
+    MiTConfig,
+    ModelConfig,
+    build_segmenter,
+    convert_authors_checkpoint,
+    from_authors,
+    load_backbone_weights,
+    read_state,
+)
 
 DINOV2 = Path(__file__).resolve().parents[3] / "shared" / "weights" / "dinov2_vits14.safetensors"
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.attention import adaptive_bias, uncertain_share
+from s4former.ops import adaptive_bias, uncertain_share
 
 UNSURE = torch.tensor([[[0.25, 1.0, 0.5], [0.0, 0.75, 0.125]]])
 SILENT = [0, 3, 5]

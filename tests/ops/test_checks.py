@@ -6,8 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from s4former.ops.losses import count_pixels, cross_entropy
-from s4former.ops.shuffle import Shuffle
+from s4former.ops import Shuffle, count_pixels, cross_entropy
 
 
 def test_a_wrong_shape_is_caught():

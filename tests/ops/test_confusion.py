@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.confusion import Scores, areas, bootstrap, confusion_matrix
+from s4former.ops import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import IGNORE
 
 MEANS = ("miou", "miou_present", "macc", "aacc")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from s4former.ops.ema import update_teacher, warmed_decay
+from s4former.ops import update_teacher, warmed_decay
 
 
 def network():

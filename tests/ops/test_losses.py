@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s4former.ops.losses import class_weights, count_pixels, cross_entropy, negative_class_ranking
+from s4former.ops import class_weights, count_pixels, cross_entropy, negative_class_ranking
 from s4former.types import IGNORE
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.mixing import cutmix_masks, mix, sample_box, sample_small_box
+from s4former.ops import cutmix_masks, mix, sample_box, sample_small_box
 from s4former.types import DrawKey
 
 

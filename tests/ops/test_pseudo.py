@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from s4former.ops.pseudo import pseudo_labels, share_of
+from s4former.ops import pseudo_labels, share_of
 
 
 def test_labels_are_the_likeliest_class_with_its_probability():

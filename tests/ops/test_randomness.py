@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4former.ops.randomness import keyed_generator
+from s4former.ops import keyed_generator
 
 
 def test_a_draw_is_a_function_of_its_names():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from s4former.ops.resize import resize_bilinear, resize_position_embedding
+from s4former.ops import resize_bilinear, resize_position_embedding
 
 
 def test_a_ramp_stays_a_ramp():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s4former.ops.schedules import poly, ramp
+from s4former.ops import poly, ramp
 
 
 def test_poly_goes_from_base_to_floor_and_stays():

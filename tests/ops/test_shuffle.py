@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s4former.ops.shuffle import Shuffle, blocks_for, restore_blocks, sample_shuffle, shuffle_blocks
+from s4former.ops import Shuffle, blocks_for, restore_blocks, sample_shuffle, shuffle_blocks
 from s4former.types import DrawKey
 
 sizes = st.integers(1, 4)

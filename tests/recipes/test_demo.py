@@ -12,8 +12,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from s4former.augment import LabeledViews, Views
-from s4former.config import Interrupted, UserError
-from s4former.config.record import read_json
+from s4former.config import Interrupted, UserError, read_json
 from s4former.curation import open_source
 from s4former.data import TrainBatches
 from s4former.engine import Run

@@ -9,7 +9,7 @@ import torch
 
 from s4former.models import build_segmenter
 from s4former.recipes import load_run
-from s4former.testing.subjects import learn
+from s4former.testing import learn
 from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
 
 NAME = "setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_semi_beta_1_th_0.95_MT_w_ours.py"

@@ -9,9 +9,8 @@ import pytest
 
 from s4former.config import UserError
 from s4former.curation.prepare import DATASETS
-from s4former.data.published_lists import PUBLISHERS
-from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
+from s4former.data import PUBLISHERS
+from s4former.models import MiTConfig, SegFormerConvConfig
 from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))

@@ -10,8 +10,7 @@ import torch
 
 import miniatures
 from mini_voc import make_mini_voc
-from s4former.config import Interrupted
-from s4former.config.record import read_json
+from s4former.config import Interrupted, read_json
 from s4former.curation import open_source
 from s4former.curation.prepare import DATASETS, carry_out, plan
 from s4former.data.split_lists import write_split

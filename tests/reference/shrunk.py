@@ -8,8 +8,7 @@ from typing import Any
 from s4former.config.override import override
 from s4former.engine import Run, read_lines, train
 from s4former.methods import method_names
-from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.models.backbones.configs.vit import ViTConfig
+from s4former.models import MiTConfig, ViTConfig
 from s4former.recipes import recipe_families
 
 STEPS = 20

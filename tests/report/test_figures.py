@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.report.figures import colorize, learning_curves, panel
+from s4former.report import colorize, learning_curves, panel
 from s4former.types import IGNORE
 
 COLORS = ((255, 0, 0), (0, 0, 255))

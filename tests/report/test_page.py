@@ -13,9 +13,9 @@ from PIL import Image
 
 from s4former.curation import Check, check_source, open_source
 from s4former.data import DataConfig, Source
-from s4former.report.figures import colorize
-from s4former.report.page import check_page, class_rows
-from s4former.report.sheets import overlay, sheet
+from s4former.report import check_page, colorize, sheet
+from s4former.report.page import class_rows
+from s4former.report.sheets import overlay
 from tiny_run import make_data
 
 _VOID = {"meta", "img", "rect", "circle", "br"}

@@ -5,5 +5,6 @@ Geometry is not theirs: all views of a crop share it, so that pixel (y, x) shows
 
 from s4former.augment.base import POLICIES as POLICIES
 from s4former.augment.base import LabeledViews, Picture, Policy, Views
+from s4former.augment.jitter import Jitter
 
-__all__ = ["POLICIES", "LabeledViews", "Picture", "Policy", "Views"]
+__all__ = ["POLICIES", "Jitter", "LabeledViews", "Picture", "Policy", "Views"]

@@ -17,22 +17,21 @@ if TYPE_CHECKING:
         UserError,
         ValueMistake,
     )
+    from s4former.config.invocation import again, invoked, program, typed
+    from s4former.config.listed import Listed
+    from s4former.config.outputs import Ledgers, claim
+    from s4former.config.override import parse_override
+    from s4former.config.record import read_json, versions, write_atomically, write_json
+    from s4former.config.suggestions import nearest
+    from s4former.config.validation import Variants, validated
+    from s4former.config.yaml_text import parse_yaml
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "base": "Config",
-            "errors": "DataError Interrupted NumericError OutOfMemory S4FormerError UserError ValueMistake",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
+# fmt: off
 __all__ = [
-    "Config",
-    "DataError",
-    "Interrupted",
-    "NumericError",
-    "OutOfMemory",
-    "S4FormerError",
-    "UserError",
-    "ValueMistake",
+    "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory", "S4FormerError",
+    "UserError", "ValueMistake", "Variants", "again", "claim", "invoked", "nearest", "parse_override",
+    "parse_yaml", "program", "read_json", "typed", "validated", "versions", "write_atomically", "write_json",
 ]
+# fmt: on

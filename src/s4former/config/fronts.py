@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
-def lazily(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose names lie in its files.
+def lazily(package: str, front: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package that imports what its front shows to type checkers.
 
-    So that no command waits for torch unless it computes. Type checkers see the imports that stand beside it
-    below ``if TYPE_CHECKING``. A name must not be that of a file of the package.
+    So that no command waits for torch unless it computes. The names are those imported below the front's
+    ``if TYPE_CHECKING``. A name must not be that of a file of the package.
 
     Args:
         package: The package, ``__name__``.
-        files: Names, with spaces between them, by the file that defines them.
+        front: Its ``__file__``.
     """
-    homes = {name: file for file, names in files.items() for name in names.split()}
+    homes = {
+        name.name: line.module
+        for block in ast.parse(Path(front).read_text()).body
+        if isinstance(block, ast.If)
+        for line in block.body
+        if isinstance(line, ast.ImportFrom) and line.module
+        for name in line.names
+    }
 
     def __getattr__(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        return getattr(importlib.import_module(homes[name]), name)
 
     return __getattr__

@@ -8,8 +8,9 @@ from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
     from s4former.curation.check import Check, check_source, quick_check
+    from s4former.curation.check.facts import ImageFacts
     from s4former.curation.sources import open_source
 else:
-    __getattr__ = lazily(__name__, {"check": "Check check_source quick_check", "sources": "open_source"})
+    __getattr__ = lazily(__name__, __file__)
 
-__all__ = ["Check", "check_source", "open_source", "quick_check"]
+__all__ = ["Check", "ImageFacts", "check_source", "open_source", "quick_check"]

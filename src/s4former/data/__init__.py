@@ -9,7 +9,9 @@ from s4former.config.fronts import lazily
 if TYPE_CHECKING:
     from s4former.data.classes import Classes
     from s4former.data.config import DataConfig
+    from s4former.data.dataset_yaml import DatasetFile
     from s4former.data.loader import TrainBatches, batch_iterator
+    from s4former.data.published_lists import PUBLISHERS
     from s4former.data.sources import (
         Source,
         Split,
@@ -19,27 +21,23 @@ if TYPE_CHECKING:
         split_ids,
         write_splits,
     )
+    from s4former.data.sources.base import SPLITS
+    from s4former.data.sources.decode import decode_image
+    from s4former.data.sources.folder import FolderSource
+    from s4former.data.sources.known import KNOWN
+    from s4former.data.sources.labels import LabelMap
+    from s4former.data.sources.listing import image_files
+    from s4former.data.sources.mask_files import NODATA, decode_mask, open_mask
+    from s4former.data.split_lists import SUFFIXES, first_few, read_split, split_lines
+    from s4former.data.statistics import spread
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "classes": "Classes",
-            "config": "DataConfig",
-            "loader": "TrainBatches batch_iterator",
-            "sources": "Split Source evaluation_pairs open_source split_ids short_names write_splits",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
+# fmt: off
 __all__ = [
-    "Classes",
-    "DataConfig",
-    "Source",
-    "Split",
-    "TrainBatches",
-    "batch_iterator",
-    "evaluation_pairs",
-    "open_source",
-    "short_names",
-    "split_ids",
-    "write_splits",
+    "KNOWN", "NODATA", "PUBLISHERS", "SPLITS", "SUFFIXES", "Classes", "DataConfig", "DatasetFile",
+    "FolderSource", "LabelMap", "Source", "Split", "TrainBatches", "batch_iterator", "decode_image",
+    "decode_mask", "evaluation_pairs", "first_few", "image_files", "open_mask", "open_source", "read_split",
+    "short_names", "split_ids", "split_lines", "spread", "write_splits",
 ]
+# fmt: on

@@ -10,18 +10,27 @@ if TYPE_CHECKING:
     from s4former.engine.checkpoint import Checkpoints
     from s4former.engine.journal import read_lines
     from s4former.engine.loop import train
-    from s4former.engine.run import Run
+    from s4former.engine.memory import lack_of_memory
+    from s4former.engine.optim import build_optimizer, set_learning_rate
+    from s4former.engine.pace import in_words
+    from s4former.engine.progress import progress_for
+    from s4former.engine.run import OptimizerConfig, Run
+    from s4former.engine.tables import print_table
     from s4former.engine.validation import validate
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "checkpoint": "Checkpoints",
-            "journal": "read_lines",
-            "loop": "train",
-            "run": "Run",
-            "validation": "validate",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
-__all__ = ["Checkpoints", "Run", "read_lines", "train", "validate"]
+__all__ = [
+    "Checkpoints",
+    "OptimizerConfig",
+    "Run",
+    "build_optimizer",
+    "in_words",
+    "lack_of_memory",
+    "print_table",
+    "progress_for",
+    "read_lines",
+    "set_learning_rate",
+    "train",
+    "validate",
+]

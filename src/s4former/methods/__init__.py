@@ -10,10 +10,11 @@ from s4former.methods.configs.base import MethodConfig
 
 if TYPE_CHECKING:
     from s4former.methods.base import Method, Targets
+    from s4former.methods.configs.s4former import S4FormerConfig
 else:
-    __getattr__ = lazily(__name__, {"base": "Method Targets"})
+    __getattr__ = lazily(__name__, __file__)
 
-__all__ = ["METHODS", "Method", "MethodConfig", "Targets", "config_class", "method_names"]
+__all__ = ["METHODS", "Method", "MethodConfig", "S4FormerConfig", "Targets", "config_class", "method_names"]
 
 METHODS: Listed[MethodConfig] = Listed("s4former.methods", MethodConfig, "method")  # type: ignore[type-abstract]
 """All methods by name."""

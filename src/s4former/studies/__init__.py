@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     from s4former.studies.lists import SPLITS
     from s4former.studies.plan import Study
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "asked": "job_of make_study references",
-            "comparison": "compare describe",
-            "lists": "SPLITS",
-            "plan": "Study",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = ["SPLITS", "Study", "compare", "describe", "job_of", "make_study", "references"]

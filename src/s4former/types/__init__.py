@@ -23,22 +23,12 @@ if TYPE_CHECKING:
         part_of,
     )
 
+# fmt: off
 __all__ = [
-    "IGNORE",
-    "Batch",
-    "DrawKey",
-    "Features",
-    "Images",
-    "LabeledBatch",
-    "Labels",
-    "Logits",
-    "Mask",
-    "PseudoLabels",
-    "Segmenter",
-    "StepOutput",
-    "UnlabeledBatch",
-    "part_of",
+    "IGNORE", "Batch", "DrawKey", "Features", "Images", "LabeledBatch", "Labels", "Logits", "Mask",
+    "PseudoLabels", "Segmenter", "StepOutput", "UnlabeledBatch", "part_of",
 ]
+# fmt: on
 
 
 def __getattr__(name: str) -> Any:

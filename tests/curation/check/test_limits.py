@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from s4former.curation.check.facts import ImageFacts, MaskFacts
+from s4former.curation import ImageFacts
+from s4former.curation.check.facts import MaskFacts
 from s4former.curation.check.findings import Labels, Sample
 from s4former.curation.check.image_rules import image_findings
 from s4former.curation.check.mask_rules import mask_findings
-from s4former.data import Classes
-from s4former.data.sources.labels import LabelMap
+from s4former.data import Classes, LabelMap
 
 
 @pytest.mark.parametrize(

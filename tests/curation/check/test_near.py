@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.curation.check.facts import THUMBNAIL, ImageFacts
+from s4former.curation import ImageFacts
+from s4former.curation.check.facts import THUMBNAIL
 from s4former.curation.check.near import difference_hash, near_groups
 
 

@@ -15,8 +15,7 @@ from folders import make_folder, write_image, write_mask
 from s4former.config import DataError
 from s4former.curation import Check, check_source, open_source, quick_check
 from s4former.curation.check import quick
-from s4former.data import DataConfig, Split
-from s4former.data.sources.base import SPLITS
+from s4former.data import SPLITS, DataConfig, Split
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.curation.check.facts import ImageFacts, MaskFacts
+from s4former.curation import ImageFacts
+from s4former.curation.check.facts import MaskFacts
 from s4former.curation.check.store import FactsStore
 from s4former.data.sources.mask_files import Reading
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from s4former.config import DataError
-from s4former.data.dataset_yaml import DatasetFile, is_dataset_file, read_dataset_file
+from s4former.data import DatasetFile
+from s4former.data.dataset_yaml import is_dataset_file, read_dataset_file
 from s4former.types import IGNORE
 
 MIXED = {(1, 2, 3): 0, 4: 0, (9, 9, 9): IGNORE}

@@ -10,8 +10,8 @@ import pytest
 from s4former.config import DataError
 from s4former.curation.init.mask_survey import MaskLook, MaskSurvey
 from s4former.curation.init.suggestion import suggest_classes
+from s4former.data import NODATA
 from s4former.data.classes import default_colors
-from s4former.data.sources.mask_files import NODATA
 
 VOC = dict(enumerate(default_colors(256)))
 

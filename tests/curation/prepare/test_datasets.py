@@ -27,7 +27,7 @@ from s4former.curation.prepare.cityscapes import LABEL_IDS, to_train_ids
 from s4former.curation.prepare.coco import draw_instances
 from s4former.curation.prepare.steps import Archive
 from s4former.curation.prepare.voc import read_sbd
-from s4former.data.sources.known import KNOWN
+from s4former.data import KNOWN
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools on NumPy 2
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from s4former.config import DataError
-from s4former.data.split_lists import Entry, first_few, read_split, write_split
+from s4former.data import first_few, read_split
+from s4former.data.split_lists import Entry, write_split
 
 
 def read(tmp_path: Path, text: str) -> tuple[Entry, ...]:

@@ -13,8 +13,8 @@ from loopback import Site, serve
 from s4former.config import DataError
 from s4former.curation.splits import fetch
 from s4former.curation.splits.fetch import fetch_splits, unverified
-from s4former.data.published_lists import PUBLISHERS, PublishedList, Publisher, checksum
-from s4former.data.split_lists import read_split, split_lines
+from s4former.data import PUBLISHERS, read_split, split_lines
+from s4former.data.published_lists import PublishedList, Publisher, checksum
 
 _PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"
 LABELED, UNLABELED = b"2007_000032\n2007_000039", b"2007_000063\n2007_000068\n2007_000121\n"

@@ -16,8 +16,7 @@ from folders import make_folder, write_image, write_mask
 from s4former.config import UserError
 from s4former.curation import open_source
 from s4former.curation.splits.make import class_presence, make_split, read_amount, split_source
-from s4former.data import DataConfig
-from s4former.data.split_lists import read_split
+from s4former.data import DataConfig, read_split
 
 presences = st.tuples(st.integers(1, 30), st.integers(1, 8)).flatmap(lambda shape: arrays(bool, shape))
 

@@ -13,6 +13,6 @@ from s4former.models.backbones.configs.base import BACKBONES, BackboneConfig, Ba
 if TYPE_CHECKING:
     from s4former.models.backbones.base import Backbone
 else:
-    __getattr__ = lazily(__name__, {"base": "Backbone"})
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = ["BACKBONES", "Backbone", "BackboneConfig", "BackboneField"]

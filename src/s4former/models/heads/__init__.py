@@ -10,6 +10,6 @@ from s4former.models.heads.configs.base import HEADS, HeadConfig, HeadField
 if TYPE_CHECKING:
     from s4former.models.heads.base import Head
 else:
-    __getattr__ = lazily(__name__, {"base": "Head"})
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = ["HEADS", "Head", "HeadConfig", "HeadField"]
