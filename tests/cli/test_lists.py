@@ -28,7 +28,7 @@ def test_recipes_shows_each_family_and_a_family_all_its_names() -> None:
 def test_models_shows_presets_and_backbones() -> None:
     assert all(word in output("models") for word in ("setr_deit_base", "segformer_b5", "dinov2_small"))
     assert "vit_small_patch14_dinov2" in output("models", "dinov2").split()
-    assert output("models", "mit_b").split() == [f"mit_b{number}" for number in range(6)]
+    assert {f"mit_b{number}" for number in range(6)} <= set(output("models", "mit_b").split())
 
 
 @pytest.mark.parametrize("verb", ["recipes", "models"])

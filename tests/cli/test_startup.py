@@ -57,6 +57,9 @@ def test_help_lists_and_mistakes_need_no_torch(tmp_path: Path) -> None:
     commands = {
         "--help": 0,
         "--version": 0,
+        "methods": 0,
+        "methods fixmach": 1,
+        "config explain optimizer.lr": 0,
         "train --help": 0,
         "trian": 2,
         "recipes": 0,

@@ -21,7 +21,10 @@ FOR_USERS = [
     for path in PAGES
     if path == ROOT / "README.md"
     or path.parent == ROOT / "docs/en"
-    or (path.parent == ROOT / "docs" and path.name.startswith(("migrate", "your_own_data")))
+    or (
+        path.parent == ROOT / "docs"
+        and path.name.startswith(("migrate", "your_own_data", "discover", "doctor", "write_a"))
+    )
 ]
 _REMARK = re.compile(r"(not run|file): (.+)")
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from s4former.cli.bars import bars
+from s4former.cli.completion import complete_recipe
 from s4former.cli.screen import say
 from s4former.config.errors import DataError, S4FormerError
 
@@ -25,7 +26,12 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
 def check(
-    config: Annotated[str, typer.Argument(help="A dataset.yaml, or the recipe or config of a run.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A dataset.yaml, or the recipe or config of a run.", autocompletion=complete_recipe
+        ),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields of the run, as for train.")
     ] = None,

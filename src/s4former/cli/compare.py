@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from s4former.cli.completion import complete_recipe
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ _LIST = "list"
 
 def compare(
     config: Annotated[
-        str, typer.Argument(help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.")
+        str,
+        typer.Argument(
+            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
+            autocompletion=complete_recipe,
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields of every run, as for train.")

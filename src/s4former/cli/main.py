@@ -15,12 +15,15 @@ from rich.console import Console
 from rich.text import Text
 
 import s4former
+from s4former.cli.backbones import backbones
 from s4former.cli.check import check
 from s4former.cli.compare import compare
 from s4former.cli.config import app as config_app
 from s4former.cli.convert import convert
 from s4former.cli.demo import demo
+from s4former.cli.doctor import doctor
 from s4former.cli.init import init
+from s4former.cli.methods import methods
 from s4former.cli.models import models
 from s4former.cli.predict import predict
 from s4former.cli.prepare import prepare
@@ -50,7 +53,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> bool:
     if asked:
-        typer.echo(s4former.__version__)
+        found = versions()
+        typer.echo(f"{s4former.__version__} (torch {found['torch']}, Python {found['python']})")
         raise typer.Exit
     return asked
 
@@ -73,6 +77,9 @@ app.command()(compare)
 app.command()(predict)
 app.command()(recipes)
 app.command()(models)
+app.command()(backbones)
+app.command()(methods)
+app.command()(doctor)
 app.command()(convert)
 app.command()(prepare)
 app.add_typer(splits_app, name="splits")

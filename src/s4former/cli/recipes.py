@@ -8,11 +8,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from s4former.cli.completion import complete_recipe
+
 
 def recipes(
     name: Annotated[
         str,
-        typer.Argument(metavar="[NAME]", help="Only names that start so; a file's name shows its card too."),
+        typer.Argument(
+            metavar="[NAME]",
+            help="Only names that start so; a file's name shows its card too.",
+            autocompletion=complete_recipe,
+        ),
     ] = "",
 ) -> None:
     """List the recipes that `s4former train` knows by name.

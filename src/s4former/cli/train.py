@@ -9,13 +9,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from s4former.cli.completion import complete_recipe
+
 if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
 
 
 def train(
     config: Annotated[
-        str, typer.Argument(help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.")
+        str,
+        typer.Argument(
+            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
+            autocompletion=complete_recipe,
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Any field of `s4former config show`.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -66,6 +68,12 @@ class Listed(Generic[ConfigT]):
                 f"'name'; a {self.kind} is a file with exactly one"
             )
         return found[0]
+
+    def about(self, name: str) -> str:
+        """Return what a file says of itself in its docstring, without importing what it imports."""
+        spec = importlib.util.find_spec(name if "." in name else f"{self.package}.{name}")
+        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        return ast.get_docstring(ast.parse(text)) or ""
 
     def _module(self, name: str) -> ModuleType:
         if "." not in name:

@@ -137,7 +137,7 @@ class TimmBackbone(Backbone):
 
 def create(config: TimmConfig, channels: int) -> TimmBackbone:
     """Return a backbone of timm with random weights."""
-    whole = _outline(config.name)
+    whole = outline(config.name)
     # Without pooling the final norm is always called `norm`.
     options: dict[str, Any] = {
         "num_classes": 0,
@@ -152,8 +152,12 @@ def create(config: TimmConfig, channels: int) -> TimmBackbone:
     return TimmBackbone(timm.create_model(config.name, **options), config)
 
 
-def _outline(name: str) -> Any:
+def outline(name: str, **sizes: Any) -> Any:
     """Return a model of timm without memory for its weights.
+
+    Args:
+        name: Its name.
+        **sizes: What is to be other than the name says, as ``depth``.
 
     Raises:
         UserError: If there is none, or it is no stack of blocks on patches whose attention takes a mask.
@@ -164,7 +168,7 @@ def _outline(name: str) -> Any:
         own = "; a file of your own is named by its import path, and its folder is on PYTHONPATH"
         raise UserError(f"timm has no model named {name!r} (model.backbone){hint or own}")
     with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False)
+        model = timm.create_model(name, pretrained=False, **sizes)
     passes: Any = getattr(model, "forward_intermediates", None)
     masked = passes is not None and "attn_mask" in inspect.signature(passes).parameters
     positions = any(getattr(model, kind, None) is not None for kind in ("pos_embed", "rope"))
