@@ -16,7 +16,7 @@ def test_alone_the_global_batch_is_the_own() -> None:
     assert collectives.next_images(batch).tolist() == [[2, 3], [4, 5], [0, 1]]
     assert collectives.reversed_images(batch).tolist() == [[4, 5], [2, 3], [0, 1]]
     assert collectives.total(batch) is batch
-    assert [int(collectives.divisor(torch.tensor(count))) for count in (0, 1, 7)] == [1, 1, 7]
+    assert [int(collectives.normalize_by(torch.tensor(count))) for count in (0, 1, 7)] == [1, 1, 7]
 
 
 def test_partners_are_found_among_the_images_of_three_processes() -> None:

@@ -10,11 +10,11 @@ from s4former.collectives.agreement import (
 )
 from s4former.collectives.batch import (
     batch_norm,
-    divisor,
     drop,
     global_indices,
     learning_part,
     next_images,
+    normalize_by,
     rank,
     reversed_images,
     total,
@@ -24,13 +24,13 @@ from s4former.collectives.batch import (
 __all__ = [
     "any_rank",
     "batch_norm",
-    "divisor",
     "drop",
     "gathered",
     "global_indices",
     "in_lockstep",
     "learning_part",
     "next_images",
+    "normalize_by",
     "on_rank0",
     "raise_on_all_ranks",
     "rank",

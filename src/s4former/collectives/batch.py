@@ -88,7 +88,7 @@ def reversed_images(own: Shaped[Tensor, "b ..."]) -> Shaped[Tensor, "b ..."]:
     return received
 
 
-def divisor(count: Int[Tensor, ""]) -> Shaped[Tensor, ""]:
+def normalize_by(count: Int[Tensor, ""]) -> Shaped[Tensor, ""]:
     """Return what a sum of this process is divided by to be a global mean, on the mean over processes.
 
     Args:

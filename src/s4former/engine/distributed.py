@@ -120,7 +120,7 @@ def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
     if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call,no-any-return]
     if isinstance(layer, nn.BatchNorm2d):
-        return GlobalBatchNorm2d.of(layer)
+        return SyncBatchNorm2d.of(layer)
     if isinstance(layer, nn.Dropout2d):
         return GlobalDropout2d(layer.p).train(layer.training)
     if isinstance(layer, DropPath):
@@ -150,11 +150,11 @@ class GlobalDropPath(nn.Module):
         return collectives.drop(x, self.drop_prob, (1,) * (x.ndim - 1), self.scale_by_keep)
 
 
-class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm over the images of all processes, where torch's own has no kernel."""
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """As torch's `SyncBatchNorm`, on a CPU, where that has no kernel."""
 
     @classmethod
-    def of(cls, norm: nn.BatchNorm2d) -> GlobalBatchNorm2d:
+    def of(cls, norm: nn.BatchNorm2d) -> SyncBatchNorm2d:
         """Return one with the weights, statistics and settings of ``norm``."""
         if norm.momentum is None or not (norm.affine and norm.track_running_stats):
             raise UserError(f"{norm} cannot be shared by several processes; it needs weights and a momentum")

@@ -143,5 +143,5 @@ def count_pixels(
         return max(labels.numel(), 1)
     if normalize_by == "unpadded":
         assert valid is not None
-        return collectives.divisor(valid.sum())
-    return collectives.divisor((labels != IGNORE).sum())
+        return collectives.normalize_by(valid.sum())
+    return collectives.normalize_by((labels != IGNORE).sum())

@@ -25,4 +25,4 @@ def pseudo_labels(logits: Float[Tensor, "b k h w"], valid: Bool[Tensor, "b h w"]
 
 def share_of(chosen: Bool[Tensor, "b h w"], valid: Bool[Tensor, "b h w"]) -> Float[Tensor, ""]:
     """Return the share of valid pixels that were chosen; 0 where all is padding."""
-    return (chosen & valid).sum() / collectives.divisor(valid.sum())
+    return (chosen & valid).sum() / collectives.normalize_by(valid.sum())

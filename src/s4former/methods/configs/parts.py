@@ -126,7 +126,7 @@ class PASAConfig(Config):
     pasa_bias_keys: Literal["uncertain", "confident"] = "uncertain"
     """Which keys gain: those that the teacher is unsure of (authors' ViT) or sure of (authors' MiT)."""
 
-    pasa_adaptive: bool = True
+    pasa_uncertain_queries_only: bool = True
     """Leave the queries of the more confident half of the patches alone."""
 
 

@@ -29,5 +29,5 @@ class PASA(Perturbation):
             weight=self.config.pasa_weight,
             num_prefix_tokens=self.num_prefix_tokens,
             bias_keys=self.config.pasa_bias_keys,
-            uncertain_queries_only=self.config.pasa_adaptive,
+            uncertain_queries_only=self.config.pasa_uncertain_queries_only,
         )
