@@ -84,14 +84,7 @@ def train(
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
     collectives.require_same("the data set", source.fingerprint())
     collectives.on_rank0(lambda: enter(folder, run, source, before, config))
-    emit = Callbacks()
-    if collectives.rank() == 0:
-        shown, images = progress or Callback(), len(split_ids(source, run.evaluate.part))
-        say = shown.on_message
-        emit = Callbacks(
-            JournalWriter(folder), shown, asked_for, Forecast(run, images, say), Alarms(run, folder, say)
-        )
-
+    emit = listeners(run, folder, source, progress or Callback(), asked_for)
     cuda = [device] if device.type == "cuda" else []
     with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
         meter = Meter(ready.batches.images_per_step, source.classes.names)
@@ -108,6 +101,16 @@ def train(
             emit.on_message(f"resuming after step {training.state.step} of {run.steps}")
         take_steps(run, training, ready.batches, diagnoses, fallback, writer, device, emit)
         return finish(training, fallback, writer, emit)
+
+
+def listeners(run: Run, folder: Path, source: Source, shown: Callback, asked_for: Callback) -> Callbacks:
+    """Return what listens to a run: all of it in process 0, nothing in the others."""
+    if collectives.rank() > 0:
+        return Callbacks()
+    images, say = len(split_ids(source, run.evaluate.part)), shown.on_message
+    return Callbacks(
+        JournalWriter(folder), shown, asked_for, Forecast(run, images, say), Alarms(run, folder, say)
+    )
 
 
 def take_steps(

@@ -135,47 +135,63 @@ def evaluate(
         DataError: If the split has no images or one of them is bad.
         UserError: If an image is too large to be looked at in one piece.
     """
-    split, total, k = config.part, len(split_ids(source, config.part)), len(source.classes)
-    rank, world_size = collectives.rank(), collectives.world_size()
-    pairs = evaluation_pairs(source, split, rank, world_size, threads)
-    first = evaluation_share(total, rank, world_size).start
-    found = {name: _Counts(k, total if by_image or total < FEW_IMAGES else 0, device) for name in networks}
-    start, done = time.perf_counter(), 0
+    total = len(split_ids(source, config.part))
+    kept = total if by_image or total < FEW_IMAGES else 0
+    found = {name: _Counts(len(source.classes), kept, device) for name in networks}
+    start = time.perf_counter()
     with collectives.raise_on_all_ranks(), in_eval(networks):
-        for batch in _batches(pairs, config, k):
-            images, labels = _together(batch, k)
-            predictions: list[Predictions] = [
-                {} for number, _ in enumerate(batch, done) if number < pictures.first
-            ]
-            for name, network in networks.items():
-                check_image_size(network, batch[0][1], config, f"the {split} image {batch[0][0]}")
-                row_chunks = logit_row_chunks(network, images, config, device, precision)
-                kept = [each.setdefault(name, np.empty(labels.shape[1:], np.uint8)) for each in predictions]
-                counts = _counted(row_chunks, labels, k, device, kept)
-                found[name].add(counts, first + done)
-            for (id, image, mask), answer in zip(batch, predictions, strict=False):
-                pictures.show(id, image, mask, answer)
-            for _ in batch:
-                on_image()
-            done += len(batch)
-    protocol, names = protocol_record(config, precision), source.classes.names
-    sums = {name: collectives.total(counts.matrix) for name, counts in found.items()}
-    areas_of = {name: collectives.total(counts.by_image) for name, counts in found.items()}
-    intervals = {name: bootstrap(each) if total < FEW_IMAGES else None for name, each in areas_of.items()}
+        _count(found, networks, source, config, device, precision, on_image, pictures, threads)
+    summed = {
+        name: (collectives.total(each.matrix), collectives.total(each.by_image))
+        for name, each in found.items()
+    }
+    intervals = {name: bootstrap(each) if total < FEW_IMAGES else None for name, (_, each) in summed.items()}
     seconds = time.perf_counter() - start
     return {
         name: Evaluation(
             Scores.from_matrix(matrix),
-            names,
-            split,
+            source.classes.names,
+            config.part,
             total,
-            protocol,
+            protocol_record(config, precision),
             seconds,
             intervals[name],
-            areas_of[name] if len(areas_of[name]) else None,
+            each if len(each) else None,
         )
-        for name, matrix in sums.items()
+        for name, (matrix, each) in summed.items()
     }
+
+
+def _count(
+    found: Mapping[str, _Counts],
+    networks: Mapping[str, Segmenter],
+    source: Source,
+    config: EvaluateConfig,
+    device: str,
+    precision: str,
+    on_image: Callable[[], None],
+    pictures: Pictures,
+    threads: int,
+) -> None:
+    """Count what the networks predict for this process's share of a split, into ``found``."""
+    rank, world_size = collectives.rank(), collectives.world_size()
+    done, k = 0, len(source.classes)
+    first = evaluation_share(len(split_ids(source, config.part)), rank, world_size).start
+    for batch in _batches(evaluation_pairs(source, config.part, rank, world_size, threads), config, k):
+        images, labels = _together(batch, k)
+        predictions: list[Predictions] = [
+            {} for number, _ in enumerate(batch, done) if number < pictures.first
+        ]
+        for name, network in networks.items():
+            check_image_size(network, batch[0][1], config, f"the {config.part} image {batch[0][0]}")
+            row_chunks = logit_row_chunks(network, images, config, device, precision)
+            kept = [each.setdefault(name, np.empty(labels.shape[1:], np.uint8)) for each in predictions]
+            found[name].add(_counted(row_chunks, labels, k, device, kept), first + done)
+        for (id, image, mask), answer in zip(batch, predictions, strict=False):
+            pictures.show(id, image, mask, answer)
+        for _ in batch:
+            on_image()
+        done += len(batch)
 
 
 def _counted(

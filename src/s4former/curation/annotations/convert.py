@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_json
@@ -62,17 +63,7 @@ def convert(
     if not annotations.exists():
         raise DataError(f"there is no annotation file or folder {annotations}")
     reader = format_named(format)
-    inputs = [annotations, *reader.files(annotations), *_own_code(reader)]
-    made_of = {
-        "version": VERSION,
-        "format": format,
-        "names": list(names),
-        "outside": outside,
-        "inputs": {str(file): stamp(file) for file in inputs if file.is_file()},
-        "images": hashlib.sha256(
-            repr(sorted((id, str(file)) for id, file in images.items())).encode()
-        ).hexdigest(),
-    }
+    made_of = _made_of(reader, annotations, images, names, outside)
     known = recorded(out, made_of, images)
     if known is not None:
         return known
@@ -92,6 +83,26 @@ def convert(
     masks = {id: [*stamp(images[id]), *stamp(out / f"{id}.png")] for id in sorted(matched)}
     write_json(out / RECORD, {"made_of": made_of, "masks": masks, "notes": lines})
     return Conversion(tuple(sorted(matched)), tuple(lines))
+
+
+def _made_of(
+    reader: AnnotationFormat,
+    annotations: Path,
+    images: Mapping[str, Path],
+    names: Sequence[str],
+    outside: int,
+) -> dict[str, Any]:
+    """Return all that masks depend on: while it is as it was, they need not be made again."""
+    inputs = [annotations, *reader.files(annotations), *_own_code(reader)]
+    files = sorted((id, str(file)) for id, file in images.items())
+    return {
+        "version": VERSION,
+        "format": reader.name,
+        "names": list(names),
+        "outside": outside,
+        "inputs": {str(file): stamp(file) for file in inputs if file.is_file()},
+        "images": hashlib.sha256(repr(files).encode()).hexdigest(),
+    }
 
 
 def _own_code(format: AnnotationFormat) -> list[Path]:

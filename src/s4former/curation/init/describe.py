@@ -30,7 +30,7 @@ from s4former.data.progress import Report, silent
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
-from s4former.data.sources.matching import Matcher
+from s4former.data.sources.matching import Found, Matcher
 from s4former.data.split_lists import EXPECTED
 
 
@@ -95,17 +95,7 @@ def describe(
     changes = pixel_fields([Path(file) for file in files.files.values()], notes, report)
     draft = draft.model_copy(update=changes)
     if format:
-        own, said = annotated_masks(
-            root,
-            "labeled",
-            labeled,
-            files,
-            draft.class_names,
-            draft.outside_index(labeled),
-            draft.channels,
-            lambda done, of: report("drawing masks", done, of),
-        )
-        notes.found += [f"{len(own)} of {len(files.files)} images are annotated", *said]
+        own = _drawn(draft, labeled, files, root, notes, report)
     else:
         own = _masks(matcher, labeled, "labeled")
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
@@ -153,6 +143,24 @@ def _labeled(
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
     return labeled, (ClassEntry(name="unknown"),)
+
+
+def _drawn(
+    draft: DatasetFile, labeled: LabeledFiles, files: Found, root: Path, notes: Notes, report: Report
+) -> dict[str, str]:
+    """Return the masks that are made of the annotations."""
+    own, said = annotated_masks(
+        root,
+        "labeled",
+        labeled,
+        files,
+        draft.class_names,
+        draft.outside_index(labeled),
+        draft.channels,
+        lambda done, of: report("drawing masks", done, of),
+    )
+    notes.found += [f"{len(own)} of {len(files.files)} images are annotated", *said]
+    return own
 
 
 def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> dict[str, str]:
