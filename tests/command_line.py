@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from s4former.cli.main import main
+from s4former.__main__ import main
 
 
 class CommandLine:

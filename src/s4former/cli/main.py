@@ -22,6 +22,7 @@ from s4former.cli.config import app as config_app
 from s4former.cli.convert import convert
 from s4former.cli.demo import demo
 from s4former.cli.doctor import doctor
+from s4former.cli.export import export
 from s4former.cli.init import init
 from s4former.cli.methods import methods
 from s4former.cli.models import models
@@ -75,6 +76,7 @@ app.command()(train)
 app.command()(val)
 app.command()(compare)
 app.command()(predict)
+app.command()(export)
 app.command()(recipes)
 app.command()(models)
 app.command()(backbones)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image as PilImage
 
 from s4former.config.errors import UserError
@@ -27,6 +27,14 @@ def index_picture(mask: UInt8[np.ndarray, "h w"], colors: Sequence[tuple[int, in
     picture = PilImage.fromarray(mask)
     picture.putpalette([channel for color in colors for channel in color])
     return picture
+
+
+def gray_picture(confidence: Float[np.ndarray, "h w"]) -> PilImage.Image:
+    """Return probabilities as a gray picture: 255 stands for 1."""
+    gray = np.empty(confidence.shape, np.uint8)
+    for row, sure in zip(gray, confidence, strict=True):
+        row[:] = np.round(sure * 255)
+    return PilImage.fromarray(gray)
 
 
 def require_opacity(opacity: float) -> None:

@@ -139,6 +139,10 @@ class ViTSegmenter(Segmenter):
         patch = self.patch_size
         return max(1, round(height / patch)) * patch, max(1, round(width / patch)) * patch
 
+    def fit_positions(self, size: tuple[int, int]) -> None:
+        """Resize position embeddings, if there are any, to images of a height and width once and for all."""
+        self.backbone.fit_positions((size[0] // self.patch_size, size[1] // self.patch_size))
+
     def add_lora(self) -> None:
         """Let the backbone learn changes of low rank in place of its own weights, if the config says so.
 

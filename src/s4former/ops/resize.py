@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from torch import Tensor
+from torch import SymInt, Tensor
 from torch.nn import functional as F
+
+
+def same_size(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Return whether two sizes are equal; of sizes that a graph for export leaves open, nobody knows it."""
+    known = not any(isinstance(side, SymInt) for side in (*first, *second))
+    return known and tuple(first) == tuple(second)
 
 
 def resize_bilinear(
@@ -21,7 +28,7 @@ def resize_bilinear(
         size: Height and width wanted.
         align_corners: Whether the outermost pixels' centers stay where they are, rather than the outer edges.
     """
-    if tuple(x.shape[-2:]) == tuple(size):
+    if same_size(x.shape[-2:], size):
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
@@ -56,7 +63,7 @@ def resize_position_embedding(
             f"a {old_grid[0]} x {old_grid[1]} grid and {num_prefix} prefix tokens make "
             f"{num_prefix + old_grid[0] * old_grid[1]} positions, got {embed.shape[1]}"
         )
-    if old_grid == new_grid:
+    if same_size(old_grid, new_grid):
         return embed
     prefix, patches = embed[:, :num_prefix], embed[:, num_prefix:]
     grid = rearrange(patches, "1 (r s) d -> 1 d r s", r=old_grid[0])

@@ -161,6 +161,9 @@ class Segmenter(nn.Module, ABC):
     def for_inference(self) -> tuple[Any, Mapping[str, Tensor]]:
         """Return the config and the tensors of the network without what only training uses."""
 
+    def fit_positions(self, size: tuple[int, int]) -> None:
+        """Resize position embeddings, if there are any, to images of a height and width once and for all."""
+
     @abstractmethod
     def forward(self, images: Images) -> Logits:
         """Logits at image size, for images of any size."""

@@ -52,6 +52,9 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
         """Return one "b d gh gw" grid for each of ``out_indices``."""
 
+    def fit_positions(self, grid: tuple[int, int]) -> None:
+        """Resize position embeddings, if there are any, to so many rows and columns of patches."""
+
     def freeze(self, count: int) -> None:
         """Take so many first blocks, and if any all that comes before them, out of training."""
         if count:

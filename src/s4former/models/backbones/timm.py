@@ -18,7 +18,7 @@ from s4former.config.errors import UserError
 from s4former.models.backbones.base import Backbone, require_bias, score_bias
 from s4former.models.backbones.configs.base import ViTOptions
 from s4former.models.backbones.configs.timm import TimmConfig
-from s4former.ops.resize import resize_position_embedding
+from s4former.ops.resize import resize_position_embedding, same_size
 from s4former.types import Features, Images
 
 
@@ -79,6 +79,11 @@ class TimmBackbone(Backbone):
         self.vit.prune_intermediate_layers(list(out_indices), prune_norm=not self.final_norm)
         self.out_indices = out_indices
 
+    def fit_positions(self, grid: tuple[int, int]) -> None:
+        """Resize learned positions to so many rows and columns of patches."""
+        if not self.rotary:
+            self.vit.pos_embed, self.grid = nn.Parameter(self._positions(grid).detach()), grid
+
     def freeze(self, count: int) -> None:
         """Take so many first blocks and the embeddings out of training; a final norm stays in it."""
         super().freeze(count)
@@ -107,15 +112,8 @@ class TimmBackbone(Backbone):
             release does (`resize_position_embedding`).
         """
         rows, cols = (side // self.patch_size for side in images.shape[-2:])
-        if not (positions_fit or self.rotary or (rows, cols) == self.grid):
-            fitted = resize_position_embedding(
-                self.vit.pos_embed,
-                self.grid,
-                (rows, cols),
-                self.num_prefix_positions,
-                mode=self.position_interpolation,
-            )
-            inputs = (images, attention_bias, True)
+        if not (positions_fit or self.rotary or same_size((rows, cols), self.grid)):
+            fitted, inputs = self._positions((rows, cols)), (images, attention_bias, True)
             grids: Features = functional_call(self, {"pos_embed": fitted}, inputs, tie_weights=False)
             return grids
         bias = None
@@ -133,6 +131,15 @@ class TimmBackbone(Backbone):
         )
         # Views: patches lie row by row with their channels last, as the heads' convolutions like them.
         return tuple(rearrange(each, "b (r s) d -> b d r s", r=rows) for each in tokens)
+
+    def _positions(self, grid: tuple[int, int]) -> Tensor:
+        return resize_position_embedding(
+            self.vit.pos_embed,
+            self.grid,
+            grid,
+            self.num_prefix_positions,
+            mode=self.position_interpolation,
+        )
 
 
 def create(config: TimmConfig, channels: int) -> TimmBackbone:

@@ -87,10 +87,10 @@ class DPTHead(Head):
 
     def before_resize(self, grids: Features) -> Logits:
         """Return logits at 8 times the size of the grids."""
-        sizes = {tuple(grid.shape[-2:]) for grid in grids}
-        if len(sizes) != 1:
+        sizes = [tuple(grid.shape[-2:]) for grid in grids]
+        if any(size != sizes[0] for size in sizes):
             raise ValueError(
-                f"dpt makes a pyramid of grids of one size, got {sorted(sizes)}; choose a plain transformer, "
+                f"dpt makes a pyramid of grids of one size, got {sizes}; choose a plain transformer, "
                 "or model.head=segformer"
             )
         layers = zip(grids, self.projections, self.resamplers, self.levels, strict=True)

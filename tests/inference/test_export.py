@@ -1,0 +1,230 @@
+"""Exported models: they compute what the network does, are read without torch, and run no code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from PIL import Image
+
+import s4former
+from command_line import CommandLine
+from s4former.config import UserError
+from s4former.engine import train
+from s4former.inference import Model
+from s4former.inference.export import read_logits, textures, traced
+from s4former.inference.onnx_check import check_onnx
+from s4former.inference.onnx_model import OnnxModel
+from tiny_run import NAMES, make_data, tiny_run
+
+PATCH = 8
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    changes = {"steps": 2, "evaluate_every": 0, "save_every": 0, "model.backbone.depth": 1}
+    train(tiny_run(make_data(root / "data"), changes), root / "tiny")
+    return root / "tiny"
+
+
+@pytest.fixture
+def s4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def exported(run_folder: Path) -> Path:
+    """Of any size, by the command, in a process of its own as it is typed."""
+    out = run_folder.parent / "any.onnx"
+    words = [sys.executable, "-m", "s4former", "export", str(run_folder), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "compared on 2 of 2 val images of the run" in done.stdout
+    assert "mIoU on these images" in done.stdout
+    return out
+
+
+def expected(run_folder: Path, images: np.ndarray) -> np.ndarray:
+    network = s4former.load(run_folder, "cpu", "float32").network
+    with torch.no_grad():
+        return network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255).numpy()
+
+
+def random_images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def test_a_file_of_any_size_computes_what_the_network_does(run_folder: Path, exported: Path) -> None:
+    logits = read_logits(exported, "onnx")
+    for height, width in ((32, 32), (40, 64), (72, 16)):  # the grid that was trained among them
+        for batch in (1, 4):
+            images = random_images(batch, height, width)
+            np.testing.assert_allclose(logits(images), expected(run_folder, images), atol=1e-5)
+    told = {each.key: each.value for each in onnx.load(exported).metadata_props}
+    assert json.loads(told["names"]) == NAMES
+    assert json.loads(told["input"])["multiple_of"] == PATCH
+
+
+def test_prediction_without_torch_is_that_with_torch(run_folder: Path, exported: Path) -> None:
+    for height, width in ((40, 48), (45, 61)):
+        image = random_images(height, width)
+        mask, confidence = OnnxModel.load(exported).predict(image)
+        with_torch = Model.load(run_folder).predict(image)
+        assert mask.shape == confidence.shape == (height, width)
+        assert (mask == with_torch.mask).mean() > (0.999 if height % PATCH == 0 else 0.9)
+        np.testing.assert_allclose(
+            confidence, with_torch.confidence, atol=1e-5 if height % PATCH == 0 else 0.1
+        )
+
+
+BARE = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+sys.argv[:] = ["s4former", *sys.argv[3:]]
+from s4former.__main__ import main
+try:
+    main()
+finally:
+    print(*(name for name in ("torch", "typer", "pydantic", "jaxtyping.py") if name in sys.modules))
+"""
+
+
+def test_the_command_needs_numpy_pillow_and_onnxruntime_alone(exported: Path, tmp_path: Path) -> None:
+    """In an interpreter without site-packages, beside links to these three and what onnxruntime imports."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in ("numpy", "PIL", "onnxruntime", "flatbuffers", "packaging", "google.protobuf"):
+        top = Path(str(importlib.import_module(name).__file__)).parent
+        top = top.parent if name == "google.protobuf" else top
+        for found in (top, *top.parent.glob(f"{top.name}.libs"), *top.parent.glob("pillow.libs")):
+            if not (packages / found.name).exists():
+                (packages / found.name).symlink_to(found)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(random_images(30, 50)).save(pictures / "a.png")
+    (pictures / "broken.png").write_bytes(b"no image")
+    source = str(Path(s4former.__file__).parents[1])
+    words = ["predict", exported, pictures, "--out", tmp_path / "out", "--confidence"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", BARE, source, packages, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "broken.png" in done.stderr
+    assert done.stdout.splitlines() == [f"1 of 2 images: {tmp_path / 'out'}", ""]
+    with Image.open(tmp_path / "out/a.png") as index:
+        assert (index.mode, index.size) == ("P", (50, 30))
+        assert np.array(index).max() < len(NAMES)
+    for kind in ("overlay", "confidence"):
+        assert Image.open(tmp_path / f"out/a_{kind}.png").size == (50, 30)
+
+
+@pytest.mark.parametrize(("precision", "near"), [("fp16", 0.01), ("int8", 0.2)])
+def test_smaller_files_of_one_size(
+    run_folder: Path, tmp_path: Path, s4: CommandLine, precision: str, near: float
+) -> None:
+    out = tmp_path / "small.onnx"
+    rest = ("--size", "24x40", "--precision", precision, "--out", out)
+    if precision == "int8":
+        assert s4("export", run_folder, *rest, "--max-changed", "0") == 1
+        assert "too far from the network, and was not written" in s4.err
+        assert not list(tmp_path.iterdir()) or [path.name for path in tmp_path.iterdir()] == [
+            ".s4former-outputs.jsonl"
+        ]
+    assert s4("export", run_folder, *rest, "--max-changed", "100") == 0, s4.err
+    images = random_images(3, 24, 40)
+    found = read_logits(out, "onnx")(images)
+    np.testing.assert_allclose(found, expected(run_folder, images), atol=near)
+    mask, _ = OnnxModel.load(out).predict(random_images(50, 50))
+    assert mask.shape == (50, 50)
+
+
+def test_what_torch_export_wrote_is_read_again(run_folder: Path, tmp_path: Path, s4: CommandLine) -> None:
+    out = tmp_path / "tiny.pt2"
+    assert s4("export", run_folder, "--format", "torch-export", "--size", "32x48", "--out", out) == 0, s4.err
+    images = random_images(2, 32, 48)
+    np.testing.assert_allclose(
+        torch.export.load(out).module()(torch.from_numpy(images)).detach().numpy(),
+        expected(run_folder, images),
+        atol=1e-5,
+    )
+
+
+def test_a_model_without_its_run_is_compared_on_textures(run_folder: Path) -> None:
+    found = list(textures(4, (32, 48)))
+    assert len({image.shape for image, _ in found}) == 3
+    assert all(image.shape[2] == 4 and image.dtype == np.uint8 and mask is None for image, mask in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--size", "30x40"), r"multiples of the network's patch of 8 pixels; type --size 32x40"),
+        (("--size", "big"), "type height and width"),
+        (("--format", "torch-export", "--precision", "int8"), "int8 is for ONNX alone"),
+        (("--out", "file.pt"), r"expected the ending .onnx"),
+        (("--out", "own.onnx"), "no exported model that s4former wrote"),
+        (("--verify", "nowhere"), "there is no such image"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(
+    run_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    s4: CommandLine,
+    words: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.onnx").write_text("mine")
+    assert s4("export", run_folder, *words) == 1
+    assert says.replace("\\", "") in " ".join(s4.err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["own.onnx"]
+
+
+def test_a_network_without_a_graph_names_its_reason(run_folder: Path) -> None:
+    network = s4former.load(run_folder, "cpu", "float32").network
+    network.head.forward = lambda grids, size: grids[0] if grids[0].sum() > 0 else None
+    with pytest.raises(UserError, match=r"torch.export makes no graph of this network: .*"):
+        traced(network, 3, (32, 32))
+
+
+def save_onnx(path: Path, domain: str = "", location: str = "") -> Path:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
+    if location:
+        weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=1)
+        weight.external_data.add(key="location", value=location)
+    inner = helper.make_graph(
+        [helper.make_node("Add", ["w", "w"], ["y"], domain=domain)], "inner", [], [], [weight]
+    )
+    node = helper.make_node("If", ["c"], ["z"], then_branch=inner, else_branch=inner)
+    graph = helper.make_graph([node], "outer", [], [])
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return path
+
+
+def test_files_that_need_code_or_files_of_others_are_refused(tmp_path: Path, exported: Path) -> None:
+    check_onnx(exported)
+    check_onnx(save_onnx(tmp_path / "a.onnx", location="weights.bin"))
+    with pytest.raises(UserError, match=r"operators of evil.ops, which are code of others"):
+        OnnxModel.load(save_onnx(tmp_path / "b.onnx", domain="evil.ops"))
+    for outside in ("../secret", "/etc/passwd"):
+        with pytest.raises(UserError, match=f"wants to read {outside}, outside of its folder"):
+            OnnxModel.load(save_onnx(tmp_path / "c.onnx", location=outside))
+    for content in (b"", b"no model", exported.read_bytes()[:1000]):
+        (tmp_path / "d.onnx").write_bytes(content)
+        with pytest.raises(UserError, match=r"d\.onnx is no ONNX file"):
+            OnnxModel.load(tmp_path / "d.onnx")
+    with pytest.raises(UserError, match=r"onnxruntime .* cannot load|does not tell its classes"):
+        OnnxModel.load(save_onnx(tmp_path / "e.onnx"))
