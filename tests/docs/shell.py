@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 import typer
 
-from s4former.cli.main import app, guarded, main
+from s4former.__main__ import main
+from s4former.cli.main import app, guarded
 from s4former.compat import mmseg_test, mmseg_train
 from s4former.engine import Run, loop, validation
 from s4former.engine.validation import Validation

@@ -23,7 +23,7 @@ FOR_USERS = [
     or path.parent == ROOT / "docs/en"
     or (
         path.parent == ROOT / "docs"
-        and path.name.startswith(("migrate", "your_own_data", "discover", "doctor", "write_a"))
+        and path.name.startswith(("migrate", "your_own_data", "discover", "doctor", "write_a", "export"))
     )
 ]
 _REMARK = re.compile(r"(not run|file): (.+)")

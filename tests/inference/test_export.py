@@ -139,9 +139,7 @@ def test_smaller_files_of_one_size(
     if precision == "int8":
         assert s4("export", run_folder, *rest, "--max-changed", "0") == 1
         assert "too far from the network, and was not written" in s4.err
-        assert not list(tmp_path.iterdir()) or [path.name for path in tmp_path.iterdir()] == [
-            ".s4former-outputs.jsonl"
-        ]
+        assert not list(tmp_path.iterdir())
     assert s4("export", run_folder, *rest, "--max-changed", "100") == 0, s4.err
     images = random_images(3, 24, 40)
     found = read_logits(out, "onnx")(images)

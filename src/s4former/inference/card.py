@@ -74,6 +74,11 @@ def model_folder(path: Path) -> Path:
     Raises:
         UserError: If there is none; the message says what is missing.
     """
+    if path.suffix in (".onnx", ".pt2"):
+        raise UserError(
+            f"{path} is an exported file, of which only `s4former predict` takes .onnx; give the run or model "
+            "folder that it was made of"
+        )
     folder = path.parent if path.is_file() else path
     for candidate in (folder, folder / "model"):
         if (candidate / CARD).is_file() and (candidate / WEIGHTS).is_file():

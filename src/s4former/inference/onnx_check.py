@@ -38,7 +38,7 @@ def check_onnx(path: Path) -> None:
         domains, files = set[str](), set[str]()
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
             _walk(whole, 0, len(whole), "model", domains, files)
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, IndexError, KeyError, RecursionError) as error:
         raise UserError(f"{path} is no ONNX file ({error}); give one that `s4former export` wrote") from None
     if others := sorted(domains - {*STANDARD}):
         raise UserError(

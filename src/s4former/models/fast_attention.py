@@ -26,9 +26,9 @@ class FastAttention(Attention):
     @staticmethod
     def _better_written_out(x: Tensor) -> bool:
         return (
-            x.device.type == "cpu"
+            not torch.compiler.is_compiling()  # first, as a graph for export leaves the number of tokens open
+            and x.device.type == "cpu"
             and x.shape[1] <= _FEW_TOKENS
             and torch.is_autocast_enabled("cpu")
             and torch.get_autocast_dtype("cpu") == torch.bfloat16
-            and not torch.compiler.is_compiling()
         )

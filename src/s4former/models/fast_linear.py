@@ -28,7 +28,8 @@ def fast_linear(
     x: Float[Tensor, "*n c"], weight: Float[Tensor, "d c"], bias: Float[Tensor, " d"] | None
 ) -> Float[Tensor, "*n d"]:
     """Return ``x @ weight.T + bias``, as ``torch.nn.functional.linear`` to rounding."""
-    if _AVAILABLE and x.numel() * len(weight) >= _WORTHWHILE and on_plain_cpu(x, weight):
+    # Sizes come last: a graph for export leaves them open.
+    if _AVAILABLE and on_plain_cpu(x, weight) and x.numel() * len(weight) >= _WORTHWHILE:
         result: Tensor = _OneDNNLinear.apply(x, weight, bias)
         return result
     return F.linear(x, weight, bias)

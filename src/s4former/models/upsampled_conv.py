@@ -47,10 +47,12 @@ class FastUpsampledConv2d(UpsampledConv2d):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         """Return a map ``scale`` times as large."""
-        products = x.numel() * self.scale**2 * self.weight[:, 0].numel()
-        if self.scale in _SCALES and products >= _WORTHWHILE and on_plain_cpu(x, self.weight):
+        if self.scale in _SCALES and on_plain_cpu(x, self.weight) and self._products(x) >= _WORTHWHILE:
             return conv_then_enlarge(x, self.weight, self.scale)
         return super().forward(x)
+
+    def _products(self, x: Tensor) -> int:
+        return x.numel() * self.scale**2 * self.weight[:, 0].numel()
 
 
 def conv_then_enlarge(

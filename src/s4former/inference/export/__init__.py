@@ -11,14 +11,7 @@ if TYPE_CHECKING:
     from s4former.inference.export.graph import traced
     from s4former.inference.export.verify import Agreement, Example, compare, textures
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "files": "Format metadata read_logits require_packages write_file",
-            "graph": "traced",
-            "verify": "Agreement Example compare textures",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = [
     "Agreement",
