@@ -76,8 +76,8 @@ def model_folder(path: Path) -> Path:
     """
     if path.suffix in (".onnx", ".pt2"):
         raise UserError(
-            f"{path} is an exported file, of which only `s4former predict` takes .onnx; give the run or model "
-            "folder that it was made of"
+            f"{path} is an exported file, of which only `s4former predict` takes .onnx; give the run or "
+            "model folder that it was made of"
         )
     folder = path.parent if path.is_file() else path
     for candidate in (folder, folder / "model"):

@@ -180,7 +180,7 @@ def resized_maps(maps: np.ndarray, size: Size) -> np.ndarray:
         return maps
     found = np.empty((len(maps), *size), np.float32)
     for one, here in zip(maps, found, strict=True):
-        here[:] = PilImage.fromarray(one).resize((size[1], size[0]), PilImage.Resampling.BILINEAR)
+        here[:] = np.asarray(PilImage.fromarray(one).resize(size[::-1], PilImage.Resampling.BILINEAR))
     return found
 
 

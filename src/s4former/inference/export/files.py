@@ -77,7 +77,8 @@ def write_file(
         return
     import onnx
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for talkative in ("torch.onnx", "onnxscript"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         written = torch.onnx.export(
@@ -118,7 +119,7 @@ def read_logits(path: Path, format: Format) -> Logits:
     """Return what a file computes, loaded anew."""
     if format == "onnx":
         session = open_session(path, torch.get_num_threads())
-        return lambda images: session.run(["logits"], {"images": images})[0]  # type: ignore[no-any-return]
+        return lambda images: session.run(["logits"], {"images": images})[0]
     with path.open("rb") as file:
         module = torch.export.load(file).module()
 

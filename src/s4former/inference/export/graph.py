@@ -60,12 +60,26 @@ def traced(network: Segmenter, channels: int, size: Size | None, half: bool = Fa
     height, width = size or tuple(patch * side for side in _EXAMPLE)
     example = torch.zeros(2, height, width, channels, dtype=torch.uint8)
     logging.getLogger("torch.export").setLevel(logging.ERROR)
+    instead = "" if size else "; try one size, as in --size 224x224"
     try:
         with torch.no_grad():
-            return torch.export.export(
-                Exported(own.half() if half else own), (example,), dynamic_shapes={"images": axes}
-            )
+            graph = Exported(own.half() if half else own)
+            program = torch.export.export(graph, (example,), dynamic_shapes={"images": axes})
     except Exception as error:  # of torch, or of whoever wrote the backbone or head
         why = next(iter(str(error).splitlines()), type(error).__name__)
-        instead = "" if size else "; try a size, as in --size 224x224"
         raise UserError(f"torch.export makes no graph of this network: {why}{instead}") from error
+    if size is None:
+        _require_open(program, example[:1, : patch * 3, : patch * 4], instead)
+    return program
+
+
+def _require_open(program: ExportedProgram, other: UInt8[Tensor, "b h w c"], instead: str) -> None:
+    """Make sure that a graph takes images of another size; torch.export may fix a size without saying so."""
+    try:
+        with torch.no_grad():
+            program.module()(other)
+    except (AssertionError, RuntimeError):
+        raise UserError(
+            "positions in this network are computed for one size (as of DINOv3, or with "
+            f"position_interpolation=dinov2), so that the file cannot leave it open{instead}"
+        ) from None

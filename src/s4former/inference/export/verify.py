@@ -24,7 +24,8 @@ class Agreement:
     """How far a file is from its network.
 
     Attributes:
-        images: How many images were compared, one by one; the first also in a batch of four.
+        images: How many images were compared, one by one; the first also in a batch of four, and at two
+            other sizes if the file takes any.
         sizes: At how many sizes.
         logit_error: Largest difference of two logits.
         largest_logit: What to compare it with.
@@ -57,9 +58,9 @@ def compare(network: Segmenter, logits: Logits, examples: Iterable[Example], siz
         found = logits(given[None])
         expected = _expected(network, given[None])
         pairs = [(expected, found)]
-        if not count:
-            batch = np.stack([np.roll(given, shift, axis=1) for shift in range(_BATCH)])
-            pairs.append((_expected(network, batch), logits(batch)))
+        for more in () if count else _variants(given, size, network.patch_size):
+            sizes.add((more.shape[1], more.shape[2]))
+            pairs.append((_expected(network, more), logits(more)))
         for one, other in pairs:
             error = max(error, float(np.abs(one - other).max()))
             largest = max(largest, float(np.abs(one).max()))
@@ -70,8 +71,17 @@ def compare(network: Segmenter, logits: Logits, examples: Iterable[Example], siz
             if mask is not None:
                 answer = torch.from_numpy(resized_maps(maps, (mask.shape[0], mask.shape[1])).argmax(0))[None]
                 total += count_pixels(answer, torch.from_numpy(mask)[None], k)[0]
-    scores = tuple(Scores.from_matrix(total).miou for total in counts) if known else None
-    return Agreement(count, len(sizes), error, largest, changed / pixels, scores and (scores[0], scores[1]))
+    before, after = (Scores.from_matrix(total).miou for total in counts)
+    scores = (before, after) if known else None
+    return Agreement(count, len(sizes), error, largest, changed / pixels, scores)
+
+
+def _variants(given: np.ndarray, size: Size | None, patch: int) -> Iterator[np.ndarray]:
+    """Yield a batch of an image shifted a little, and the image at other sizes where the size is open."""
+    yield np.stack([np.roll(given, shift, axis=1) for shift in range(_BATCH)])
+    for height, width in () if size else ((0.5, 0.75), (1.25, 1)):
+        own = round(given.shape[0] * height), round(given.shape[1] * width)
+        yield resized(given, fitting_size(own, None, patch))[None]
 
 
 def _expected(network: Segmenter, images: np.ndarray) -> np.ndarray:
