@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import again, invoked, program, typed
-from s4former.config.invocation import PROGRAM, Invocation, as_typed, invocation
+from s4former.config import again, as_typed, invoked, program, typed
+from s4former.config.invocation import PROGRAM, Invocation, invocation
 
 
 def test_an_option_is_added_once_and_before_what_is_no_option() -> None:

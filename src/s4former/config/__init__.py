@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         UserError,
         ValueMistake,
     )
-    from s4former.config.invocation import again, invoked, program, typed
+    from s4former.config.invocation import again, as_typed, invoked, program, typed
     from s4former.config.listed import Listed
     from s4former.config.outputs import Ledgers, claim
     from s4former.config.override import parse_override
@@ -30,8 +30,9 @@ else:
 
 # fmt: off
 __all__ = [
-    "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory", "S4FormerError",
-    "UserError", "ValueMistake", "Variants", "again", "claim", "invoked", "nearest", "parse_override",
-    "parse_yaml", "program", "read_json", "typed", "validated", "versions", "write_atomically", "write_json",
+    "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory",
+    "S4FormerError", "UserError", "ValueMistake", "Variants", "again", "as_typed", "claim", "invoked",
+    "nearest", "parse_override", "parse_yaml", "program", "read_json", "typed", "validated", "versions",
+    "write_atomically", "write_json",
 ]
 # fmt: on

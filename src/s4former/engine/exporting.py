@@ -108,7 +108,7 @@ def export(
     card, network, half = model.card, model.network, precision == "fp16"
     examples = _given(verify, card) if verify else own_examples(model_folder(path), card, say)
     compared_on = f"{min(_MOST[precision], examples.count)} of {examples.count} {examples.what}"
-    say("tracing the network; takes a minute, more for deep ones")
+    say("tracing the network")
     program = traced(network, card.input.channels, size, half)
     told = metadata(card, size, network.patch_size, precision)
     found: list[Agreement] = []

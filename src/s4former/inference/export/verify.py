@@ -11,7 +11,7 @@ from PIL import Image as PilImage
 
 from s4former.inference.export.files import Logits
 from s4former.inference.onnx_model import Size, fitting_size, resized, resized_maps
-from s4former.ops.confusion import Scores, count_pixels
+from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.types import Segmenter
 
 _BATCH = 4
@@ -69,8 +69,8 @@ def compare(network: Segmenter, logits: Logits, examples: Iterable[Example], siz
         known, count = known and mask is not None, count + 1
         for total, maps in zip(counts, (expected[0], found[0]), strict=True):
             if mask is not None:
-                answer = torch.from_numpy(resized_maps(maps, (mask.shape[0], mask.shape[1])).argmax(0))[None]
-                total += count_pixels(answer, torch.from_numpy(mask)[None], k)[0]
+                answer = torch.from_numpy(resized_maps(maps, (mask.shape[0], mask.shape[1])).argmax(0))
+                total += confusion_matrix(answer, torch.from_numpy(mask), k)
     before, after = (Scores.from_matrix(total).miou for total in counts)
     scores = (before, after) if known else None
     return Agreement(count, len(sizes), error, largest, changed / pixels, scores)
