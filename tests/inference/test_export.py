@@ -69,7 +69,7 @@ def exported(run_folder: Path) -> Path:
     words = [sys.executable, "-c", EXPORT, "export", str(run_folder), "--out", str(out)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "cannot leave it open; try one size, as in --size 224x224" in done.stdout, "positions as in DINOv2"
+    assert "cannot leave it open; try one size, as in size=224x224" in done.stdout, "positions as in DINOv2"
     assert "compared on 2 of 2 val images of the run" in done.stdout
     assert "mIoU on these images" in done.stdout
     return out

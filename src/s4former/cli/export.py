@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,7 @@ def export(
     It takes RGB images of 8 bits, batch x height x width x 3, and gives logits, batch x classes x height x
     width; `s4former predict FILE.onnx IMAGES --out DIR` needs no torch.
     """
+    from s4former.config.errors import UserError
     from s4former.engine.exporting import export as export_model
     from s4former.inference.card import model_folder
 
@@ -48,16 +50,19 @@ def export(
     suffix = "" if precision is Precision.fp32 else f"_{precision}"
     out = out or Path(f"{name}{suffix}{_ENDING[format]}")
     _require_ending(out, _ENDING[format])
-    done = export_model(
-        model,
-        out,
-        format=str(format),  # type: ignore[arg-type]
-        size=wanted,
-        precision=str(precision),  # type: ignore[arg-type]
-        verify=verify or (),
-        max_changed=None if max_changed is None else max_changed / 100,
-        say=lambda text: typer.echo(text, err=True),
-    )
+    try:
+        done = export_model(
+            model,
+            out,
+            format=str(format),  # type: ignore[arg-type]
+            size=wanted,
+            precision=str(precision),  # type: ignore[arg-type]
+            verify=verify or (),
+            max_changed=None if max_changed is None else max_changed / 100,
+            say=lambda text: typer.echo(_with_options(text), err=True),
+        )
+    except UserError as error:
+        raise UserError(_with_options(str(error))) from None
     found = done.agreement
     typer.echo(
         f"compared on {done.compared_on} ({found.sizes} size{'s' * (found.sizes > 1)}, and in a batch of 4): "
@@ -68,6 +73,12 @@ def export(
         before, after = (100 * score for score in found.miou)
         typer.echo(f"mIoU on these images: network {before:.2f}, file {after:.2f} ({after - before:+.2f})")
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _with_options(text: str) -> str:
+    """Return a message in which arguments of the call are options."""
+    names = "size|precision|format|out|verify|max_changed"
+    return re.sub(rf"\b({names})= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
 
 
 def _size(text: str) -> tuple[int, int] | None:

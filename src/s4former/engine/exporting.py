@@ -99,10 +99,10 @@ def export(
         DataError: If an image cannot be read.
     """
     if precision == "int8" and format != "onnx":
-        raise UserError("--precision int8 is for ONNX alone; type --precision fp16, or --format onnx")
+        raise UserError("precision=int8 is for ONNX alone; type precision=fp16, or format=onnx")
     require_packages(format)
     outputs = claim(
-        [(out, str(path))], "exported model", inputs=[model_folder(path)], instead="type another --out"
+        [(out, str(path))], "exported model", inputs=[model_folder(path)], instead="type another out="
     )
     model = Model.load(path, "cpu", "float32")
     card, network, half = model.card, model.network, precision == "fp16"
@@ -154,7 +154,7 @@ def own_examples(folder: Path, card: ModelCard, say: Callable[[str], None]) -> E
             why = "the run's data has no val images"
         except DataError as error:
             why = f"the run's val images cannot be read ({error})"
-    say(f"{why}: made-up textures are compared; name images with --verify IMAGES")
+    say(f"{why}: made-up textures are compared; name images with verify=IMAGES")
     made_up = list(textures(card.input.channels, card.crop_size))
     return Examples("made-up textures", len(made_up), lambda index: made_up[index])
 
@@ -180,8 +180,8 @@ def _require_agreement(found: Agreement, precision: ExportPrecision, max_changed
             f"{found.largest_logit:.3g})"
         )
     if problems:
-        less = {"fp16": "type --precision fp32, or", "int8": "type --precision fp16, or"}
+        less = {"fp16": "type precision=fp32; ", "int8": "type precision=fp16; "}
         raise UserError(
-            f"the file is too far from the network, and was not written: {'; '.join(problems)}; "
-            f"{less.get(precision, 'type')} --max-changed PERCENT to allow more changed pixels"
+            f"the file is too far from the network, and was not written: {', and '.join(problems)}; "
+            f"{less.get(precision, '')}a larger max_changed= allows more changed pixels"
         )

@@ -58,7 +58,7 @@ def require_packages(format: Format) -> None:
     if missing:
         raise UserError(
             f"ONNX needs {', '.join(missing)}, not installed here; type `pip install s4former[onnx]`, or "
-            "--format torch-export"
+            "format=torch-export"
         )
 
 
@@ -87,7 +87,7 @@ def write_file(
         assert written is not None
         model = written.model_proto
     if model.ByteSize() > _LARGEST:
-        raise UserError("the network has more than the 2 GiB of an ONNX file; type --format torch-export")
+        raise UserError("the network has more than the 2 GiB of an ONNX file; type format=torch-export")
     if int8:
         model = _in_int8(model)
     onnx.helper.set_model_props(model, dict(told))

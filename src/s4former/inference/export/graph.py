@@ -51,8 +51,8 @@ def traced(network: Segmenter, channels: int, size: Size | None, half: bool = Fa
         if any(side % patch or not side for side in size):
             near = "x".join(str(max(1, round(side / patch)) * patch) for side in size)
             raise UserError(
-                f"--size {size[0]}x{size[1]}: sides must be multiples of the network's patch of {patch} "
-                f"pixels; type --size {near}, images are resized to it"
+                f"size={size[0]}x{size[1]}: sides must be multiples of the network's patch of {patch} "
+                f"pixels; type size={near}, images are resized to it"
             )
         own.fit_positions(size)
     open_sides = {axis: patch * Dim(name, min=1, max=_MOST) for axis, name in ((1, "rows"), (2, "columns"))}
@@ -60,7 +60,7 @@ def traced(network: Segmenter, channels: int, size: Size | None, half: bool = Fa
     height, width = size or tuple(patch * side for side in _EXAMPLE)
     example = torch.zeros(2, height, width, channels, dtype=torch.uint8)
     logging.getLogger("torch.export").setLevel(logging.ERROR)
-    instead = "" if size else "; try one size, as in --size 224x224"
+    instead = "" if size else "; try one size, as in size=224x224"
     try:
         with torch.no_grad():
             graph = Exported(own.half() if half else own)
