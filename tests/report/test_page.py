@@ -18,7 +18,7 @@ from s4former.report.page import class_rows
 from s4former.report.sheets import overlay
 from tiny_run import make_data
 
-_VOID = {"meta", "img", "rect", "circle", "br"}
+_VOID = {"meta", "img", "rect", "circle", "br", "line", "polyline"}
 
 
 class Page(HTMLParser):

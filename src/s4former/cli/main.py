@@ -29,6 +29,7 @@ from s4former.cli.models import models
 from s4former.cli.predict import predict
 from s4former.cli.prepare import prepare
 from s4former.cli.recipes import recipes
+from s4former.cli.report import report
 from s4former.cli.screen import say
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
@@ -75,6 +76,7 @@ app.command()(check)
 app.command()(train)
 app.command()(val)
 app.command()(compare)
+app.command()(report)
 app.command()(predict)
 app.command()(export)
 app.command()(recipes)

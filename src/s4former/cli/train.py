@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
 
 
+_SECONDS = 5
+"""If scoring takes longer, the page that is written in the end has no predictions."""
+
+
 def train(
     config: Annotated[
         str,
@@ -105,12 +109,31 @@ def report(outcome: Outcome, console: Console) -> None:
             markup=False,
         )
     console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)
+    console.print(f"report: {_page(outcome)}", soft_wrap=True, highlight=False, markup=False)
     console.print(
         f"next: {typed(program(), ['predict', str(outcome.folder), 'IMAGES', '--out', 'DIR'])}",
         soft_wrap=True,
         highlight=False,
         markup=False,
     )
+
+
+def _page(outcome: Outcome) -> str:
+    """Write ``report.html`` and return where it is; a page that cannot be made is no failure of the run."""
+    from s4former.config.invocation import program, typed
+    from s4former.config.outputs import claim
+    from s4former.report import make_report
+
+    page = outcome.folder / "report.html"
+    scored = outcome.last.get(outcome.deployed)
+    quick = scored is None or scored["seconds"] > _SECONDS
+    command = typed(program(), ["report", str(outcome.folder)])
+    try:
+        outputs = claim([(page, "the report")], "page", instead=f"`{command} --out FILE` writes it elsewhere")
+        outputs.write_text(page, make_report([outcome.folder], predict=not quick))
+    except Exception as error:
+        return f"none ({error}); `{command}` tries again"
+    return f"{page} (with pictures of predictions: {command})" if quick else str(page)
 
 
 def _table(outcome: Outcome) -> Table:

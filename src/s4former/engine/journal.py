@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from s4former.config.record import read_lines as read_lines
 from s4former.config.record import write_text
 from s4former.engine.callbacks import Callback
 
@@ -15,14 +16,6 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Add one JSON object as a line."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, allow_nan=False) + "\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a diary; a last line that was cut off while being written does not count."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def forget_after(path: Path, step: int) -> None:

@@ -73,6 +73,7 @@ class Scorer:
         )
         if collectives.rank() == 0:
             panel.save(self._writer.folder / "panels" / f"step_{step:08d}.png")
+            self._writer.confusion(step, results[deployed])
         return {
             name: {"step": step, "network": name, "deployed": name == deployed, **result.record()}
             for name, result in results.items()

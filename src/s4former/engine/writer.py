@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from s4former import collectives
-from s4former.config.record import read_json, write_json, write_text
+from s4former.config.record import read_json, read_lines, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine.alarms import read_alarms
-from s4former.engine.journal import read_lines
 from s4former.engine.run import Run
 from s4former.engine.state import TrainState
 from s4former.inference.card import CARD, ImageInput, ModelCard
 from s4former.inference.predict import Model, architecture_of, save_model
+from s4former.inference.scoring import Evaluation
 from s4former.methods import Method
 
 BEFORE = "model_before"
@@ -90,6 +90,13 @@ class RunFolderWriter:
             score=score and dict(score),
         )
         save_model(self.folder / name, self.method.networks[deployed], card)
+
+    def confusion(self, step: int, scored: Evaluation) -> None:
+        """Write ``confusion.json``, the pixels of the deployed network by [label, prediction]."""
+        assert scored.matrix is not None
+        about = {"step": step, "network": self.method.deployed, "part": scored.split, "names": scored.names}
+        content = json.dumps({**about, "matrix": scored.matrix.tolist()})
+        write_text(self.folder / "confusion.json", f"{content}\n")
 
     def best(self, state: TrainState) -> None:
         """Write ``model_best/``."""

@@ -38,6 +38,7 @@ class Evaluation:
             image, and for `FEW_IMAGES` or more.
         by_image: The areas of each image, see `ops.confusion.areas`; none of `FEW_IMAGES` or more, unless
             they were asked for.
+        matrix: The confusion matrix, pixels by [label, prediction].
     """
 
     scores: Scores
@@ -48,6 +49,7 @@ class Evaluation:
     seconds: float
     interval: tuple[Scores, Scores] | None = None
     by_image: Int64[Tensor, "images 3 k"] | None = field(default=None, compare=False, repr=False)
+    matrix: Int64[Tensor, "k k"] | None = field(default=None, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:
         """Return plain data for JSON, undefined scores as None."""
@@ -157,6 +159,7 @@ def evaluate(
             seconds,
             intervals[name],
             each if len(each) else None,
+            matrix.cpu(),
         )
         for name, (matrix, each) in summed.items()
     }

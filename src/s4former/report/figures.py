@@ -23,7 +23,7 @@ Color = tuple[int, int, int]
 
 _DPI = 110
 _INK = "#303030"
-_IGNORED: Color = (224, 224, 224)
+IGNORED: Color = (224, 224, 224)
 
 
 def colorize(mask: Integer[np.ndarray, "h w"], colors: Sequence[Color]) -> Pixels:
@@ -37,7 +37,7 @@ def colorize(mask: Integer[np.ndarray, "h w"], colors: Sequence[Color]) -> Pixel
         raise ValueError(
             f"masks hold 0 to {len(colors) - 1} for {len(colors)} colors, or {IGNORE}; found {sorted(wrong)}"
         )
-    table = np.full((256, 3), _IGNORED, dtype=np.uint8)
+    table = np.full((256, 3), IGNORED, dtype=np.uint8)
     table[: len(colors)] = colors
     picture: Pixels = table[mask]
     return picture

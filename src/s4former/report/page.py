@@ -10,9 +10,12 @@ from typing import Any
 from s4former.curation.check import Check, SplitSummary
 from s4former.data.sources.base import Split
 from s4former.data.statistics import spread
+from s4former.report.rendering import render
 from s4former.report.sheets import Picture
 
 _POINTS = 400
+_RADIUS = {"labeled": 2.5, "unlabeled": 4.5, "val": 6.5, "test": 8.5}
+"""Of the rings that stand for images of a size: where several splits have it, each is seen."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,6 @@ def check_page(
         command: The command line that trains on it.
         crop: Height and width of the training crop, drawn among the sizes.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("s4former.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     masked = [split for split in check.splits if split != "unlabeled"]
     content: dict[str, Any] = {
         "name": name,
@@ -92,7 +86,7 @@ def check_page(
         "chart": _chart(check, crop),
         "sheets": {split: pictures for split, pictures in sheets.items() if pictures},
     }
-    return environment.get_template("check.html.jinja").render(content)
+    return render("check.html.jinja", content)
 
 
 def class_rows(check: Check, splits: Sequence[Split]) -> Iterator[ClassRow]:
@@ -142,6 +136,7 @@ def _chart(check: Check, crop: tuple[int, int] | None) -> dict[str, Any] | None:
     return {
         "largest": largest,
         "points": points,
+        "radius": _RADIUS,
         "crop": (crop[1] / largest, crop[0] / largest) if crop and fits else None,
     }
 

@@ -23,6 +23,8 @@ Shown = UInt8[np.ndarray, "shown_h shown_w 3"]
 _OPACITY = 0.5
 _LARGEST = 320
 _GAP = 6
+_ALL_LABELED = 24
+"""So many labeled images are all shown: they are what the run learns from."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def sheet(
     split: Split,
     ids: Sequence[str],
     display_channels: tuple[int, int, int] = (0, 1, 2),
-    count: int = 4,
+    count: int | None = None,
 ) -> tuple[Picture, ...]:
     """Return pictures of a few images, evenly spread; where masks are known, beside the same with the mask.
 
@@ -56,19 +58,21 @@ def sheet(
         split: Which split.
         ids: Images of that split that can be read; one that cannot, after all, is passed over.
         display_channels: Channels shown as red, green and blue.
-        count: How many pictures.
+        count: How many pictures; by default 4, but all labeled images if they are at most 24.
     """
+    if count is None:
+        count = _ALL_LABELED if split == "labeled" and len(ids) <= _ALL_LABELED else 4
     pictures = []
     for id in spread(ids, count):
         try:
             image = rgb_view(source.read_image(id, split), display_channels)
             if split == "unlabeled":
-                shown = _shrunk(image, PilImage.Resampling.BOX)
+                shown = _shrunk(image)
             else:
                 shown = _beside(image, source.read_mask(id, split), source.classes.colors)
         except DataError:
             continue
-        pictures.append(_picture(id, shown))
+        pictures.append(picture(id, shown))
     return tuple(pictures)
 
 
@@ -80,7 +84,7 @@ def overlay(image: Pixels, mask: UInt8[np.ndarray, "h w"], colors: Sequence[Colo
 
 def _beside(image: Pixels, mask: UInt8[np.ndarray, "h w"], colors: Sequence[Color]) -> Shown:
     """Return an image and its overlay side by side, or one above the other if it is wide."""
-    small = _shrunk(image, PilImage.Resampling.BOX)
+    small = _shrunk(image)
     height, width = small.shape[:2]
     labels = np.array(PilImage.fromarray(mask).resize((width, height), PilImage.Resampling.NEAREST))
     axis = 1 if width <= 2 * height else 0
@@ -88,18 +92,30 @@ def _beside(image: Pixels, mask: UInt8[np.ndarray, "h w"], colors: Sequence[Colo
     return np.concatenate([small, gap, overlay(small, labels, colors)], axis=axis)
 
 
-def _shrunk(image: Pixels, resampling: PilImage.Resampling) -> Shown:
-    """Return an image of at most `_LARGEST` pixels a side; tiny ones are enlarged by a whole number."""
-    height, width = image.shape[:2]
-    factor = min(1.0, _LARGEST / max(height, width))
-    if 2 * max(height, width) <= _LARGEST:
-        factor, resampling = _LARGEST // max(height, width), PilImage.Resampling.NEAREST
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.array(PilImage.fromarray(image).resize(size, resampling))
+def _shrunk(image: Pixels) -> Shown:
+    return np.array(shrunk(PilImage.fromarray(image), PilImage.Resampling.BOX))
 
 
-def _picture(name: str, pixels: Shown) -> Picture:
+def shrunk(image: PilImage.Image, resampling: PilImage.Resampling, largest: int = _LARGEST) -> PilImage.Image:
+    """Return an image of at most ``largest`` pixels a side; tiny ones are enlarged by a whole number."""
+    factor = min(1.0, largest / max(image.size))
+    if 2 * max(image.size) <= largest:
+        factor, resampling = largest // max(image.size), PilImage.Resampling.NEAREST
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return image.resize((width, height), resampling)
+
+
+def picture(name: str, pixels: Shown | PilImage.Image, photo: bool = False) -> Picture:
+    """Return a picture for a page.
+
+    Args:
+        name: What it shows.
+        pixels: The picture.
+        photo: Whether small losses are not seen, so that it can be a JPEG.
+    """
+    image = pixels if isinstance(pixels, PilImage.Image) else PilImage.fromarray(pixels)
+    kind, options = ("jpeg", {"quality": 85}) if photo else ("png", {"optimize": True})
     buffer = io.BytesIO()
-    PilImage.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format=kind, **options)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return Picture(name, f"data:image/png;base64,{data}", pixels.shape[1], pixels.shape[0])
+    return Picture(name, f"data:image/{kind};base64,{data}", image.width, image.height)
