@@ -10,8 +10,17 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import Field, SerializeAsAny, field_validator
 
-from s4former.config import Config, UserError, Variants, nearest, parse_override, parse_yaml, validated
-from s4former.config.override import changed_fields, override
+from s4former.config import (
+    Config,
+    UserError,
+    Variants,
+    changed_fields,
+    nearest,
+    parse_override,
+    parse_yaml,
+    validated,
+)
+from s4former.config.override import override
 from s4former.engine import Run
 from s4former.methods.supervised import SupervisedConfig
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s4former.config.invocation import again, as_typed, invoked, program, typed
     from s4former.config.listed import Listed
     from s4former.config.outputs import Ledgers, claim
-    from s4former.config.override import parse_override
+    from s4former.config.override import changed_fields, parse_override
     from s4former.config.record import read_json, versions, write_atomically, write_json
     from s4former.config.suggestions import nearest
     from s4former.config.validation import Variants, validated
@@ -31,8 +31,9 @@ else:
 # fmt: off
 __all__ = [
     "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory",
-    "S4FormerError", "UserError", "ValueMistake", "Variants", "again", "as_typed", "claim", "invoked",
-    "nearest", "parse_override", "parse_yaml", "program", "read_json", "typed", "validated", "versions",
+    "S4FormerError", "UserError", "ValueMistake", "Variants", "again", "as_typed", "changed_fields",
+    "claim", "invoked", "nearest", "parse_override", "parse_yaml", "program", "read_json", "typed",
+    "validated", "versions",
     "write_atomically", "write_json",
 ]
 # fmt: on

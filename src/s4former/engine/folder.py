@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from s4former.config import changed_fields
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation
 from s4former.config.outputs import folder_problem
-from s4former.config.override import changed_fields
 from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
 from s4former.config.validation import validated
 from s4former.data.config import DataConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from s4former.config.override import changed_fields
+from s4former.config import changed_fields
 from s4former.inference import wording
 from s4former.inference.config import LEAST_IMAGES
 from s4former.ops.confusion import bootstrap_difference
