@@ -19,6 +19,7 @@ import yaml
 from PIL import Image
 
 import s4former
+import s4former.report
 from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
@@ -68,6 +69,19 @@ def test_train_prints_scores_and_what_to_type_next(shell: CommandLine, config: P
         assert part in shell.out
     assert "step 2/2" in shell.err
     assert "mIoU on val (2 images)" in shell.err
+    assert f"report: {tmp_path / 'run' / 'report.html'}" in shell.out
+    assert (tmp_path / "run" / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_page_that_cannot_be_made_fails_no_run(
+    shell: CommandLine, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(s4former.report, "make_report", fail, raising=False)
+    assert shell("train", config, "steps=1", "method=supervised", "--out", tmp_path / "run") == 0
+    assert "report: none (no ink); `s4former report" in shell.out
 
 
 def test_the_method_can_be_swapped_and_the_run_gets_a_telling_folder(
