@@ -63,10 +63,11 @@ def train(
 
 
 def load(path: str | Path, device: str = "auto", precision: str | None = None) -> Model:
-    """Load a trained model from a run folder, a model folder or a model file.
+    """Load a trained model from a run folder, a model folder, a model file or the Hugging Face hub.
 
     Args:
-        path: Where it is; a run folder stands for the network after its last step.
+        path: Where it is, or ``hf:user/name[@revision]``, of which no code is run. A run folder stands for
+            the network after its last step.
         device: Where to compute; ``auto`` is the first CUDA device, else the CPU.
         precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
 

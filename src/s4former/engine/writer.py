@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s4former import collectives
+from s4former import __version__, collectives
 from s4former.config.record import read_json, read_lines, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine.alarms import read_alarms
 from s4former.engine.run import Run
 from s4former.engine.state import TrainState
-from s4former.inference.card import CARD, ImageInput, ModelCard
+from s4former.inference.card import CARD, ImageInput, ModelCard, TrainedOn
 from s4former.inference.predict import Model, architecture_of, save_model
 from s4former.inference.scoring import Evaluation
 from s4former.methods import Method
@@ -68,8 +68,15 @@ class RunFolderWriter:
     method: Method
     unreadable: Mapping[str, str]
 
-    def model(self, name: str, step: int, chosen: str, score: Mapping[str, Any] | None) -> None:
-        """Write the deployed network into the folder ``name``."""
+    def model(
+        self,
+        name: str,
+        step: int,
+        chosen: str,
+        score: Mapping[str, Any] | None,
+        best: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the deployed network into the folder ``name``, with its score and the best one so far."""
         if collectives.rank() > 0:
             return
         run, classes, deployed = self.run, self.source.classes, self.method.deployed
@@ -88,6 +95,7 @@ class RunFolderWriter:
             network=deployed,
             chosen=chosen,
             score=score and dict(score),
+            trained_on=self._trained_on(best),
         )
         save_model(self.folder / name, self.method.networks[deployed], card)
 
@@ -98,11 +106,24 @@ class RunFolderWriter:
         content = json.dumps({**about, "matrix": scored.matrix.tolist()})
         write_text(self.folder / "confusion.json", f"{content}\n")
 
+    def _trained_on(self, best: Mapping[str, Any] | None) -> TrainedOn:
+        run, source = self.run, self.source
+        start = "another model" if run.load_from else Path(run.model.pretrained).name
+        return TrainedOn(
+            labeled=len(source.labeled),
+            unlabeled=len(source.unlabeled),
+            val=len(source.val),
+            pretrained=start,
+            seed=run.seed,
+            version=__version__,
+            best=best and dict(best),
+        )
+
     def best(self, state: TrainState) -> None:
         """Write ``model_best/``."""
         assert state.best
         chosen = f"the best mIoU on {state.best['part']} during training"
-        self.model("model_best", state.step, chosen, state.best)
+        self.model("model_best", state.step, chosen, state.best, state.best)
 
     def forget_replaced_best(self, state: TrainState) -> None:
         """Forget the best step of a resumed run if a later one took its place before the run was killed."""
@@ -133,7 +154,8 @@ class RunFolderWriter:
         """
         deployed, fell_back = self.method.deployed, bool(fall_back and fall_back["fell_back"])
         last = _LAST if fell_back else "model"
-        self.model(last, state.step, "after the last step", state.last.get(deployed))
+        score = state.last.get(deployed)
+        self.model(last, state.step, "after the last step", score, state.best)
         if fell_back:
             self._return_to_before()
         best = state.best and {**state.best, "chosen_on": state.best["part"]}

@@ -11,6 +11,7 @@ from s4former.config.record import read_json
 from s4former.config.validation import validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
+from s4former.inference.hub import fetched, is_reference
 from s4former.models import ModelConfig
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -25,6 +26,25 @@ class ImageInput(Config):
     """Values of the files that become 0 and 255; none: they hold 8 bits."""
     display_channels: tuple[int, int, int]
     """Channels that pictures show as red, green and blue."""
+
+
+class TrainedOn(Config):
+    """What a model was trained on and started from; numbers and names, no paths."""
+
+    labeled: int
+    """Images with masks."""
+    unlabeled: int
+    """Images without."""
+    val: int
+    """Images that it was scored on."""
+    pretrained: str
+    """What it started from: ``none``, ``hub`` (timm's weights), a file's name, or ``another model``."""
+    seed: int
+    """Of all random draws."""
+    version: str
+    """Of this package."""
+    best: dict[str, Any] | None
+    """The line of ``scores.jsonl`` of the best step so far."""
 
 
 class ModelCard(Config):
@@ -61,6 +81,8 @@ class ModelCard(Config):
     """How it was chosen among the steps."""
     score: dict[str, Any] | None
     """Its line of ``scores.jsonl``, if it was scored."""
+    trained_on: TrainedOn | None = None
+    """What it was trained on; none: made before that was noted."""
 
     @property
     def classes(self) -> Classes:
@@ -69,7 +91,7 @@ class ModelCard(Config):
 
 
 def model_folder(path: Path) -> Path:
-    """Return the folder with ``model.json`` that a path stands for.
+    """Return the folder with ``model.json`` that a path stands for; ``hf:user/name`` is fetched from the hub.
 
     Raises:
         UserError: If there is none; the message says what is missing.
@@ -79,6 +101,8 @@ def model_folder(path: Path) -> Path:
             f"{path} is an exported file, of which only `s4former predict` takes .onnx; give the run or "
             "model folder that it was made of"
         )
+    if is_reference(path):
+        return fetched(path, CARD, WEIGHTS)
     folder = path.parent if path.is_file() else path
     for candidate in (folder, folder / "model"):
         if (candidate / CARD).is_file() and (candidate / WEIGHTS).is_file():
@@ -112,7 +136,9 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Return whether a path is a run or model of this package, complete or not."""
+    """Return whether a path is a run or model of this package, complete or not, or one of the hub's."""
+    if is_reference(path):
+        return True
     if path.is_dir():
         return any((path / name).exists() for name in (CARD, "run.json", f"model/{CARD}"))
     return path.name == WEIGHTS and (path.parent / CARD).is_file()

@@ -143,8 +143,9 @@ class Model:
         """Load a model from a run folder, a model folder or a ``model.safetensors`` with its ``model.json``.
 
         Args:
-            path: Where it is. A run folder stands for its ``model``, the network after the last step;
-                ``model_best`` beside it is the one that scored best on the way.
+            path: Where it is, or ``hf:user/name[@revision]`` on the Hugging Face hub. A run folder stands
+                for its ``model``, the network after the last step; ``model_best`` beside it is the one that
+                scored best on the way.
             device: Where to compute; ``auto`` is the first CUDA device, else the CPU.
             precision: ``float32`` or ``bfloat16``; none: what training would take on this device.
 
@@ -198,6 +199,50 @@ class Model:
             self.card.colors,
             self.card.input.display_channels,
         )
+
+    def save_pretrained(
+        self, folder: str | Path, *, compare: str | Path | None = None, license: str | None = None
+    ) -> list[Path]:
+        """Write a folder to share: ``model.json``, ``model.safetensors`` and ``README.md``, a model card.
+
+        No path of yours is in it. `s4former.load` takes the folder, and whatever else takes a MODEL.
+
+        Args:
+            folder: Where to; it is made.
+            compare: The ``results.json`` of `s4former compare` with this model's run, whose spread is told.
+            license: License that you give it, as Hugging Face abbreviates it.
+
+        Raises:
+            UserError: If one of the files is there and is none of ours, or ``compare`` doesn't hold the run.
+        """
+        from s4former.inference.share import save_shared
+
+        return save_shared(self.network, self.card, Path(folder), Path(compare) if compare else None, license)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        compare: str | Path | None = None,
+        license: str | None = None,
+    ) -> str:
+        """Upload what `save_pretrained` writes to the Hugging Face hub, and return its address.
+
+        Args:
+            repository: As ``user/name``; it is made if it is not there. `s4former.load` takes
+                ``hf:user/name`` then.
+            private: Whether a new one is seen by you alone.
+            compare: As for `save_pretrained`.
+            license: As for `save_pretrained`.
+
+        Raises:
+            UserError: If it cannot be done, as without a token.
+        """
+        from s4former.inference.share import push
+
+        page = {"compare": Path(compare) if compare else None, "license": license}
+        return push(self.network, self.card, repository, private, **page)
 
     def _moderate(self, pixels: Pixels) -> EvaluateConfig:
         """Return the protocol of the card, in windows if the image is too large for one piece."""
