@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 import s4former
+from s4former.cli.app import app as show_app
 from s4former.cli.backbones import backbones
 from s4former.cli.check import check
 from s4former.cli.compare import compare
@@ -79,6 +80,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(predict)
 app.command()(export)
+app.command("app")(show_app)
 app.command()(recipes)
 app.command()(models)
 app.command()(backbones)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s4former import __version__, collectives
-from s4former.config.record import read_json, read_lines, write_json, write_text
+from s4former import collectives
+from s4former.config.record import read_json, read_lines, versions, write_json, write_text
 from s4former.data.sources import Source
 from s4former.engine.alarms import read_alarms
 from s4former.engine.run import Run
@@ -115,7 +115,7 @@ class RunFolderWriter:
             val=len(source.val),
             pretrained=start,
             seed=run.seed,
-            version=__version__,
+            version=versions()["s4former"],
             best=best and dict(best),
         )
 
