@@ -16,6 +16,9 @@ from shell import Shell, check_words, command_of, split
 from s4former.cli.main import app
 from s4former.data import DatasetFile
 
+_PAGES = (
+    "migrate_from_mmsegmentation", "your_own_data", "discover", "doctor", "write_a_method", "export", "share", "app"
+)
 FOR_USERS = [
     path
     for path in PAGES
@@ -23,7 +26,7 @@ FOR_USERS = [
     or path.parent == ROOT / "docs/en"
     or (
         path.parent == ROOT / "docs"
-        and path.name.startswith(("migrate", "your_own_data", "discover", "doctor", "write_a", "export"))
+        and path.stem in _PAGES
     )
 ]
 _REMARK = re.compile(r"(not run|file): (.+)")
