@@ -40,7 +40,7 @@ def model(run_folder: Path) -> Model:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """A hub with ``alice/cells``: content by path; revisions are `main`, which is `NEWEST`, and any commit."""
+    """A hub with ``alice/cells``, content by path; revisions: `main`, which is `NEWEST`, and any commit."""
     files: dict[str, bytes] = {}
 
     class Hub(BaseHTTPRequestHandler):
@@ -126,7 +126,7 @@ def test_a_comparison_tells_the_spread(model: Model, tmp_path: Path) -> None:
     assert "Of 4 runs made like this one" in page
     assert "51.2 ± 3.4" in page
     results.write_text(json.dumps({"runs": [run | {"method": "fixmatch"}], "lines": [line]}))
-    with pytest.raises(UserError, match="no run in .*results.json has the method"):
+    with pytest.raises(UserError, match=r"no run in .*results.json has the method"):
         model.save_pretrained(tmp_path / "other", compare=results)
     results.write_text("{}")
     with pytest.raises(UserError, match="is no result of `s4former compare`"):

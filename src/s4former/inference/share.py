@@ -137,7 +137,7 @@ def backbone_license(card: ModelCard) -> str:
 
 
 def _front_matter(license: str | None) -> str:
-    """Return the lines by which the hub sorts models; scores on one's own images don't belong in its lists."""
+    """Return the lines by which the hub sorts models; scores on one's own images don't belong there."""
     fields = {
         "library_name": "s4former",
         "pipeline_tag": "image-segmentation",
