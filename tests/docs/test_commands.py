@@ -17,17 +17,21 @@ from s4former.cli.main import app
 from s4former.data import DatasetFile
 
 _PAGES = (
-    "migrate_from_mmsegmentation", "your_own_data", "discover", "doctor", "write_a_method", "export", "share", "app"
+    "migrate_from_mmsegmentation",
+    "your_own_data",
+    "discover",
+    "doctor",
+    "write_a_method",
+    "export",
+    "share",
+    "app",
 )
 FOR_USERS = [
     path
     for path in PAGES
     if path == ROOT / "README.md"
     or path.parent == ROOT / "docs/en"
-    or (
-        path.parent == ROOT / "docs"
-        and path.stem in _PAGES
-    )
+    or (path.parent == ROOT / "docs" and path.stem in _PAGES)
 ]
 _REMARK = re.compile(r"(not run|file): (.+)")
 
