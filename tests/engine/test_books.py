@@ -13,15 +13,17 @@ from PIL import Image
 from rich.console import Console
 
 from s4former.config import UserError
+from s4former.curation import open_source
+from s4former.data import Classes
 from s4former.engine import Checkpoints, Run, progress_for, read_lines
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import describe
 from s4former.engine.journal import append_line, forget_after
 from s4former.engine.meter import Meter
-from s4former.engine.panels import Panel
+from s4former.engine.panels import Panel, shown_ids
 from s4former.engine.progress import PlainProgress, RichProgress
 from s4former.inference import resolve_device, resolve_precision
-from tiny_run import tiny_run
+from tiny_run import make_data, tiny_run
 
 
 def test_the_newest_two_states_are_kept(tmp_path: Path) -> None:
@@ -215,19 +217,29 @@ def test_a_terminal_gets_a_bar() -> None:
         assert part in shown
 
 
-def test_a_panel_shows_the_first_images_beside_their_labels(tmp_path: Path) -> None:
-    panel = Panel(((10, 20, 30), (200, 0, 0)), rows=2, width=8)
-    for value in (0, 1, 1):
-        panel.add(np.full((4, 16, 3), 77, np.uint8), np.full((4, 16), value), np.full((4, 16), 255))
-    panel.save(tmp_path / "p" / "panel.png")
+def test_a_panel_has_titles_and_a_legend_of_what_is_seen(tmp_path: Path) -> None:
+    classes = Classes(("sky", "sea", "hay"), ((10, 20, 30), (200, 0, 0), (0, 200, 0)))
+    panel = Panel(classes, ("image", "truth", "teacher"), width=80)
+    for id, value in (("a", 0), ("b", 1)):
+        panel.add(id, np.full((40, 160, 3), 77, np.uint8), np.full((40, 160), value), np.full((40, 160), 255))
+    panel.save(tmp_path / "p" / "panel.png", ["b", "a"])
     picture = np.array(Image.open(tmp_path / "p" / "panel.png"))
-    assert picture.shape == (2 * 2 + 4, 3 * 8 + 2 * 4, 3)
-    assert picture[0, 0].tolist() == [77] * 3
-    assert picture[0, 12].tolist() == [10, 20, 30]
-    assert picture[6, 12].tolist() == [200, 0, 0]
-    assert picture[0, 24].tolist() == [0, 0, 0]
-    Panel(((0, 0, 0),)).save(tmp_path / "none.png")
+    assert (picture[:20] != 255).any(), "titles"
+    assert picture[20:60, 84].tolist() == [[200, 0, 0]] * 20 + [[255] * 3] * 4 + [[10, 20, 30]] * 16
+    assert picture[30, 168].tolist() == [224] * 3, "unknown"
+    legend = {tuple(color) for color in picture[68:].reshape(-1, 3).tolist()}
+    assert {(10, 20, 30), (200, 0, 0), (224, 224, 224)} <= legend
+    assert (0, 200, 0) not in legend
+    Panel(classes, ("image",)).save(tmp_path / "none.png", [])
     assert not (tmp_path / "none.png").exists()
+
+
+def test_shown_images_are_spread_over_the_set_and_its_classes(tmp_path: Path) -> None:
+    source = open_source(tiny_run(make_data(tmp_path, val=12)).data)
+    ids = shown_ids(source, "val", rows=3)
+    assert [source.val.index(id) // 4 for id in ids] == [0, 1, 2]
+    assert {label for id in ids for label in np.unique(source.read_mask(id, "val"))} == {0, 1, 2, 255}
+    assert len(shown_ids(source, "val", rows=99)) == 12
 
 
 def test_a_run_survives_json_and_resolves_every_auto() -> None:

@@ -230,13 +230,13 @@ def test_together_images_score_as_one_by_one(
     data: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     source, shown = open_source(tiny_run(data).data), list[str]()
-    first = Pictures(lambda id, *_: shown.append(id), first=1)
+    first = Pictures(lambda id, *_: shown.append(id), ids=source.val[1:2])
     network = Brightness()
     together = evaluate(
         {"n": network}, source, EvaluateConfig(), "cpu", "float32", pictures=first, threads=threads
     )["n"]
     assert network.batches == [3]
-    assert len(shown) == 1, "nobody asked for more"
+    assert shown == [source.val[1]], "nobody asked for more"
     monkeypatch.setattr(row_chunks, "_MAX_PIXELS", 1)
     alone = evaluate({"n": network}, source, EvaluateConfig(), "cpu", "float32")["n"]
     assert network.batches == [3, 1, 1, 1]

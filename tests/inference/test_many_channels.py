@@ -19,7 +19,6 @@ from s4former.data import Split, split_ids
 from s4former.data.statistics import channel_statistics
 from s4former.engine import Run, read_lines, train, validate
 from s4former.engine.callbacks import Callback
-from s4former.engine.panels import Panel
 from s4former.inference import Model, logit_row_chunks
 from tiny_run import make_data, tiny_run
 
@@ -110,13 +109,8 @@ def test_pictures_show_the_display_channels(run_folder: Path, root: Path) -> Non
     result = Model.load(run_folder).predict(root / "images/val/val0.tif")
     shown = np.asarray(result.overlay(opacity=0.0))
     assert np.array_equal(shown, result.image[..., [3, 0, 1]])
-    panel = Panel(((0, 0, 0), (255, 0, 0)), (3, 0, 1))
-    panel.add(result.image, result.mask)
-    panel.save(root.parent / "panel.png")
-    written = np.asarray(Image.open(root.parent / "panel.png"))
-    assert np.array_equal(written[:40, :48], result.image[..., [3, 0, 1]])
     sheet = np.asarray(Image.open(run_folder / "panels/step_00000002.png"))
-    assert np.array_equal(sheet[:40, :48], result.image[..., [3, 0, 1]])
+    assert np.array_equal(sheet[20:60, :48], result.image[..., [3, 0, 1]])
 
 
 class StopAfterOne(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,36 +87,49 @@ def report(outcome: Outcome, console: Console) -> None:
         print_table(console, _table(outcome))
         for remark in wording.all_remarks(list(outcome.last.values())):
             console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)
-    best = outcome.best
+    for line in (*_result(outcome), f"report: {_page(outcome)}", f"run folder: {outcome.folder}", "next:"):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    for what, arguments in _next_steps(outcome).items():
+        command = typed(program(), arguments)
+        console.print(f"  {command}    # {what}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _result(outcome: Outcome) -> Iterator[str]:
+    """Yield where the model and the pictures are, and what to know of the model."""
+    from s4former.inference import wording
+
+    folder, best, fell_back = outcome.folder, outcome.best, outcome.fall_back
+    if fell_back and fell_back["fell_back"]:
+        yield (
+            f"fell back: {folder / 'model'} is the network after step {fell_back['before_step']}, which "
+            f"learned from labeled images alone and scores better on val; {folder / 'model_last'} is the end"
+        )
+    else:
+        yield f"model: {folder / 'model'} ({outcome.deployed} after step {outcome.steps})"
     if best:
-        console.print(
-            f"best {best['network']} mIoU {wording.mean(best)} at step {best['step']}, "
-            f"chosen on {best['chosen_on']}: {outcome.folder / 'model_best'}",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
+        yield (
+            f"best {best['network']} mIoU {wording.mean(best)} at step {best['step']}, chosen on "
+            f"{best['chosen_on']}: {folder / 'model_best'}"
         )
     elif outcome.last:
-        console.print("no best step: the masks of the validation images have no known pixel")
+        yield "no best step: the masks of the validation images have no known pixel"
     else:
-        console.print("not scored: there are no validation images")
-    if outcome.fall_back and outcome.fall_back["fell_back"]:
-        step = outcome.fall_back["before_step"]
-        console.print(
-            f"fell back: {outcome.folder / 'model'} is the network after step {step}, which learned from "
-            f"labeled images alone and scores better on val; {outcome.folder / 'model_last'} is the end",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
-    console.print(f"run folder: {outcome.folder}", soft_wrap=True, highlight=False)
-    console.print(f"report: {_page(outcome)}", soft_wrap=True, highlight=False, markup=False)
-    console.print(
-        f"next: {typed(program(), ['predict', str(outcome.folder), 'IMAGES', '--out', 'DIR'])}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+        yield "not scored: there are no validation images"
+    shown = {
+        "curves.png": "scores and losses",
+        f"panels/step_{outcome.steps:08d}.png": "images, truth and prediction",
+        "panels/unlabeled": "pseudo-labels over time",
+    }
+    for name, what in shown.items():
+        if (folder / name).exists():
+            yield f"{what}: {folder / name}"
+
+
+def _next_steps(outcome: Outcome) -> dict[str, tuple[str, ...]]:
+    """Return commands to try, by what they do."""
+    folder = str(outcome.folder)
+    steps = {"classes of other images": ("predict", folder, "IMAGES", "--out", "DIR")}
+    return steps | ({"scored once more": ("val", folder)} if outcome.last else {})
 
 
 def _page(outcome: Outcome) -> str:

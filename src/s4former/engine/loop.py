@@ -21,6 +21,7 @@ from s4former.engine import distributed
 from s4former.engine.alarms import Alarms, read_alarms, standing
 from s4former.engine.callbacks import Callback, Callbacks
 from s4former.engine.checkpoint import Checkpoints
+from s4former.engine.curves import Curves
 from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.diagnosis import Diagnoses
 from s4former.engine.fallback import Fallback
@@ -32,6 +33,7 @@ from s4former.engine.meter import Meter
 from s4former.engine.optim import clip_gradients, set_learning_rate
 from s4former.engine.pace import Forecast
 from s4former.engine.prepare import prepare
+from s4former.engine.pseudo_label_panels import PseudoLabelPanels
 from s4former.engine.run import Run
 from s4former.engine.scorer import Scorer
 from s4former.engine.state import Training, TrainState
@@ -81,7 +83,7 @@ def train(
         state = checkpoints.load(map_location="cpu") if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
         diagnoses = Diagnoses(run, ready.batches, device)
-        asked_for = Callbacks(*(config.build(folder) for config in run.callbacks))
+        asked_for = Callbacks(*(config.build(folder) for config in run.callbacks), Curves(folder))
     collectives.require_same("the data set", source.fingerprint())
     collectives.on_rank0(lambda: enter(folder, run, source, before, config))
     emit = listeners(run, folder, source, progress or Callback(), asked_for)
@@ -133,11 +135,13 @@ def take_steps(
     checkpoints = Checkpoints(writer.folder)
     with StopRequest() as stop:
         scorer = Scorer(run, writer, drawn.source, emit, stop)
+        pseudo_labels = PseudoLabelPanels(run, drawn.source, writer.folder, state.step)
         emit.on_start(state.step, run.steps)
         if due(run.evaluate_every) and state.scored_step < state.step:
             scorer.score(training)  # a stop kept an earlier process from it
         if stop.asked():
             raise stop.interrupted(state.step, run.steps, writer.folder)
+        pseudo_labels.draw(training)
         pinned = device.type == "cuda"
         batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
         for batch in collectives.in_lockstep(batches):
@@ -159,6 +163,7 @@ def take_steps(
                 emit.on_log(meter.line(state.step, rates))
             if due(run.evaluate_every):
                 scorer.score(training)
+            pseudo_labels.draw(training)
             stopping = stop.asked()
             if stopping or due(run.save_every):
                 with meter.paused():

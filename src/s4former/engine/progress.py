@@ -29,6 +29,7 @@ class PlainProgress(Callback):
         self.console = console
         self.steps = 0
         self._remarked = False
+        self._best: Mapping[str, Any] | None = None
 
     def on_message(self, text: str) -> None:
         """Say something once."""
@@ -49,9 +50,16 @@ class PlainProgress(Callback):
     def on_score(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write the mean IoU of each network, and after the first time what to know of such scores."""
         self._say(_scores(lines))
+        own = next((line for line in lines if line.get("deployed")), lines[-1])
+        if own["miou"] is not None and (self._best is None or own["miou"] > self._best["miou"]):
+            self._best = own
+        self._show_running(own)
         for remark in () if self._remarked else wording.all_remarks(lines):
             self._say(remark)
         self._remarked = True
+
+    def _show_running(self, line: Mapping[str, Any]) -> None:
+        """Keep the last score in sight; a log has it above."""
 
     def _say(self, text: str) -> None:
         whole = not self.console.is_terminal  # a screen gets lines broken between words
@@ -82,6 +90,7 @@ class RichProgress(PlainProgress):
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[score]}"),
             console=console,
             expand=True,
         )
@@ -95,7 +104,7 @@ class RichProgress(PlainProgress):
 
     def on_start(self, step: int, steps: int) -> None:
         """Start the bar of the steps."""
-        self._training = self.bars.add_task("training", total=steps, completed=step)
+        self._training = self.bars.add_task("training", total=steps, completed=step, score="")
 
     def on_step(self, step: int) -> None:
         """Move the bar of the steps."""
@@ -108,7 +117,7 @@ class RichProgress(PlainProgress):
 
     def on_evaluate(self, images: int) -> None:
         """Start a bar of the images."""
-        self._evaluation = self.bars.add_task("scoring", total=images)
+        self._evaluation = self.bars.add_task("scoring", total=images, score="")
 
     def on_image(self) -> None:
         """Move the bar of the images."""
@@ -121,6 +130,12 @@ class RichProgress(PlainProgress):
             self.bars.remove_task(self._evaluation)
             self._evaluation = None
         super().on_score(lines)
+
+    def _show_running(self, line: Mapping[str, Any]) -> None:
+        """Show it beside the bar of the steps."""
+        if self._training is not None and self._best:
+            score = f"mIoU {wording.percent(line['miou'])}, best {wording.percent(self._best['miou'])}"
+            self.bars.update(self._training, score=score)
 
     def _say(self, text: str) -> None:
         self.bars.print(text, markup=False, highlight=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 
 from s4former import collectives
 from s4former.data.sources import Source
-from s4former.engine.callbacks import Callback
+from s4former.engine.callbacks import Callback, panel_path
 from s4former.engine.interrupt import StopRequest
-from s4former.engine.panels import Panel
+from s4former.engine.panels import Panel, shown_ids
 from s4former.engine.run import Run
 from s4former.engine.state import Lines, Training
 from s4former.engine.writer import RunFolderWriter
@@ -50,7 +51,8 @@ class Scorer:
 
     def _lines(self, method: Method, step: int) -> Lines:
         run, source, deployed = self._run, self._source, method.deployed
-        panel = Panel(source.classes.colors, run.data.display_channels)
+        columns = ("image", "truth", f"{deployed}, step {step}")
+        panel = Panel(source.classes, columns, run.data.display_channels)
 
         def on_image() -> None:
             if self._stop.requested:
@@ -58,7 +60,7 @@ class Scorer:
             self._emit.on_image()
 
         pictures = Pictures(
-            lambda _, image, mask, answers: panel.add(image, mask, answers[deployed]), panel.rows
+            lambda id, image, mask, answers: panel.add(id, image, mask, answers[deployed]), self._shown
         )
         self._emit.on_evaluate(own_images(source, run.evaluate.part))
         results = evaluate(
@@ -71,10 +73,15 @@ class Scorer:
             pictures,
             run.data.num_workers,
         )
+        panel.save(panel_path(self._writer.folder, step), self._shown)
         if collectives.rank() == 0:
-            panel.save(self._writer.folder / "panels" / f"step_{step:08d}.png")
             self._writer.confusion(step, results[deployed])
         return {
             name: {"step": step, "network": name, "deployed": name == deployed, **result.record()}
             for name, result in results.items()
         }
+
+    @cached_property
+    def _shown(self) -> list[str]:
+        """The images that panels show."""
+        return collectives.on_rank0(lambda: shown_ids(self._source, self._run.evaluate.part))

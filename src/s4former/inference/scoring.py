@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,14 +93,18 @@ class Pictures:
 
     Attributes:
         show: Called with the id, pixels, mask and predictions of an image.
-        first: Of how many images of a process.
+        ids: Of which images; none: of all.
     """
 
     show: Callable[[str, Pixels, Integer[np.ndarray, "h w"], Predictions], None]
-    first: float = math.inf
+    ids: Collection[str] | None = None
+
+    def wants(self, id: str) -> bool:
+        """Return whether an image is to be shown."""
+        return self.ids is None or id in self.ids
 
 
-NO_PICTURES = Pictures(lambda *_: None, first=0)
+NO_PICTURES = Pictures(lambda *_: None, ids=())
 OpenPictures = Callable[[Source], Pictures]
 """Returns the `Pictures` once the data is opened."""
 
@@ -182,16 +186,16 @@ def _count(
     first = evaluation_share(len(split_ids(source, config.part)), rank, world_size).start
     for batch in _batches(evaluation_pairs(source, config.part, rank, world_size, threads), config, k):
         images, labels = _together(batch, k)
-        predictions: list[Predictions] = [
-            {} for number, _ in enumerate(batch, done) if number < pictures.first
-        ]
+        wanted = {number: Predictions() for number, (id, _, _) in enumerate(batch) if pictures.wants(id)}
         for name, network in networks.items():
             check_image_size(network, batch[0][1], config, f"the {config.part} image {batch[0][0]}")
             row_chunks = logit_row_chunks(network, images, config, device, precision)
-            kept = [each.setdefault(name, np.empty(labels.shape[1:], np.uint8)) for each in predictions]
+            kept = {number: np.empty(labels.shape[1:], np.uint8) for number in wanted}
             found[name].add(_counted(row_chunks, labels, k, device, kept), first + done)
-        for (id, image, mask), answer in zip(batch, predictions, strict=False):
-            pictures.show(id, image, mask, answer)
+            for number, mask in kept.items():
+                wanted[number][name] = mask
+        for number, answer in wanted.items():
+            pictures.show(*batch[number], answer)
         for _ in batch:
             on_image()
         done += len(batch)
@@ -202,16 +206,16 @@ def _counted(
     labels: Integer[Tensor, "b h w"],
     num_classes: int,
     device: str,
-    kept: Sequence[Mask],
+    kept: Mapping[int, Mask],
 ) -> Int64[Tensor, "b k k"]:
-    """Return the pixels of each image by [label, prediction]; first predictions are written into ``kept``."""
+    """Return the pixels of each image by [label, prediction]; those wanted are written into ``kept``."""
     counts = torch.zeros(len(labels), num_classes, num_classes, dtype=torch.int64, device=device)
     for rows, chunk in with_rows(row_chunks):
         prediction = chunk.max(1).indices  # on a CPU four times as fast as argmax
         here = labels[:, rows].to(device, non_blocking=True)
         counts += count_pixels(prediction, here, num_classes)
-        for whole, own in zip(kept, prediction, strict=False):
-            whole[rows] = own.to(torch.uint8).cpu().numpy()
+        for number, whole in kept.items():
+            whole[rows] = prediction[number].to(torch.uint8).cpu().numpy()
     return counts
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import UInt8
 
 from s4former.config.record import write_atomically
-from s4former.types import IGNORE
+from s4former.data.display import Color
+from s4former.data.display import colorize as colorize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,28 +20,9 @@ if TYPE_CHECKING:
     from s4former.config.outputs import Outputs
 
 Pixels = UInt8[np.ndarray, "h w 3"]
-Color = tuple[int, int, int]
 
 _DPI = 110
 _INK = "#303030"
-IGNORED: Color = (224, 224, 224)
-
-
-def colorize(mask: Integer[np.ndarray, "h w"], colors: Sequence[Color]) -> Pixels:
-    """Turn class indices into a picture; IGNORE is light gray.
-
-    Raises:
-        ValueError: If the mask holds an index without a color.
-    """
-    wrong = set(np.unique(mask).tolist()) - {*range(len(colors)), IGNORE}
-    if wrong:
-        raise ValueError(
-            f"masks hold 0 to {len(colors) - 1} for {len(colors)} colors, or {IGNORE}; found {sorted(wrong)}"
-        )
-    table = np.full((256, 3), IGNORED, dtype=np.uint8)
-    table[: len(colors)] = colors
-    picture: Pixels = table[mask]
-    return picture
 
 
 def panel(

@@ -13,9 +13,9 @@ from PIL import Image as PilImage
 
 from s4former.config.record import read_json
 from s4former.data.classes import Color
-from s4former.data.display import rgb_view
+from s4former.data.display import UNKNOWN, rgb_view
 from s4former.data.statistics import spread
-from s4former.report.figures import IGNORED, Pixels
+from s4former.report.figures import Pixels
 from s4former.report.measuring import Measured
 from s4former.report.sheets import Picture, picture, shrunk
 from s4former.types import IGNORE
@@ -109,7 +109,7 @@ def _photo(name: str, pixels: Pixels) -> Picture:
 
 
 def _labels(name: str, mask: UInt8[np.ndarray, "h w"], colors: Sequence[Color]) -> Picture:
-    palette = [*colors, *[IGNORED] * (256 - len(colors))]
+    palette = [*colors, *[UNKNOWN] * (256 - len(colors))]
     return _paletted(name, mask, palette)
 
 
@@ -119,7 +119,7 @@ def _errors(
     """Return a pale gray picture with what is wrong in a strong color, and what is unknown in a flat one."""
     pale = (255 - (255 - image.mean(axis=2)) * 0.5).clip(0, 253).astype(np.uint8)
     shown = np.where(wrong, 254, np.where(mask == IGNORE, 255, pale)).astype(np.uint8)
-    return _paletted(name, shown, [*((level,) * 3 for level in range(254)), WRONG, IGNORED])
+    return _paletted(name, shown, [*((level,) * 3 for level in range(254)), WRONG, UNKNOWN])
 
 
 def _paletted(name: str, indices: UInt8[np.ndarray, "h w"], palette: Sequence[Sequence[int]]) -> Picture:

@@ -56,6 +56,29 @@ class Callback:
         """A sentence for people."""
 
 
+def numbers(line: Line) -> dict[str, float]:
+    """Return what a line of the journal or of the scores measures, by the names of trackers."""
+    if "network" not in line:
+        return {name: value for name, value in line.items() if name != "step" and value is not None}
+    split, network = line["part"], line["network"]
+    found = {f"{split}/miou/{network}": line["miou"]}
+    found |= {f"{split}/iou/{network}/{label}": value for label, value in line["iou"].items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def panel_path(folder: Path, step: int) -> Path:
+    """Return where the panel of an evaluation lies, once it is over."""
+    return folder / "panels" / f"step_{step:08d}.png"
+
+
+def flat(dumped: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the fields of a dumped config by their dotted paths."""
+    found: dict[str, Any] = {}
+    for key, value in dumped.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
 class CallbackConfig(Config, ABC):
     """A callback that is asked for by the field ``callbacks``. It lives in the file of its name."""
 

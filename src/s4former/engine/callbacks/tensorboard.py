@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from PIL import Image
+
 from s4former.config.errors import UserError
-from s4former.engine.callbacks.base import Callback, CallbackConfig, Line
+from s4former.engine.callbacks.base import Callback, CallbackConfig, Line, numbers, panel_path
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -32,14 +35,14 @@ class TensorBoardConfig(CallbackConfig):
                 "callbacks=[tensorboard] needs TensorBoard, which is not installed; type `pip install "
                 "s4former[tensorboard]`, or leave the field out: journal.jsonl holds the same numbers"
             ) from None
-        return TensorBoard(lambda step: SummaryWriter(folder / "tensorboard", purge_step=step + 1))
+        return TensorBoard(lambda step: SummaryWriter(folder / "tensorboard", purge_step=step + 1), folder)
 
 
 class TensorBoard(Callback):
-    """Writes each number of the journal, and the mean IoU as ``val/miou/teacher``."""
+    """Writes each number of the journal, and the mean IoU as ``val/miou/teacher``, and the panels."""
 
-    def __init__(self, open_after: Callable[[int], SummaryWriter]) -> None:
-        self._open_after = open_after
+    def __init__(self, open_after: Callable[[int], SummaryWriter], folder: Path) -> None:
+        self._open_after, self._folder = open_after, folder
         self._writer: SummaryWriter | None = None
 
     def on_start(self, step: int, steps: int) -> None:
@@ -48,21 +51,18 @@ class TensorBoard(Callback):
 
     def on_log(self, line: Line) -> None:
         """Write all numbers but the step."""
-        self._write({name: value for name, value in line.items() if name != "step"}, line["step"])
+        for name, value in numbers(line).items() if self._writer else ():
+            self._writer.add_scalar(name, value, line["step"])
 
     def on_score(self, lines: Sequence[Line]) -> None:
-        """Write the mean IoU of each network, and the IoU of each class."""
+        """Write the mean IoU of each network, and the IoU of each class, and the panel."""
         for line in lines:
-            split, network = line["part"], line["network"]
-            iou = {f"{split}/iou/{network}/{label}": value for label, value in line["iou"].items()}
-            self._write({f"{split}/miou/{network}": line["miou"], **iou}, line["step"])
+            self.on_log(line)
+        if self._writer and (panel := panel_path(self._folder, lines[0]["step"])).is_file():
+            with Image.open(panel) as picture:
+                self._writer.add_image("panel", np.asarray(picture), lines[0]["step"], dataformats="HWC")
 
     def close(self) -> None:
         """Write what is left."""
         if self._writer:
             self._writer.close()
-
-    def _write(self, numbers: Mapping[str, float | None], step: int) -> None:
-        for name, value in numbers.items():
-            if self._writer and value is not None:
-                self._writer.add_scalar(name, value, step)
