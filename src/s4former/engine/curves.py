@@ -77,8 +77,8 @@ def _draw(axes: Axes, curves: Points, label: str) -> None:
         axes.plot(steps, values, marker="o", markersize=size, linewidth=1.5, label=name)
     axes.set_xlabel("step", color=_INK)
     axes.set_ylabel(label, color=_INK)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    above = {"loc": "lower left", "bbox_to_anchor": (-0.1, 1.0), "columnspacing": 1, "handlelength": 1.2}
-    axes.legend(ncols=len(curves), fontsize=8, frameon=False, **above)
+    size = {"ncols": len(curves), "fontsize": 8, "columnspacing": 1, "handlelength": 1.2}
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), frameon=False, **size)

@@ -51,8 +51,9 @@ class TensorBoard(Callback):
 
     def on_log(self, line: Line) -> None:
         """Write all numbers but the step."""
-        for name, value in numbers(line).items() if self._writer else ():
-            self._writer.add_scalar(name, value, line["step"])
+        for name, value in numbers(line).items():
+            if self._writer:
+                self._writer.add_scalar(name, value, line["step"])
 
     def on_score(self, lines: Sequence[Line]) -> None:
         """Write the mean IoU of each network, and the IoU of each class, and the panel."""
