@@ -80,5 +80,12 @@ def _draw(axes: Axes, curves: Points, label: str) -> None:
     axes.locator_params("x", integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    size = {"ncols": len(curves), "fontsize": 8, "columnspacing": 1, "handlelength": 1.2}
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), frameon=False, **size)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.1, 1.0),
+        ncols=len(curves),
+        fontsize=8,
+        frameon=False,
+        columnspacing=1,
+        handlelength=1.2,
+    )
