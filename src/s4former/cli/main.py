@@ -25,6 +25,7 @@ from s4former.cli.demo import demo
 from s4former.cli.doctor import doctor
 from s4former.cli.export import export
 from s4former.cli.init import init
+from s4former.cli.label import label
 from s4former.cli.methods import methods
 from s4former.cli.models import models
 from s4former.cli.predict import predict
@@ -81,6 +82,7 @@ app.command()(report)
 app.command()(predict)
 app.command()(export)
 app.command("app")(show_app)
+app.command()(label)
 app.command()(recipes)
 app.command()(models)
 app.command()(backbones)

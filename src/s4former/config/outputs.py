@@ -21,7 +21,8 @@ from s4former.config.errors import UserError
 from s4former.config.record import write_atomically
 
 LEDGER = ".s4former-outputs.jsonl"
-PICTURES = ("picture", "figure", "sheet")
+MACHINE_MASK, HUMAN_MASK = "machine-made mask", "copy of a person's mask"
+PICTURES = ("picture", "figure", "sheet", MACHINE_MASK, HUMAN_MASK)
 """Kinds of outputs that are no images to predict or to learn from, unlike the demo's scenes."""
 _SHOWN = 3
 _LONGEST_NAME = 255  # bytes; of every common file system
@@ -44,19 +45,20 @@ class Ledgers:
     def __init__(self) -> None:
         self._known: dict[Path, dict[str, list[Entry]]] = {}
 
-    def wrote(self, path: Path, kind: str | None = None, edited: bool = False) -> bool:
+    def wrote(self, path: Path, *kinds: str, edited: bool = False) -> bool:
         """Return whether the package wrote a file, and nobody changed it since.
 
         Args:
             path: The file; links are not followed.
-            kind: What it has to be; none: anything.
+            kinds: What it has to be, one of them; none: anything.
             edited: Whether a file that was changed since will do as well.
         """
         try:
             found = path.lstat()
         except OSError:
             return False
-        entries = [entry for entry in self._of(path.parent).get(path.name, []) if kind in (None, entry.kind)]
+        entries = self._of(path.parent).get(path.name, [])
+        entries = [entry for entry in entries if not kinds or entry.kind in kinds]
         if not entries or not stat.S_ISREG(found.st_mode):
             return False
         alike = [entry for entry in entries if entry.size == found.st_size]
@@ -86,15 +88,21 @@ class Outputs:
     def __init__(self, places: Iterable[Path], kind: str, ledgers: Ledgers) -> None:
         self._places, self._kind, self._ledgers = frozenset(places), kind, ledgers
 
-    def write(self, path: Path, fill: Callable[[Path], object]) -> None:
-        """Let ``fill`` write a temporary file beside ``path``, note it, and move it there."""
+    def write(self, path: Path, fill: Callable[[Path], object], kind: str | None = None) -> None:
+        """Let ``fill`` write a temporary file beside ``path``, note it, and move it there.
+
+        Args:
+            path: The file.
+            fill: Writes the file that it is given.
+            kind: What it is noted as; none: the kind that was claimed.
+        """
         place = _place(path)
         if place not in self._places:
             raise RuntimeError(f"{path} was not claimed before it was written")
 
         def noted(temporary: Path) -> None:
             fill(temporary)
-            self._ledgers.note(place, self._kind, temporary)
+            self._ledgers.note(place, kind or self._kind, temporary)
 
         write_atomically(place, noted)
 
@@ -110,6 +118,7 @@ def claim(
     *,
     instead: str,
     edited: bool = False,
+    also: tuple[str, ...] = (),
 ) -> Outputs:
     """Make sure that each file to write gets a place of its own, before anything is written.
 
@@ -119,13 +128,14 @@ def claim(
         inputs: Files that are read.
         instead: What to type if this cannot be done.
         edited: Whether files that the package wrote may be replaced even if they were changed since.
+        also: Other kinds that may be replaced.
 
     Raises:
         UserError: If two files have one place (also if case alone tells them apart and the disk does not
             care), a place is an input by any name or link, holds a folder or a file that the package did not
             write, or cannot be written to.
     """
-    claims = Claims(kind, inputs, edited)
+    claims = Claims(kind, inputs, edited, also)
     problems = [problem for path, origin in outputs if (problem := claims.problem(path, origin))]
     problems += claims.folders_that_are_files()
     problems += claims.told_apart_by_case_alone()
@@ -140,10 +150,10 @@ def claim(
 class Claims:
     """Outputs looked at one after the other; what is wrong with each is a sentence."""
 
-    def __init__(self, kind: str, inputs: Iterable[Path], edited: bool) -> None:
+    def __init__(self, kind: str, inputs: Iterable[Path], edited: bool, also: tuple[str, ...] = ()) -> None:
         self.planned: dict[Path, str] = {}
         self.ledgers = Ledgers()
-        self._kind, self._edited = kind, edited
+        self._kind, self._kinds, self._edited = kind, (kind, *also), edited
         self._inputs = {identity for path in inputs if (identity := _identity(path))}
         self._parents: dict[Path, tuple[Path, str | None]] = {}
 
@@ -172,9 +182,9 @@ class Claims:
             return f"{path} is one of the files that are read"
         if stat.S_ISDIR(found.st_mode):
             return f"{path} is a folder"
-        if self.ledgers.wrote(place, self._kind, self._edited):
+        if self.ledgers.wrote(place, *self._kinds, edited=self._edited):
             return None
-        if self.ledgers.wrote(place, self._kind, edited=True):
+        if self.ledgers.wrote(place, *self._kinds, edited=True):
             return f"{path} has been changed since s4former wrote it"
         return f"{path} is there already, and is no {self._kind} that s4former wrote"
 

@@ -58,7 +58,7 @@ def panel(
     height = cell_inches * first.shape[0] / first.shape[1]
     below = 0.35 if legend else 0.05
     size = (cell_inches * len(columns) * 1.03 + 0.3, height * len(rows) * 1.03 + 0.35 + below)
-    figure = _figure(size)
+    figure = blank_figure(size)
     grid = figure.add_gridspec(
         len(rows),
         len(columns),
@@ -81,11 +81,12 @@ def panel(
             if c == 0:
                 axes.set_ylabel(name, fontsize=8, color=_INK)
     if legend:
-        _add_legend(figure, legend)
+        add_legend(figure, legend)
     return _save(figure, path, outputs)
 
 
-def _add_legend(figure: Figure, legend: Mapping[str, Color]) -> None:
+def add_legend(figure: Figure, legend: Mapping[str, Color]) -> None:
+    """Show class names and their colors below."""
     from matplotlib.patches import Patch
 
     patches = []
@@ -126,7 +127,7 @@ def learning_curves(
     empty = [name for name, points in curves.items() if not points]
     if empty or not curves:
         raise ValueError(f"a learning curve needs points; {', '.join(empty) or 'the figure'} has none")
-    figure = _figure((6.0, 3.6))
+    figure = blank_figure((6.0, 3.6))
     axes = figure.add_subplot()
     for name, points in curves.items():
         steps, values = np.array(points, dtype=float).T
@@ -157,7 +158,7 @@ def label_curves(
     Returns:
         ``path``.
     """
-    figure = _figure((6.0, 3.6))
+    figure = blank_figure((6.0, 3.6))
     axes = figure.add_subplot()
     counts = sorted({count for points in curves.values() for count, _, _ in points})
     for name, points in curves.items():
@@ -176,7 +177,8 @@ def label_curves(
     return _save(figure, path, outputs)
 
 
-def _figure(size: tuple[float, float]) -> Figure:
+def blank_figure(size: tuple[float, float]) -> Figure:
+    """Return an empty figure of a width and height in inches."""
     # Not pyplot: it keeps global state and may look for a display.
     from matplotlib.figure import Figure
 

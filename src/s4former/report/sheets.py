@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
-from s4former.data.classes import Color
-from s4former.data.display import rgb_view
+from s4former.data.classes import Classes, Color
+from s4former.data.display import UNKNOWN, rgb_view
 from s4former.data.sources.base import Source, Split
 from s4former.data.statistics import spread
-from s4former.report.figures import Pixels, colorize
+from s4former.report.figures import Pixels, add_legend, blank_figure, colorize
+from s4former.types import IGNORE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Shown = UInt8[np.ndarray, "shown_h shown_w 3"]
 
@@ -25,6 +31,8 @@ _LARGEST = 320
 _GAP = 6
 _ALL_LABELED = 24
 """So many labeled images are all shown: they are what the run learns from."""
+SHEET_CELLS = 30
+"""Images on a contact sheet, at most."""
 
 
 @dataclass(frozen=True)
@@ -119,3 +127,33 @@ def picture(name: str, pixels: Shown | PilImage.Image, photo: bool = False) -> P
     image.save(buffer, format=kind, **options)
     data = base64.b64encode(buffer.getvalue()).decode()
     return Picture(name, f"data:image/{kind};base64,{data}", image.width, image.height)
+
+
+def contact_sheet(
+    cells: Sequence[tuple[str, Pixels, UInt8[np.ndarray, "h w"], str]], classes: Classes
+) -> Figure:
+    """Return a sheet of images beside their masks, each with a title and a sentence below.
+
+    Args:
+        cells: Title, RGB image, mask and sentence of each, at most `SHEET_CELLS`.
+        classes: Names and colors; those that a mask shows are in the legend.
+    """
+    columns = min(3, len(cells))
+    rows = -(-len(cells) // columns)
+    figure = blank_figure((4.2 * columns, 2.35 * rows + 0.5))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    shown: set[int] = set()
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, image, mask, sentence) in zip(grid.flat, cells, strict=False):
+        shown |= set(np.unique(mask).tolist())
+        axes.imshow(_beside(image, mask, classes.colors))
+        axes.set_title(title, fontsize=9, loc="left")
+        below = "\n".join(textwrap.wrap(sentence, 62))
+        axes.text(0, -0.03, below, fontsize=7.5, va="top", transform=axes.transAxes)
+    names = {name: classes.colors[index] for index, name in enumerate(classes.names) if index in shown}
+    if IGNORE in shown:
+        names["unknown"] = UNKNOWN
+    add_legend(figure, names)
+    figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1), h_pad=1.5)
+    return figure

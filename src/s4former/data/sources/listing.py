@@ -93,6 +93,6 @@ def _list(folder: str, changed: int) -> _Folder:
                 folders.append(entry.name)
     settled = started - changed > _SETTLED
     ledgers = Ledgers()
-    own = (name for name in images if any(ledgers.wrote(Path(folder, name), kind) for kind in PICTURES))
+    own = (name for name in images if ledgers.wrote(Path(folder, name), *PICTURES))
     pictures = frozenset(own if os.path.lexists(os.path.join(folder, LEDGER)) else ())
     return _Folder(tuple(sorted(images)), pictures, tuple(sorted(folders)), changed if settled else None)

@@ -1,0 +1,115 @@
+"""Which images to label next: those that teach most, as far as a model can tell, and that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from s4former.curation.label.looking import Look
+
+SHOWN_FROM = 0.02
+"""Share of its pixels from which on an image counts as showing a class."""
+_A_REASON = 0.75
+PARTS = ("unsure", "rare", "different")
+
+
+@dataclass(frozen=True)
+class Known:
+    """The images that a person labeled.
+
+    Attributes:
+        counts: How many of them show each class.
+        features: Feature of each, one a row.
+    """
+
+    counts: Int64[np.ndarray, " k"]
+    features: Float[np.ndarray, "n d"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An image to label.
+
+    Attributes:
+        index: Its place among the candidates.
+        score: Mean of its places in `PARTS`, each from 0 (last of the candidates) to 1 (first).
+        places: These places.
+        reason: Why, in words.
+    """
+
+    index: int
+    score: float
+    places: dict[str, float]
+    reason: str
+
+
+def choose_next(
+    looks: Sequence[Look], known: Known, names: Sequence[str], count: int, parts: Sequence[str] = PARTS
+) -> list[Choice]:
+    """Return the images to label next, best first.
+
+    One image is chosen after the other, the one with the best mean place in the parts among those that are
+    left: ``unsure`` (the model's doubt, and the disagreement of two looks), ``rare`` (it shows classes that
+    few labeled and chosen images show) and ``different`` (the distance of its features to the nearest labeled
+    or chosen image, as in k-center).
+
+    Args:
+        looks: The candidates.
+        known: The labeled images.
+        names: Class names by index.
+        count: How many to choose.
+        parts: What counts.
+    """
+    counts = known.counts.astype(float)
+    shows = np.stack([np.minimum(1, each.shares / SHOWN_FROM) for each in looks])
+    features = np.stack([each.feature for each in looks])
+    unsure = np.array([each.unsure for each in looks])
+    doubt = (_places(unsure) + _places(np.array([each.disagreement for each in looks]))) / 2
+    distance = np.full(len(looks), 2.0)
+    if len(known.features):
+        distance = (1 - features @ known.features.T).min(1)
+    left, choices = np.ones(len(looks), bool), list[Choice]()
+    while left.any() and len(choices) < count:
+        rows = np.flatnonzero(left)
+        gains = shows[rows] / (1 + counts)
+        values = {"unsure": doubt[rows], "rare": gains.sum(1), "different": distance[rows]}
+        places = {part: _places(values[part]) for part in parts}
+        score = np.mean([*places.values()], axis=0)
+        best = int(score.argmax())
+        index, own = int(rows[best]), {part: float(place[best]) for part, place in places.items()}
+        reason = _reason(own, looks[index], gains[best], known.counts, names)
+        choices.append(Choice(index, float(score[best]), own, reason))
+        left[index] = False
+        counts += shows[index]
+        distance = np.minimum(distance, 1 - features @ features[index])
+    return choices
+
+
+def _places(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return each value's place among all, from 0 (the smallest) to 1; equal values share one."""
+    ordered = np.sort(values)
+    lower, upper = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (lower + upper - 1) / 2 / max(1, len(values) - 1)  # type: ignore[no-any-return]
+
+
+def _reason(
+    places: dict[str, float],
+    look: Look,
+    gains: Float[np.ndarray, " k"],
+    counts: Int64[np.ndarray, " k"],
+    names: Sequence[str],
+) -> str:
+    """Say why an image was chosen, its best place first; other parts only if they rank high."""
+    rare = [int(index) for index in np.argsort(-gains)[:2] if gains[index] > 0]
+    shown = " and ".join(f"{names[index]} ({counts[index]} labeled)" for index in rare)
+    words = {
+        "unsure": f"unsure: {1 - look.unsure:.0%} sure on average, two looks disagree on "
+        f"{look.disagreement:.0%} of it",
+        "rare": f"may show {shown}",
+        "different": "unlike the images that are labeled or chosen before it",
+    }
+    order = sorted(places, key=lambda part: -places[part])
+    return "; ".join(words[part] for part in order if places[part] >= _A_REASON or part == order[0])
