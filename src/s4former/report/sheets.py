@@ -145,6 +145,7 @@ def contact_sheet(
     shown: set[int] = set()
     for axes in grid.flat:
         axes.set_axis_off()
+        axes.set_anchor("NW")
     for axes, (title, image, mask, sentence) in zip(grid.flat, cells, strict=False):
         shown |= set(np.unique(mask).tolist())
         axes.imshow(_beside(image, mask, classes.colors))

@@ -56,12 +56,14 @@ def test_outlines_draw_the_mask_again_with_holes_and_edges() -> None:
     mask[(rows - 60) ** 2 + (columns - 70) ** 2 < 12**2] = 0
     mask[(rows - 40) ** 2 + (columns - 70) ** 2 < 5**2] = IGNORE
     mask[:, 130:] = 2
+    mask[118, 2:60] = 1
     shapes = shapes_of(mask)
     layers = [Layer((Polygon(points),), index) for index, points in shapes]
     for larger_first in (True, False):
         drawn = draw(layers, *mask.shape, IGNORE, larger_first)
         assert (drawn.mask == mask).mean() >= 0.99
-    assert len(shapes) == 4
+    assert len(shapes) == 5
+    assert min(len(points) for _, points in shapes) > 2, "a strip keeps its width"
     assert sum(len(points) for _, points in shapes) < 200, "few enough corners to correct by hand"
 
 

@@ -14,17 +14,7 @@ if TYPE_CHECKING:
     from s4former.curation.label.results import COCO, DATASET, LABELME, NEXT, SHEET, Labeled
     from s4former.curation.label.work import Labeler
 else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "known": "known_images",
-            "looking": "Look look",
-            "origins": "MASKS Item origin",
-            "ranking": "PARTS Choice Known choose_next",
-            "results": "COCO DATASET LABELME NEXT SHEET Labeled",
-            "work": "Labeler",
-        },
-    )
+    __getattr__ = lazily(__name__, __file__)
 
 __all__ = [
     "COCO",

@@ -65,9 +65,8 @@ class MaskEncoder:
 def _unused(classes: Classes, colored: bool) -> MaskValue:
     """Return a value that no class has."""
     for level in range(IGNORE, -1, -1):
-        value = (level,) * 3 if colored else level
-        if not {level, (level,) * 3} & classes.meanings.keys():
-            return value  # type: ignore[return-value]
+        if not {level, (level, level, level)} & classes.meanings.keys():
+            return (level, level, level) if colored else level
     return _LARGEST if not colored else (255, 0, 254)
 
 

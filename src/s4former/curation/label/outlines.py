@@ -15,6 +15,8 @@ SMALLEST = 16
 """Pixels of the smallest piece that gets an outline: a person would not draw less."""
 _TOLERANCE = 0.5
 """Pixels by which an outline may pass beside the mask's edge."""
+_CHANGE = 0.1
+"""Share of its area that a piece may lose or gain by that."""
 
 
 def outlines(mask: UInt8[np.ndarray, "h w"]) -> Iterator[tuple[int, Points]]:
@@ -63,7 +65,9 @@ def _simple(ring: Points) -> Points:
         if distances[middle - first - 1] > _TOLERANCE:
             keep.add(middle)
             spans += [(first, middle), (middle, last)]
-    return ring[sorted(keep)]
+    simple = ring[sorted(keep)]
+    thin = abs(area(simple) - area(ring)) > _CHANGE * area(ring)  # a strip may lose its width
+    return ring if thin else simple
 
 
 def _with_slits(outer: Points, holes: list[Points]) -> Points:

@@ -92,7 +92,7 @@ def _places(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Return each value's place among all, from 0 (the smallest) to 1; equal values share one."""
     ordered = np.sort(values)
     lower, upper = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return (lower + upper - 1) / 2 / max(1, len(values) - 1)  # type: ignore[no-any-return]
+    return (lower + upper - 1) / 2 / max(1, len(values) - 1)
 
 
 def _reason(
@@ -106,10 +106,10 @@ def _reason(
     rare = [int(index) for index in np.argsort(-gains)[:2] if gains[index] > 0]
     shown = " and ".join(f"{names[index]} ({counts[index]} labeled)" for index in rare)
     words = {
-        "unsure": f"unsure: {1 - look.unsure:.0%} sure on average, two looks disagree on "
-        f"{look.disagreement:.0%} of it",
+        "unsure": f"unsure: {100 - 100 * look.unsure:.0f} % sure on average, two looks disagree on "
+        f"{100 * look.disagreement:.0f} % of it",
         "rare": f"may show {shown}",
-        "different": "unlike the images that are labeled or chosen before it",
+        "different": "unlike what is labeled or chosen before it",
     }
     order = sorted(places, key=lambda part: -places[part])
     return "; ".join(words[part] for part in order if places[part] >= _A_REASON or part == order[0])

@@ -61,7 +61,7 @@ def from_val(pairs: Iterable[tuple[Prediction, UInt8[np.ndarray, "h w"]]], class
     values = np.where(said.any(1), values, _lowest(said.sum(0), right.sum(0)))
     return Thresholds(
         values,
-        f"each class has the lowest threshold above which {RIGHT:.0%} of its pixels are right on the "
+        f"each class has the lowest threshold above which {100 * RIGHT:.0f} % of its pixels are right on the "
         f"{images} validation images; a class that never gets there is not kept",
     )
 
