@@ -422,3 +422,16 @@ def test_coco(init, tmp_path: Path) -> None:
     prediction = Model.load(tmp_path / "run").predict(tmp_path / "images/p03.png")
     assert prediction.names == ("background", "cell")
     assert prediction.mask.shape == SIZE
+
+
+def test_names_beside_the_masks_are_those_of_the_classes(init, tmp_path: Path) -> None:
+    make(tmp_path, 4, 2, index)
+    code, said = init("images", "--masks", "masks")
+    assert code == 0
+    assert "into masks/classes.txt, and type the same with --force" in " ".join(said.split())
+    (tmp_path / "masks/classes.txt").write_text("soil\nweed\ncrop\n")
+    code, said = init("images", "--masks", "masks", "--force")
+    assert code == 0
+    assert "the 3 classes have the names of classes.txt" in " ".join(said.split())
+    found = read_dataset_file(tmp_path / "dataset.yaml")
+    assert found.class_names == ("soil", "weed", "crop")

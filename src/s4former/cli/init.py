@@ -13,8 +13,12 @@ from s4former.cli.bars import bars
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
+    from s4former.config.outputs import Outputs
     from s4former.curation.init.describe import Description
 
+Files = tuple[Path, Path]
+"""A data set, and the list of its val images."""
+_AFFIXES = ("image_prefix", "image_suffix", "mask_prefix", "mask_suffix")
 _WHAT = ("the data set", "the list of val images")
 
 
@@ -56,28 +60,12 @@ def init(
 
     Example: s4former init photos --masks masks --val 0.2
     """
-    from s4former.config.errors import UserError
-    from s4former.config.outputs import claim
     from s4former.curation.init.describe import describe
-    from s4former.curation.init.text import dataset_text
-    from s4former.data.dataset_yaml import LabeledFiles
 
     files = [_with_list(out, f"_fold{number}" if folds else "") for number in range(1, (folds or 1) + 1)]
-    outputs = claim(
-        [(path, what) for pair in files for path, what in zip(pair, _WHAT, strict=True)],
-        "description of a data set",
-        instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
-        edited=True,
-    )
-    present = [path for pair in files for path in pair if path.exists()]
-    if present and not force:
-        raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
-    given = {
-        "image_prefix": image_prefix,
-        "image_suffix": image_suffix,
-        "mask_prefix": mask_prefix,
-        "mask_suffix": mask_suffix,
-    }
+    outputs = _claimed(files, force)
+    given = zip(_AFFIXES, (image_prefix, image_suffix, mask_prefix, mask_suffix), strict=True)
+    affixes = {name: text for name, text in given if text}
     with bars() as report:
         description = describe(
             images,
@@ -87,20 +75,43 @@ def init(
             report,
             folds=folds,
             format=annotations_format,
-            affixes={name: text for name, text in given.items() if text},
+            affixes=affixes,
         )
+    _write(description, files, outputs)
+    _say(description, files)
+
+
+def _with_list(out: Path, added: str) -> Files:
+    return out.with_stem(f"{out.stem}{added}"), out.with_name(f"{out.stem}{added}_val.txt")
+
+
+def _claimed(files: Sequence[Files], force: bool) -> Outputs:
+    """Make sure that nobody's file is written over."""
+    from s4former.config.errors import UserError
+    from s4former.config.outputs import claim
+
+    outputs = claim(
+        [(path, what) for pair in files for path, what in zip(pair, _WHAT, strict=True)],
+        "description of a data set",
+        instead="--out writes elsewhere; --force replaces what this command wrote, and nothing else",
+        edited=True,
+    )
+    present = [path for pair in files for path in pair if path.exists()]
+    if present and not force:
+        raise UserError(f"{present[0]} exists; --force replaces it, --out writes elsewhere")
+    return outputs
+
+
+def _write(description: Description, files: Sequence[Files], outputs: Outputs) -> None:
+    from s4former.curation.init.text import dataset_text
+    from s4former.data.dataset_yaml import LabeledFiles
+
     for number, (file, val_list) in enumerate(files):
         found = description.file
         if description.val_lists:
             outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_lists[number]))
             found = found.model_copy(update={"val": LabeledFiles(list=val_list.name)})
         outputs.write_text(file, dataset_text(found))
-    _say(description, files)
-
-
-def _with_list(out: Path, added: str) -> tuple[Path, Path]:
-    """Return the paths of a data set and of the list of its val images."""
-    return out.with_stem(f"{out.stem}{added}"), out.with_name(f"{out.stem}{added}_val.txt")
 
 
 def _val(text: str | None) -> Path | float | None:
@@ -112,7 +123,7 @@ def _val(text: str | None) -> Path | float | None:
         return Path(text)
 
 
-def _say(description: Description, files: Sequence[tuple[Path, Path]]) -> None:
+def _say(description: Description, files: Sequence[Files]) -> None:
     console = Console(highlight=False)
     from s4former.config.invocation import program, typed
 

@@ -1,13 +1,14 @@
-"""What `s4former demo` does: two runs of the demo's recipe, compared."""
+"""What `s4former demo` does: a run without unlabeled images and one with them, compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,10 @@ from rich.table import Table
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation, program, typed
 from s4former.config.outputs import Outputs, claim
+from s4former.config.override import override
 from s4former.curation.sources import open_source
+from s4former.data.display import rgb_view
+from s4former.data.sources.base import Source
 from s4former.engine.callbacks import Callback
 from s4former.engine.checkpoint import Checkpoints
 from s4former.engine.folder import differences, earlier_run
@@ -28,9 +32,10 @@ from s4former.engine.tables import print_table
 from s4former.engine.timing import measure_pace
 from s4former.inference import wording
 from s4former.inference.predict import Model
-from s4former.methods.configs.supervised import SupervisedConfig
+from s4former.recipes._demo_photos import spread_over_classes
 from s4former.recipes.demo import recipe
 from s4former.report.figures import colorize, learning_curves, panel
+from s4former.types import IGNORE
 
 _PANEL_ROWS = 6
 _PANEL, _CURVES = "panel.png", "curves.png"
@@ -38,10 +43,10 @@ _PANEL, _CURVES = "panel.png", "curves.png"
 
 @dataclass(frozen=True)
 class NetworkScore:
-    """What one network of one run reached on the validation scenes, as fractions.
+    """What one network of one run reached on the validation images, as fractions.
 
     Attributes:
-        run: ``supervised`` or ``s4former``.
+        run: ``supervised`` or the method with unlabeled images, as ``s4former``.
         network: ``student`` or ``teacher``.
         last: Mean IoU after the last step.
         best: Highest mean IoU of all evaluations, so chosen on the scenes it is measured on.
@@ -64,9 +69,10 @@ class DemoResult:
     """What the demo leaves.
 
     Attributes:
-        folder: Holds a run folder each for ``supervised`` and ``s4former``.
+        folder: Holds a run folder each for ``supervised`` and the other method.
         scores: A score for each network of both runs.
-        panel: Picture of some validation scenes (``scenes/`` holds them), their truth and both predictions.
+        panel: Picture of some validation images, their truth and both predictions; ``scenes/`` holds those
+            that were made up.
         curves: Picture of the scores over the training steps.
     """
 
@@ -77,9 +83,9 @@ class DemoResult:
 
     @property
     def gain(self) -> float:
-        """By how much the S4Former model beats the supervised one after the last step, as a fraction."""
-        last = {score.run: score.last for score in self.scores if score.deployed}
-        return last["s4former"] - last["supervised"]
+        """By how much the other model beats the supervised one after the last step, as a fraction."""
+        supervised, other = (score.last for score in self.scores if score.deployed)
+        return other - supervised
 
 
 def run_demo(
@@ -88,14 +94,14 @@ def run_demo(
     console: Console | None = None,
     progress: Callback | None = None,
 ) -> DemoResult:
-    """Train supervised-only and S4Former from the same few labels, and compare them.
+    """Train supervised-only and a method with unlabeled images from the same few labels, and compare them.
 
     Both runs start from the same weights, see the same labeled crops and take the same number of steps. What
     ``out`` holds of a demo already is gone on with, to the same end.
 
     Args:
         out: Folder for both runs and the pictures.
-        run: The S4Former run; `recipe` by default. The baseline is the same run with another method.
+        run: The run with unlabeled images; the made-up land's by default. The baseline differs in its method.
         console: Where to write; the terminal by default.
         progress: Listens to the training; by default what suits the console.
 
@@ -104,20 +110,45 @@ def run_demo(
     """
     console = console or Console()
     run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
-    runs = {"supervised": run.model_copy(update={"method": SupervisedConfig()}), "s4former": run}
+    supervised = override(run, ["method=supervised"])[0]
+    runs = {"supervised": supervised, run.method.name: run}
     left = _left_to_do(out, runs)
     instead = f"choose another folder with {invocation().out}"
-    shown = open_source(run.data).val[:_PANEL_ROWS]
+    source = open_source(run.data)
+    # Of made-up scenes each shows all classes.
+    shown = source.val[:_PANEL_ROWS] if _made_up(run) else spread_over_classes(source, _PANEL_ROWS)
     figures = claim([(out / name, name) for name in (_PANEL, _CURVES)], "figure", instead=instead)
-    scenes = claim([(out / "scenes" / f"{id}.png", id) for id in shown], "scene", instead=instead)
     _announce(out, {name: runs[name] for name in left}, console)
+    if _made_up(run):
+        _write_scenes(out / "scenes", source, shown, instead)
     for name in left:
         with progress or progress_for(console) as listener:
             train(runs[name], out / name, resume=True, progress=listener)
     scores = tuple(score for name in runs for score in _scores(out / name))
-    result = DemoResult(out, scores, _draw_panel(out, run, figures, scenes), _draw_curves(out, runs, figures))
-    _report(result, console)
+    drawn = _draw_panel(out, runs, source, shown, figures), _draw_curves(out, runs, figures)
+    result = DemoResult(out, scores, *drawn)
+    _report(result, run, console)
     return result
+
+
+def _made_up(run: Run) -> bool:
+    return run.data.source == "scenes"
+
+
+def _images(run: Run) -> str:
+    """Return what the scored images are called."""
+    return "validation scenes" if _made_up(run) else f"{run.evaluate.part} images"
+
+
+def _title(method: str) -> str:
+    return {"supervised": "supervised only", "s4former": "S4Former"}.get(method, method)
+
+
+def _write_scenes(folder: Path, source: Source, shown: Sequence[str], instead: str) -> None:
+    scenes = claim([(folder / f"{id}.png", id) for id in shown], "scene", instead=instead)
+    for id in shown:
+        image = Image.fromarray(source.read_image(id, "val"))
+        scenes.write(folder / f"{id}.png", partial(image.save, format="PNG"))
 
 
 def _left_to_do(out: Path, runs: Mapping[str, Run]) -> list[str]:
@@ -135,8 +166,9 @@ def _left_to_do(out: Path, runs: Mapping[str, Run]) -> list[str]:
         changes = differences(out / name, run) if earlier_run(out / name, resume=True) else ""
         if changes:
             raise UserError(
-                f"{out / name} was made by another version of the demo ({changes}), so it cannot be gone on "
-                f"with; delete {out}, or choose another folder with {invocation().out}"
+                f"{out / name} was made by another version of the demo, or with other options ({changes}), "
+                f"so it cannot be gone on with; delete {out}, or choose another folder with "
+                f"{invocation().out}"
             )
         if not (out / name / "result.json").is_file():
             left.append(name)
@@ -181,33 +213,35 @@ def _scores(folder: Path) -> list[NetworkScore]:
     return scores
 
 
-def _draw_panel(out: Path, run: Run, figures: Outputs, scenes: Outputs) -> Path:
-    source = open_source(run.data)
-    models = [Model.load(out / name) for name in ("supervised", "s4former")]
-    colors = source.classes.colors
-    rows = []
-    for id in source.val[:_PANEL_ROWS]:
+def _draw_panel(
+    out: Path, runs: Mapping[str, Run], source: Source, shown: Sequence[str], figures: Outputs
+) -> Path:
+    models = [Model.load(out / name) for name in runs]
+    names, colors = source.classes.names, source.classes.colors
+    rows, seen = [], set[int]()
+    for id in shown:
         image = source.read_image(id, "val")
-        scenes.write(out / "scenes" / f"{id}.png", partial(Image.fromarray(image).save, format="PNG"))
         masks = [source.read_mask(id, "val"), *(model.predict(image).mask for model in models)]
-        rows.append(("", [image, *(colorize(mask, colors) for mask in masks)]))
-    columns = ("image", "truth", "supervised only", "S4Former")
-    legend = dict(zip(source.classes.names, colors, strict=True))
+        seen.update(*(set(np.unique(mask).tolist()) for mask in masks))
+        picture = rgb_view(image, runs["supervised"].data.display_channels)
+        rows.append(("", [picture, *(colorize(mask, colors) for mask in masks)]))
+    legend = {names[index]: colors[index] for index in sorted(seen - {IGNORE})}
+    columns = ("image", "truth", *map(_title, runs))
     return panel(rows, columns, out / _PANEL, legend, outputs=figures)
 
 
-def _draw_curves(out: Path, names: Mapping[str, Run], figures: Outputs) -> Path:
+def _draw_curves(out: Path, runs: Mapping[str, Run], figures: Outputs) -> Path:
     curves: dict[str, list[tuple[int, float]]] = {}
-    for name in names:
+    for name in runs:
         for line in read_lines(out / name / "scores.jsonl"):
             curves.setdefault(f"{name}, {line['network']}", []).append((line["step"], line["miou"]))
-    return learning_curves(curves, out / _CURVES, "mIoU on validation scenes", figures)
+    return learning_curves(curves, out / _CURVES, f"mIoU on {_images(runs['supervised'])}", figures)
 
 
-def _report(result: DemoResult, console: Console) -> None:
+def _report(result: DemoResult, run: Run, console: Console) -> None:
     first = result.scores[0].lines[0]
     table = Table(
-        title=f"mean IoU on {first['images']} validation scenes, in percent",
+        title=f"mean IoU on {first['images']} {_images(run)}, in percent",
         caption=wording.caption(first["protocol"]),
         title_justify="left",
         caption_justify="left",
@@ -224,29 +258,30 @@ def _report(result: DemoResult, console: Console) -> None:
     for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
         console.print(remark, highlight=False, soft_wrap=True)
     console.print(
-        f"S4Former after the last step: {100 * result.gain:+.2f} points over supervised-only, "
-        "from the same labels, first weights and steps."
+        f"{_title(run.method.name)} after the last step: {100 * result.gain:+.2f} points over "
+        "supervised-only, from the same labels, first weights and steps.",
+        highlight=False,
+        soft_wrap=True,
     )
     console.print(
         f"pictures     {result.panel}\n             {result.curves}", highlight=False, soft_wrap=True
     )
-    for name in ("supervised", "s4former"):
+    for name in dict.fromkeys(score.run for score in result.scores):
         console.print(f"run folder   {result.folder / name}", highlight=False, soft_wrap=True)
     console.print("next:")
-    for what, arguments in _next_steps(result.folder).items():
+    for what, arguments in _next_steps(result.folder, run).items():
         console.print(
             f"  {typed(program(), arguments)}    # {what}", highlight=False, markup=False, soft_wrap=True
         )
 
 
-def _next_steps(folder: Path) -> dict[str, tuple[str, ...]]:
+def _next_steps(folder: Path, run: Run) -> dict[str, tuple[str, ...]]:
     """Return commands to try, by what they do."""
-    model = str(folder / "s4former")
+    model = str(folder / run.method.name)
+    scenes = folder / "scenes" if _made_up(run) else Path(run.data.root) / str(run.data.val_images)
+    what = "the model on the scenes of the picture" if _made_up(run) else "the model on all val images"
     return {
-        "the model on the scenes of the picture": (
-            *("predict", model, str(folder / "scenes")),
-            *("--out", str(folder / "predictions")),
-        ),
+        what: ("predict", model, str(scenes), "--out", str(folder / "predictions")),
         "the score of each class": ("val", model),
         "your own images, of which some have masks": ("init", "IMAGES", "--masks", "MASKS"),
     }

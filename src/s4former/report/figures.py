@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 
 _DPI = 110
 _INK = "#303030"
+_ENTRY = 0.95
+"""Inches that a class takes in a legend."""
 
 
 def panel(
@@ -56,8 +59,10 @@ def panel(
             raise ValueError(f"row {name!r} has {len(pictures)} pictures for {len(columns)} columns")
     first = rows[0][1][0]
     height = cell_inches * first.shape[0] / first.shape[1]
-    below = 0.35 if legend else 0.05
-    size = (cell_inches * len(columns) * 1.03 + 0.3, height * len(rows) * 1.03 + 0.35 + below)
+    width = cell_inches * len(columns) * 1.03 + 0.3
+    per_line = min(len(legend or ()), max(1, int(width / _ENTRY))) or 1
+    below = 0.15 + 0.2 * math.ceil(len(legend) / per_line) if legend else 0.05
+    size = (width, height * len(rows) * 1.03 + 0.35 + below)
     figure = blank_figure(size)
     grid = figure.add_gridspec(
         len(rows),
@@ -81,22 +86,21 @@ def panel(
             if c == 0:
                 axes.set_ylabel(name, fontsize=8, color=_INK)
     if legend:
-        add_legend(figure, legend)
+        add_legend(figure, legend, per_line)
     return _save(figure, path, outputs)
 
 
-def add_legend(figure: Figure, legend: Mapping[str, Color]) -> None:
-    """Show class names and their colors below."""
+def add_legend(figure: Figure, legend: Mapping[str, Color], columns: int | None = None) -> None:
+    """Show class names and their colors below, so many a line."""
     from matplotlib.patches import Patch
 
     patches = []
     for name, (red, green, blue) in legend.items():
         patches.append(Patch(facecolor=(red / 255, green / 255, blue / 255), label=name))
-    columns = min(len(patches), 11)
     figure.legend(
         handles=patches,
         loc="lower center",
-        ncols=columns,
+        ncols=columns or len(legend),
         fontsize=8,
         frameon=False,
         handlelength=1,

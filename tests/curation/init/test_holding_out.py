@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s4former.config import UserError
-from s4former.curation.init.holding_out import choose_val, fold, hold_out
+from s4former.curation.init import holding_out
+from s4former.curation.init.holding_out import choose_val, classes_shown, fold, hold_out, share_count
+from s4former.data import LabelMap
 
 shown = st.lists(st.frozensets(st.integers(0, 4)), min_size=1, max_size=14).map(
     lambda each: {f"i/{number}": classes for number, classes in enumerate(each)}
@@ -77,3 +80,31 @@ def test_too_many_folds_say_how_many_can_be_had() -> None:
     of = {f"i/{number}": frozenset({0}) for number in range(2)}
     with pytest.raises(UserError, match="--folds 3: expected 2 for 2 labeled"):
         choose_val(tuple(of), of, None, 3, [])
+
+
+class Labels(LabelMap):
+    """Stands for a label map: the classes of an image by its mask's name."""
+
+    def __init__(self, of: dict[str, frozenset[int]]) -> None:
+        self.of, self.read_ = of, []
+
+    def read(self, path: object) -> np.ndarray:
+        self.read_.append(str(path))
+        return np.array([255, *self.of[str(path)]])
+
+
+@pytest.mark.parametrize("rare", [3, 40])
+def test_of_many_images_no_class_is_lost_and_few_masks_are_read(
+    rare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding_out, "MANY", 30)
+    of = {f"i/{number}": frozenset({0, 1 + number % 5}) for number in range(60)}
+    first = sorted(of, key=lambda id: holding_out._ranked([*of]).index(id))
+    of[first[rare]] |= {9}  # the only one of its class: among those that come first, or not
+    labels = Labels(of)
+    shown = classes_shown({id: id for id in of}, labels, share_count(60, None), lambda *_: None)
+    (chosen,) = choose_val(tuple(of), shown, None, 0, [])
+    assert classes_of(set(of) - set(chosen), of) == classes_of(of, of)
+    assert 9 <= len(chosen) <= 12
+    assert len(labels.read_) == (60 if rare == 3 else len(shown))
+    assert len(shown) < 30 or rare == 3

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.annotations.masks import annotated_masks
-from s4former.curation.init.holding_out import choose_val, classes_shown
+from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
 from s4former.curation.init.mask_survey import survey_masks
+from s4former.curation.init.naming import with_names
 from s4former.curation.init.pairs import (
     annotation_format,
     find_masks,
@@ -80,8 +81,7 @@ def describe(
         UserError: If a folder is missing or no masks are found.
         DataError: If masks are bad or belong to no image.
     """
-    notes = Notes()
-    names = _names_of(images)
+    notes, names = Notes(), _names_of(images)
     masks = masks or find_masks(images, names)
     if not masks.exists():
         raise UserError(f"there is no folder or file of masks {masks}")
@@ -100,14 +100,15 @@ def describe(
         own = _masks(matcher, labeled, "labeled")
         notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
         more = _masks(matcher, held_out, "val") if held_out else {}
-        classes = _classes_in([Path(file) for file in (*own.values(), *more.values())], notes, report)
+        classes = _classes_in(masks, [Path(file) for file in (*own.values(), *more.values())], notes, report)
         draft = draft.model_copy(update=classes)
     val_lists: list[tuple[str, ...]] = []
     if held_out:
         draft = draft.model_copy(update={"val": held_out})
     elif not isinstance(val, Path):
         indexed = Classes(draft.class_names, draft.classes.colors) if format else draft.classes
-        shown = classes_shown(own, LabelMap(indexed), report)
+        first = len(own) if folds else share_count(len(own), val)
+        shown = classes_shown(own, LabelMap(indexed), first, report)
         val_lists = choose_val(tuple(own), shown, val, folds, notes.decided)
     return Description(draft, tuple(val_lists), tuple(notes.found), tuple(notes.decided))
 
@@ -168,13 +169,13 @@ def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> dict[str, str]:
     return matcher.masks(split, name, found, found.files, {})[0]
 
 
-def _classes_in(masks: Sequence[Path], notes: Notes, report: Report) -> dict[str, object]:
-    """Return the classes that masks suggest, and the values to ignore."""
+def _classes_in(folder: Path, masks: Sequence[Path], notes: Notes, report: Report) -> dict[str, object]:
+    """Return the classes that masks suggest, by the names that lie beside them, and the values to ignore."""
     survey = survey_masks(masks, report)
     if len(survey.looks) < survey.of:
         notes.found.append(f"looked at {len(survey.looks)} of {survey.of} masks; others may hold more values")
     notes.found.append(f"masks: {counted(survey.kinds)}")
-    suggestion = suggest_classes(survey)
+    suggestion = with_names(suggest_classes(survey), survey, folder)
     notes.decided += suggestion.said
     return {"names": suggestion.names, "ignore": suggestion.ignore}
 

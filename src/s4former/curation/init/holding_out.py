@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from s4former.config.errors import DataError, UserError
 from s4former.data.progress import Report
 from s4former.data.sources.labels import LabelMap
@@ -16,22 +18,34 @@ from s4former.types import IGNORE
 
 Shown = Mapping[str, frozenset[int]]
 """Which classes an image shows, by its id."""
-MAX_READ = 500
-"""Images whose masks are read to choose; among more, each class has an image in a share of them anyway."""
+MANY = 500
+"""Above so many images, masks are read until it is sure that no class is lost, and no further."""
 
 
-def classes_shown(masks: Mapping[str, str], label_map: LabelMap, report: Report) -> Shown:
-    """Return the classes that images show; nothing of a mask that cannot be read, nor of many masks."""
-    if len(masks) > MAX_READ:
-        return {}
+def classes_shown(masks: Mapping[str, str], label_map: LabelMap, first: int, report: Report) -> Shown:
+    """Return the classes that images show; nothing of a mask that cannot be read.
+
+    Of many images, those are looked at that might be held out, and as many others as it takes until each
+    class of the former is in one of the latter: no other is then held out.
+
+    Args:
+        masks: Masks by image.
+        label_map: Turns them into classes.
+        first: How many of many might be held out.
+        report: Called with how far it is.
+    """
     shown: dict[str, frozenset[int]] = {}
-    for number, (id, file) in enumerate(masks.items(), 1):
+    ranked, missing = _ranked([*masks]), set[int]()
+    for number, id in enumerate(ranked, 1):
+        if len(masks) > MANY and number > first and not missing:
+            break
         report("looking for classes", number, len(masks))
         try:
-            found = set(label_map.read(Path(file)).flat)
+            found = np.unique(label_map.read(Path(masks[id]))).tolist()
         except DataError:  # `check` and training name it
-            continue
-        shown[id] = frozenset(int(index) for index in found if index != IGNORE)
+            found = []
+        shown[id] = frozenset(found) - {IGNORE}
+        missing = missing | shown[id] if number <= first else missing - shown[id]
     return shown
 
 
@@ -66,8 +80,9 @@ def _one(ids: Sequence[str], shown: Shown, share: float | None, said: list[str])
         return ()
     if not 0 <= (share or 0) < 1:
         raise UserError(f"--val {share:g}: expected a share from 0 to below 1, or a folder")
-    count = min(math.ceil((0.2 if share is None else share) * len(ids)), len(ids) - 1)
-    chosen = hold_out(ids, shown, count, max(count, len(ids) // 3) if count else 0)
+    count = share_count(len(ids), share)
+    looked_at = [id for id in ids if id in shown]  # nobody knows what is lost with another one
+    chosen = hold_out(looked_at, shown, count, max(count, len(ids) // 3) if count else 0)
     if chosen:
         said.append(
             f"{len(chosen)} of {len(ids)} labeled images are held out to validate on; they are listed by "
@@ -83,6 +98,11 @@ def _one(ids: Sequence[str], shown: Shown, share: float | None, said: list[str])
         images = "1 image" if len(chosen) == 1 else f"{len(chosen)} images"
         said.append(f"a score of {images} says little{_folds_offered(ids, shown, 5)}")
     return chosen
+
+
+def share_count(images: int, share: float | None) -> int:
+    """Return how many of so many images a share is; none: a fifth."""
+    return min(math.ceil((0.2 if share is None else share) * images), images - 1)
 
 
 def _folds(ids: Sequence[str], shown: Shown, count: int, said: list[str]) -> list[tuple[str, ...]]:
@@ -139,19 +159,26 @@ def hold_out(ids: Sequence[str], shown: Shown, count: int, most: int) -> tuple[s
     """
     left = Counter(index for id in ids for index in shown.get(id, ()))
     wanted = {index for index, images in left.items() if images > 1}
-    ranked, chosen = _ranked(ids), list[str]()
-    while len(chosen) < most:
-        spare = [id for id in ranked if all(left[index] > 1 for index in shown.get(id, ()))]
-        if not spare or (len(chosen) >= count and not wanted):
+    ranked, chosen = _ranked(ids), dict[str, None]()
+
+    def spare(id: str) -> bool:
+        return all(left[index] > 1 for index in shown.get(id, ()))
+
+    def take(id: str) -> None:
+        chosen[id] = None
+        left.subtract(shown.get(id, ()))
+
+    while wanted and len(chosen) < most:
+        free = [id for id in ranked if id not in chosen and spare(id)]
+        best = max(free, key=lambda id: len(wanted & shown.get(id, frozenset())), default=None)
+        new = wanted & shown.get(best, frozenset()) if best else set()
+        if not best or not new:  # the first of equals is taken
             break
-        best = max(spare, key=lambda id: len(wanted & shown.get(id, frozenset())))  # the first of equals
-        new = wanted & shown.get(best, frozenset())
-        if len(chosen) >= count and not new:
-            break
-        chosen.append(best)
-        ranked.remove(best)
+        take(best)
         wanted -= new
-        left.subtract(shown.get(best, ()))
+    for id in ranked:
+        if len(chosen) < count and id not in chosen and spare(id):
+            take(id)
     return tuple(sorted(chosen))
 
 

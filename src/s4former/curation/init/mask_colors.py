@@ -51,7 +51,7 @@ def classes_of_colors(survey: MaskSurvey) -> Suggestion:
         )
         for index, color in enumerate(colors)
     )
-    said.append(f"{len(entries)} colors, a class each: give them their names in dataset.yaml")
+    said.append(f"{len(entries)} colors, a class each")
     if _BLACK in colors:
         said.append(
             "black is taken for background; if it is unknown, write ignore: [[0, 0, 0]] and take the class "

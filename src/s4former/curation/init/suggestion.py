@@ -90,7 +90,7 @@ def _pages(survey: MaskSurvey) -> Suggestion:
             f"each of the {count} pages (or channels) of a mask is taken for a class, in their order; every "
             "pixel is in one"
         )
-    return Suggestion(entries, (IGNORE,), (said, "give the classes their names in dataset.yaml"))
+    return Suggestion(entries, (IGNORE,), (said,))
 
 
 def _page_entries(count: int, first: int) -> tuple[ClassEntry, ...]:
@@ -216,7 +216,7 @@ def _entries(
         ClassEntry(name=f"class_{value}", values=(value,), color=survey.palette.get(value))
         for value in classes
     )
-    return entries, [f"{len(entries)} classes: give them their names in dataset.yaml"]
+    return entries, [f"{len(entries)} classes, a value each"]
 
 
 def _binary(
