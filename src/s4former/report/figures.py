@@ -100,7 +100,7 @@ def add_legend(figure: Figure, legend: Mapping[str, Color], columns: int | None 
     figure.legend(
         handles=patches,
         loc="lower center",
-        ncols=columns or len(legend),
+        ncols=columns or min(len(legend), 11),
         fontsize=8,
         frameon=False,
         handlelength=1,
