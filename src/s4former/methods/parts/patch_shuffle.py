@@ -41,9 +41,5 @@ class PatchShuffle(Perturbation):
         return tuple(restore_blocks(grid, shuffle) for grid in grids)
 
     def check(self, crop: tuple[int, int]) -> None:
-        """Refuse crops that do not divide into blocks.
-
-        Raises:
-            ValueError: With the sizes that do.
-        """
+        """Refuse crops that do not divide into blocks."""
         blocks_for(*crop, self.patch_size, self.config.shuffle_block)
