@@ -60,11 +60,7 @@ class Jitter(Policy):
         return Changes(order, (*factors, hue), bool(gray), sigma if blurred else None)
 
     def check(self, channels: int) -> None:
-        """Refuse a grayscale of images that are not RGB.
-
-        Raises:
-            ValueError: If it is asked for.
-        """
+        """Refuse a grayscale of images that are not RGB."""
         if channels != 3 and self.grayscale_probability > 0:
             raise ValueError(
                 f"grayscale_probability={self.grayscale_probability} is for RGB images, and channels="

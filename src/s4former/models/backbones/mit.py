@@ -112,9 +112,6 @@ class MiTBackbone(Backbone):
             images: Normalized images whose sides are multiples of 32.
             attention_bias: Added to the attention scores [query, key] of all heads in ``biased_stages``;
                 tokens are patches of 32 pixels, row by row.
-
-        Raises:
-            ValueError: If the bias does not fit the number of images and patches, or no stage takes it.
         """
         rows, cols = (side // self.patch_size for side in images.shape[-2:])
         if attention_bias is not None:

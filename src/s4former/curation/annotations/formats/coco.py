@@ -38,9 +38,6 @@ class COCO(AnnotationFormat):
 
         A category that no annotation has and that others name as their supercategory is no class:
         Roboflow writes the name of the project as one.
-
-        Raises:
-            DataError: If the file is broken.
         """
         file, content = _load(path)
         names = _categories(content, file)
@@ -50,11 +47,7 @@ class COCO(AnnotationFormat):
         return list(dict.fromkeys(name for id, name in ordered if id in used or name not in groups))
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the images of a file with their instances.
-
-        Raises:
-            DataError: If the file is broken, or ids don't tell which image or category an annotation means.
-        """
+        """Return the images of a file with their instances."""
         file, content = _load(path)
         names = _categories(content, file)
         listed = _listed(content, file)

@@ -52,11 +52,7 @@ class CVAT(AnnotationFormat):
         return [reading.only_file(path, ".xml")]
 
     def class_names(self, path: Path) -> list[str]:
-        """Return the labels of the task in its order; without a list of them, those with an area, sorted.
-
-        Raises:
-            DataError: If the file is broken.
-        """
+        """Return the labels of the task in its order; without a list of them, those with an area, sorted."""
         file, root = _load(path)
         listed = [label.findtext("name") for label in root.iterfind("meta//labels/label")]
         names = [reading.text(name, f"{file}: meta: labels", "a name") for name in listed]
@@ -68,11 +64,7 @@ class CVAT(AnnotationFormat):
         return list(dict.fromkeys(names)) or sorted(used[True] or used[False])
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the images of a file with their shapes.
-
-        Raises:
-            DataError: If the file is broken or is an export for videos.
-        """
+        """Return the images of a file with their shapes."""
         file, root = _load(path)
         if root.find("image/tag") is not None and all(
             shape.tag == "tag" for shape in root.iterfind("image/*")

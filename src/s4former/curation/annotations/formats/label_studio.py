@@ -62,21 +62,13 @@ class LabelStudio(AnnotationFormat):
         return [reading.only_file(path, ".json")]
 
     def class_names(self, path: Path) -> list[str]:
-        """Return the labels of the regions that have an outline, sorted; those of all if none has.
-
-        Raises:
-            DataError: If the file is broken.
-        """
+        """Return the labels of the regions that have an outline, sorted; those of all if none has."""
         regions = [region for annotation in _annotations(path, Notes()) for region in annotation.regions]
         labels = [(has_outline(region), label) for region in regions for label in labels_of(region)[:1]]
         return sorted({label for drawn, label in labels if drawn} or {label for _, label in labels})
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the images of a file with their regions; tasks without annotations are skipped.
-
-        Raises:
-            DataError: If the file is broken.
-        """
+        """Return the images of a file with their regions; tasks without annotations are skipped."""
         chosen: dict[str, _Annotation] = {}
         for annotation in _annotations(path, notes):
             other = chosen.get(annotation.names[0])

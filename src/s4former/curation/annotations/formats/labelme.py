@@ -51,11 +51,7 @@ class Labelme(AnnotationFormat):
         return reading.files_below(path, ".json")
 
     def class_names(self, path: Path) -> list[str]:
-        """Return the labels of the shapes that have an area, sorted; those of all if none has.
-
-        Raises:
-            DataError: If a file is broken.
-        """
+        """Return the labels of the shapes that have an area, sorted; those of all if none has."""
         shapes = [
             (
                 _kind(shape) in (*_POLYGONS, *_RECTANGLES, "circle", "mask"),
@@ -67,11 +63,7 @@ class Labelme(AnnotationFormat):
         return sorted({label for drawn, label in shapes if drawn} or {label for _, label in shapes})
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return the image of each file; an image whose name changed is found by the name of the JSON file.
-
-        Raises:
-            DataError: If a file is broken.
-        """
+        """Return the image of each file; one whose name changed is found by the name of the JSON file."""
         for file, content in _contents(path, notes):
             named, folder = content.get("imagePath"), file.parent.as_posix()
             beside = file.with_suffix("").as_posix()

@@ -53,11 +53,7 @@ class Yolo(AnnotationFormat):
         return _label_files(path) + ([names] if names else [])
 
     def class_names(self, path: Path) -> list[str]:
-        """Return the names of the classes; ``class_0``, ``class_1``, ... where no file gives them.
-
-        Raises:
-            DataError: If a file is broken.
-        """
+        """Return the names of the classes; ``class_0``, ``class_1``, ... where no file gives them."""
         names = _names(path)
         if names is None:
             classes = [
@@ -67,11 +63,7 @@ class Yolo(AnnotationFormat):
         return [name for _, name in sorted(names.items())]
 
     def images(self, path: Path, notes: Notes) -> Iterator[AnnotatedImage]:
-        """Return an image for every text file.
-
-        Raises:
-            DataError: If the file with the names is broken, or all lines are boxes.
-        """
+        """Return an image for every text file."""
         names, root = _names(path), _root(path)
         layout = _Layout(path)
         if layout.lengths == {9}:

@@ -20,11 +20,7 @@ class TimmConfig(ViTOptions):
     size: the embedding is resized to their patch grid on the fly."""
 
     def build(self, channels: int) -> TimmBackbone:
-        """Return the backbone with random weights.
-
-        Raises:
-            UserError: If timm has no model of that name, or its attention takes no mask.
-        """
+        """Return the backbone with random weights."""
         from s4former.models.backbones.timm import create
 
         return create(self, channels)
