@@ -60,7 +60,7 @@ def work_dir(command: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_published_command_trains_and_is_scored_and_goes_on(repository: Path, name: str) -> None:
+def test_a_published_command_trains_and_is_scored(repository: Path, name: str) -> None:
     command, options = COMMANDS[name], f"--cfg-options steps=2 {SMALLER}"
     options += "" if name == "sup" else f" {SHUFFLE if name == 'ours' else SHUFFLE.split()[1]}"
     out, err = sh(repository, command, options)
@@ -85,12 +85,3 @@ def test_a_published_command_trains_and_is_scored_and_goes_on(repository: Path, 
     )  # fmt: skip
     assert f"{VAL} images" in out
     assert "aeroplane" in out
-
-    record["steps"] = 3  # as if the run had been stopped before its last step
-    (folder / "run.json").write_text(
-        json.dumps({**json.loads((folder / "run.json").read_text()), "run": record})
-    )
-    _, err = sh(repository, command, f"--auto-resume {options.replace('steps=2', 'steps=3')}")
-    assert "resuming after step 2" in err
-    journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    assert journal[-1]["step"] == 3

@@ -62,8 +62,8 @@ class Folder:
 def type_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run a command in the test's folder, and return all that it printed."""
 
-    def run(*words: str) -> str:
-        monkeypatch.chdir(tmp_path)
+    def run(*words: str, place: Path = tmp_path) -> str:
+        monkeypatch.chdir(place)
         monkeypatch.setattr(sys, "argv", ["s4former", *words])
         code: object = 0
         try:
@@ -125,13 +125,30 @@ def test_from_a_folder_to_a_prediction(type_in, tmp_path: Path, name: str) -> No
         assert 0 <= windows["miou"] <= 1
 
 
-@pytest.mark.parametrize("method", method_names())
-@pytest.mark.parametrize("name", FOLDERS)
-def test_every_method_stays_finite(type_in, tmp_path: Path, name: str, method: str) -> None:
-    folder = FOLDERS[name]
-    folder.write(tmp_path)
-    type_in("init", "images", "--masks", "masks")
-    said = type_in("train", "dataset.yaml", *TINY, f"method={method}", "--out", "run")
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where folders lie that one test has described, for all methods to train on."""
+    return tmp_path_factory.mktemp("described")
+
+
+METHODS_AND_FOLDERS = [
+    *((method, name) for method in method_names() for name in ("binary", "150_classes", "20_pixels")),
+    # That all methods bear few images is a law: tests/laws/test_runs.py.
+    *(
+        (method, name)
+        for method in ("supervised", "fixmatch")
+        for name in ("nothing_but_one_labeled", "no_unlabeled")
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "name"), METHODS_AND_FOLDERS)
+def test_every_method_stays_finite(type_in, described: Path, tmp_path: Path, name: str, method: str) -> None:
+    folder, place = FOLDERS[name], described / name
+    if not place.exists():
+        folder.write(place)
+        type_in("init", "images", "--masks", "masks", place=place)
+    said = type_in("train", str(place / "dataset.yaml"), *TINY, f"method={method}", "--out", "run")
     for line in read_lines(tmp_path / "run/journal.jsonl"):
         assert all(np.isfinite(value) for value in line.values() if isinstance(value, float)), line
     lonely = folder.unlabeled == 0 and config_class(method)().views.unlabeled

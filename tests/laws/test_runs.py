@@ -30,7 +30,7 @@ def require_camvid() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("labeled", "unlabeled"), [(1, 0), (1, 5), (2, 1), (3, 0), (3, 5)])
+@pytest.mark.parametrize(("labeled", "unlabeled"), [(1, 0), (1, 5), (2, 1)])
 def test_few_images_are_enough(method: str, labeled: int, unlabeled: int, tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", train=labeled + unlabeled, val=1, labeled=labeled)
     sizes = {"data.labeled_batch_size": 4, "data.unlabeled_batch_size": 7}  # more than there are
