@@ -16,7 +16,7 @@ else:
 
 __all__ = ["METHODS", "Method", "MethodConfig", "S4FormerConfig", "Targets", "config_class", "method_names"]
 
-METHODS: Listed[MethodConfig] = Listed("s4former.methods", MethodConfig, "method")  # type: ignore[type-abstract]
+METHODS: Listed[MethodConfig] = Listed("s4former.methods", MethodConfig, "method")
 """All methods by name."""
 method_names = METHODS.names
 config_class = METHODS.config_class

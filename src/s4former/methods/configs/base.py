@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import importlib
+from abc import ABC
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -39,6 +40,11 @@ class MethodConfig(Config, ABC):
         """The steps that a run needs for every part of the method to take part."""
         return 1
 
-    @abstractmethod
     def build(self, student: Segmenter) -> Method:
-        """Return the method that trains ``student``."""
+        """Return the method that trains ``student``: the class whose name is this one's without ``Config``.
+
+        It stands in the config's file or, for a config in ``configs``, in the file of that name above it.
+        """
+        module = importlib.import_module(type(self).__module__.replace(".configs.", "."))
+        method: Method = getattr(module, type(self).__name__.removesuffix("Config"))(self, student)
+        return method

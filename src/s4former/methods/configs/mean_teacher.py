@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import ScheduledTeacherConfig, StrongViewsConfig
-
-if TYPE_CHECKING:
-    from s4former.methods.mean_teacher import MeanTeacher
-    from s4former.types import Segmenter
 
 
 class MeanTeacherConfig(StrongViewsConfig, ScheduledTeacherConfig, MethodConfig):
@@ -21,9 +17,3 @@ class MeanTeacherConfig(StrongViewsConfig, ScheduledTeacherConfig, MethodConfig)
     """The method: this file's name."""
     cutmix_probability: float = Field(0.0, ge=0, le=1)
     """Probability that a strong view gets a box of another one, labels included."""
-
-    def build(self, student: Segmenter) -> MeanTeacher:
-        """Return the method that trains ``student``."""
-        from s4former.methods.mean_teacher import MeanTeacher
-
-        return MeanTeacher(self, student)

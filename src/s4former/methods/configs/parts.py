@@ -159,10 +159,20 @@ class StrongViewsConfig(UnlabeledScheduleConfig, PseudoLabelConfig, CutMixConfig
 
 
 class TwoStrongViewsConfig(StrongViewsConfig):
-    """The same for methods that are about several strong views."""
+    """The same for UniMatch and its like, which are about several strong views; defaults as published."""
 
     views: Views = Views.model_validate({"labeled": "identity", "strong": ["jitter", "jitter"]})
     """A weak view to label, and two strong views to learn; a single policy is taken for both."""
+    labeled_normalize_by: Literal["all", "labeled"] = "labeled"
+    """What the labeled loss is divided by: ``all`` pixels, or only those with a label, as published."""
+    unlabeled_normalize_by: Literal["all", "unpadded", "labeled"] = "unpadded"
+    """What unlabeled losses are divided by: ``all`` pixels, those that are not padding, as published, or only
+    those with a pseudo-label."""
+    average_losses: bool = True
+    """Divide the sum of the labeled loss and the weighted unlabeled ones by the sum of their weights, 1 and
+    ``unlabeled_weight``, as published: AdamW hardly sees the difference, SGD does."""
+    cutmix_box: Literal["half", "small"] = "small"
+    """``half``: boxes of half of the image, as S4Former has them; ``small``: of 2 to 40 %, as published."""
 
     @field_validator("views")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
@@ -12,10 +12,6 @@ from s4former.methods.configs.parts import (
     ScheduledTeacherConfig,
     ViTPartsConfig,
 )
-
-if TYPE_CHECKING:
-    from s4former.methods.s4former import S4Former
-    from s4former.types import Segmenter
 
 
 class S4FormerConfig(ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, ViTPartsConfig, MethodConfig):
@@ -42,9 +38,3 @@ class S4FormerConfig(ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, Vi
     as_released: bool = False
     """Repeat the released step, quirks included: teacher logits not mixed, padding takes part in
     pseudo-labels, one CutMix decision a batch."""
-
-    def build(self, student: Segmenter) -> S4Former:
-        """Return the method that trains ``student``."""
-        from s4former.methods.s4former import S4Former
-
-        return S4Former(self, student)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import ClassMixConfig, ScheduledTeacherConfig, StrongViewsConfig
-
-if TYPE_CHECKING:
-    from s4former.methods.s4former_plus import S4FormerPlus
-    from s4former.types import Segmenter
 
 
 class S4FormerPlusConfig(StrongViewsConfig, ScheduledTeacherConfig, ClassMixConfig, MethodConfig):
@@ -32,9 +28,3 @@ class S4FormerPlusConfig(StrongViewsConfig, ScheduledTeacherConfig, ClassMixConf
     """Bias attention toward patches that the teacher is unsure of (PASA)."""
     ncr: bool = True
     """Match the teacher's distribution over the classes other than the pseudo-label (NCR)."""
-
-    def build(self, student: Segmenter) -> S4FormerPlus:
-        """Return the method that trains ``student``."""
-        from s4former.methods.s4former_plus import S4FormerPlus
-
-        return S4FormerPlus(self, student)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import EMATeacherConfig
-
-if TYPE_CHECKING:
-    from s4former.methods.supervised_averaged import SupervisedAveraged
-    from s4former.types import Segmenter
 
 
 class SupervisedAveragedConfig(EMATeacherConfig, MethodConfig):
@@ -17,9 +13,3 @@ class SupervisedAveragedConfig(EMATeacherConfig, MethodConfig):
 
     name: Literal["supervised_averaged"] = "supervised_averaged"
     """The method: this file's name."""
-
-    def build(self, student: Segmenter) -> SupervisedAveraged:
-        """Return the method that trains ``student``."""
-        from s4former.methods.supervised_averaged import SupervisedAveraged
-
-        return SupervisedAveraged(self, student)
