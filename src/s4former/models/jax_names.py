@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s4former.models.keys import translated
+
 _NAMES = [
     (r"(^|/)embedding/", r"\1patch_embed/proj/"),
     (r"(^|/)cls$", r"\1cls_token"),
@@ -43,7 +45,7 @@ def load_npz(path: Path) -> dict[str, Tensor]:
             value = torch.from_numpy(native)
         else:
             continue
-        tensors[_timms(name)] = _in_layout(name, value)
+        tensors[translated(name, _NAMES).replace("/", ".")] = _in_layout(name, value)
     return tensors
 
 
@@ -57,12 +59,6 @@ def _by_block(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         else:
             apart[name] = array
     return apart
-
-
-def _timms(name: str) -> str:
-    for pattern, replacement in _NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name.replace("/", ".")
 
 
 def _in_layout(name: str, value: Tensor) -> Tensor:

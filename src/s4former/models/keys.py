@@ -98,7 +98,7 @@ def to_plain_vit(inside: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def to_timm(key: str) -> str:
     """Translate one name of a plain ViT's tensor into timm's; separate q, k and v stay separate."""
-    return _translate(key, _TO_TIMM)
+    return translated(key, _TO_TIMM)
 
 
 def from_authors(key: str, network: Network = "student") -> str | None:
@@ -115,7 +115,7 @@ def from_authors(key: str, network: Network = "student") -> str | None:
         match = re.match(pattern, key)
         if match:
             rules = _TO_TIMM if prefix == "backbone." else _HEAD_TO_OURS
-            return match.expand(prefix) + _translate(key[match.end() :], rules)
+            return match.expand(prefix) + translated(key[match.end() :], rules)
     return None
 
 
@@ -152,7 +152,7 @@ def convert_dpt(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def dpt_name(key: str) -> str:
     """Translate one name of a tensor in UniMatch V2's network into ours."""
     inside = key.removeprefix("head.")
-    return key if inside == key else "head." + _translate(inside, _DPT_TO_OURS)
+    return key if inside == key else "head." + translated(inside, _DPT_TO_OURS)
 
 
 def _with_joined_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -171,7 +171,8 @@ def _with_joined_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return joined
 
 
-def _translate(key: str, rules: list[tuple[str, str]]) -> str:
+def translated(key: str, rules: list[tuple[str, str]]) -> str:
+    """Return a name after all rules, each a pattern and what takes its place, were applied in turn."""
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from s4former.config.errors import UserError
+from s4former.models.keys import translated
 
 MiTStyle = Literal["official", "mmseg", "hf"]
 
@@ -110,7 +111,7 @@ def to_mit(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     entries = {_unwrapped(key): state[key] for key in whole or state}
     return _with_joined_projections(
         {
-            _translate(name, _RULES[style]): value
+            translated(name, _RULES[style]): value
             for name, value in entries.items()
             if not _NOT_ENCODER.match(name)
         }
@@ -132,7 +133,7 @@ def to_segformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         heads = {name.replace("conv_seg.", "classifier."): value for name, value in heads.items()}
     # A class of mmseg's that the authors' head inherits brings along a classifier that nothing uses.
     own = {
-        _translate(name, _HEAD_TO_OURS): value
+        translated(name, _HEAD_TO_OURS): value
         for name, value in heads.items()
         if not name.startswith("conv_seg.")
     }
@@ -147,12 +148,6 @@ def to_segformer(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _unwrapped(key: str) -> str:
     return _WRAPPERS.sub("", key)
-
-
-def _translate(name: str, rules: list[tuple[str, str]]) -> str:
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 def _with_joined_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

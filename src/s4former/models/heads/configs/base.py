@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from s4former.config.base import Config
 from s4former.config.listed import Listed
@@ -61,13 +61,17 @@ HEADS: Listed[HeadConfig] = Listed("s4former.models.heads", HeadConfig, "segment
 HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(HEADS.parse)]
 
 
-def require_one_grid(head: HeadConfig) -> None:
-    """Raise ValueError if a head that sees one grid is to look at more."""
-    if head.out_indices and len(head.out_indices) != 1:
-        raise ValueError(
-            f"{head.name} sees one grid, got out_indices={list(head.out_indices)}; use model.head=linear for "
-            "more"
-        )
+class OneGridConfig(HeadConfig):
+    """A head that sees one grid."""
+
+    @model_validator(mode="after")
+    def _sees_one_grid(self) -> Self:
+        if self.out_indices and len(self.out_indices) != 1:
+            raise ValueError(
+                f"{self.name} sees one grid, got out_indices={list(self.out_indices)}; use model.head=linear "
+                "for more"
+            )
+        return self
 
 
 def evenly(depth: int, count: int) -> tuple[int, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from s4former.models.heads.configs.base import HeadConfig, require_one_grid
+from s4former.models.heads.configs.base import OneGridConfig
 
 if TYPE_CHECKING:
     from s4former.models.heads.setr_naive import SETRNaiveHead
 
 
-class SETRNaiveConfig(HeadConfig):
+class SETRNaiveConfig(OneGridConfig):
     """Two 1x1 convolutions, and upsampling."""
 
     name: Literal["setr_naive"] = "setr_naive"
@@ -21,11 +21,6 @@ class SETRNaiveConfig(HeadConfig):
     """Channels between the two convolutions."""
     scale: int = Field(4, ge=1)
     """Factor of a first upsampling, before the one to the size of the images."""
-
-    @model_validator(mode="after")
-    def _sees_one_grid(self) -> Self:
-        require_one_grid(self)
-        return self
 
     def build(self, widths: tuple[int, ...], num_classes: int) -> SETRNaiveHead:
         """Return the head with random weights."""

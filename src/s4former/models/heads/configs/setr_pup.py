@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from s4former.models.heads.configs.base import HeadConfig, require_one_grid
+from s4former.models.heads.configs.base import OneGridConfig
 
 if TYPE_CHECKING:
     from s4former.models.heads.setr_pup import SETRPUPHead
 
 
-class SETRPUPConfig(HeadConfig):
+class SETRPUPConfig(OneGridConfig):
     """Convolutions and upsampling in turn."""
 
     name: Literal["setr_pup"] = "setr_pup"
@@ -23,11 +23,6 @@ class SETRPUPConfig(HeadConfig):
     """Number of convolutions."""
     scale: int = Field(2, ge=1)
     """Factor of the upsampling between two of them."""
-
-    @model_validator(mode="after")
-    def _sees_one_grid(self) -> Self:
-        require_one_grid(self)
-        return self
 
     def build(self, widths: tuple[int, ...], num_classes: int) -> SETRPUPHead:
         """Return the head with random weights."""
