@@ -16,7 +16,8 @@ from s4former.config.fronts import lazily
 if TYPE_CHECKING:
     from s4former.engine.run import Run
     from s4former.engine.writer import Outcome
-    from s4former.inference.predict import Model, Prediction
+    from s4former.inference.predict import Model
+    from s4former.inference.prediction import Prediction
 else:
     __getattr__ = lazily(__name__, __file__)
 

@@ -147,6 +147,7 @@ def test_predict_writes_pictures_of_original_size(
     assert shell("predict", run_folder, images, "--out", tmp_path / "out", "--confidence") == 0
     assert "2 of 2 images" in shell.out
     names = [f"val{index}{kind}.png" for index in (0, 1) for kind in ("", "_confidence", "_overlay")]
+    names.append("_legend.png")
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == sorted(names)
     assert np.array(Image.open(tmp_path / "out" / "val0.png")).shape == (40, 48)
 

@@ -213,8 +213,8 @@ def test_outputs_among_the_images_are_never_inputs(shell: CommandLine, world: Pa
     for _ in range(3):
         assert shell("predict", "run", "photos", "--out", "photos/out") == 0
         assert "3 of 3 images" in shell.out
-    assert "passed over 6 pictures" in shell.err
-    assert len(list(Path("photos").rglob("*.png"))) == 3 + 6
+    assert "passed over 7 pictures" in shell.err
+    assert len(list(Path("photos").rglob("*.png"))) == 3 + 7
     shutil.copytree("photos/out", "elsewhere")  # its ledger goes with it
     assert shell("predict", "run", "elsewhere", "--out", "again") == 1
     assert "but what s4former wrote itself" in shell.err

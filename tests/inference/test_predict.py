@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ import s4former
 from s4former.config import DataError, UserError
 from s4former.engine import read_lines, train, validate
 from s4former.inference import Model, find_images
+from s4former.inference.overlay import overlay_picture
 from tiny_run import NAMES, make_data, tiny_run
 
 
@@ -124,13 +126,50 @@ def test_what_is_no_image_is_refused(model: Model, image: np.ndarray | torch.Ten
         model.predict(image)
 
 
-@pytest.mark.parametrize("image", [None, b"bytes", ["a.png", "b.png"]])
+@pytest.mark.parametrize("image", [None, b"bytes", [{"a.png"}]])
 def test_what_is_nothing_like_an_image_is_refused(
     model: Model, image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no checker either
-    with pytest.raises(TypeError, match=r"expected one image: a path.*got a (NoneType|bytes|list)"):
+    with pytest.raises(TypeError, match=r"expected one image: a path.*got a (NoneType|bytes|set)"):
         model.predict(image)
+
+
+def test_a_list_is_predicted_as_its_images_are(model: Model, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = [
+        generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in [(30, 50), (50, 30), (30, 50)]
+    ]
+    for together, image in zip(model.predict(images), images, strict=True):
+        alone = model.predict(image)
+        assert np.array_equal(together.image, image)
+        assert np.abs(together.confidence - alone.confidence).max() < 1e-5
+        assert (together.mask == alone.mask).mean() > 0.999
+    assert model.predict([]) == []
+
+
+def test_models_and_predictions_say_what_they_are(model: Model, tmp_path: Path) -> None:
+    result = model.predict(picture(tmp_path / "a.png"))
+    assert repr(result).startswith("Prediction(30 x 50: ")
+    assert "3 classes: background, square, disk; s4former, teacher after 6 steps" in repr(model)
+    shown = Image.open(io.BytesIO(result._repr_png_()))
+    assert shown.width >= 50
+    assert shown.height > 30
+
+
+def test_outlines_are_seen_though_a_class_has_the_color_of_the_image() -> None:
+    image, mask = np.full((40, 60, 3), 90, np.uint8), np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 1
+    painted = np.asarray(overlay_picture(image, mask, ((90, 90, 90),) * 2, 0.5, (0, 1, 2), outlined=True))
+    assert (painted[[9, 30], 20:40] == [[[255]], [[0]]]).all()
+    assert (painted[0] == 90).all()
+    tall = np.zeros((700, 600), np.uint8)
+    tall[256:] = 1  # a border between the bands that are painted one after the other
+    lines = np.asarray(
+        overlay_picture(np.zeros((700, 600, 3), np.uint8), tall, ((9, 9, 9),) * 2, 0.5, (0, 1, 2), True)
+    )
+    assert (lines[255] == 255).all()
+    assert (lines[256] == 0).all()
 
 
 def test_deep_images_are_refused_in_the_terms_of_a_prediction(model: Model, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def read_ahead(
             item = pending.popleft().result()
             submit(min(2 * threads, _MAX_BYTES // max(1, size(item))))
             yield item
+            del item  # a huge one is let go before the next one is read
             submit(1)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from s4former.inference.device import resolve_device, resolve_precision
     from s4former.inference.inputs import find_images
     from s4former.inference.logits import logit_row_chunks
-    from s4former.inference.predict import Model, Prediction
+    from s4former.inference.predict import Model
+    from s4former.inference.prediction import Prediction
     from s4former.inference.scoring import Evaluation, Pictures, evaluate, protocol_record
     from s4former.inference.trained import init_weights_from, load_networks
 else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,18 @@ class FoundImages:
     passed_over: int = 0
 
 
-def find_images(arguments: Sequence[str]) -> FoundImages:
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+"""Endings of videos, in lower case."""
+
+
+def find_images(arguments: Sequence[str], videos: bool = False) -> FoundImages:
     """Return the images that files, folders and globs mean; what the package wrote itself is passed over.
 
     So are run folders and hidden folders below a folder that is searched.
+
+    Args:
+        arguments: What was typed.
+        videos: Whether videos in folders and globs are meant, too.
 
     Raises:
         UserError: If an argument stands for no image, or nothing is left.
@@ -40,7 +48,7 @@ def find_images(arguments: Sequence[str]) -> FoundImages:
     ledgers, passed_over = Ledgers(), set[Path]()
     found: dict[tuple[str, Path], Path] = {}
     for argument in arguments:
-        matches = list(_expand(argument))
+        matches = list(_expand(argument, _endings(videos)))
         if not matches:
             raise UserError(f"{argument}: there is no such image, and no image in it if it is a folder")
         own = {path for _, path in matches if any(ledgers.wrote(path, kind) for kind in PICTURES)}
@@ -56,29 +64,33 @@ def find_images(arguments: Sequence[str]) -> FoundImages:
     return FoundImages(tuple((stem, path) for (stem, _), path in found.items()), len(passed_over))
 
 
-def _expand(argument: str) -> Iterator[tuple[str, Path]]:
+def _endings(videos: bool) -> set[str]:
+    PilImage.init()
+    return {*PilImage.EXTENSION, *SUFFIXES, *(VIDEOS if videos else ())}
+
+
+def _expand(argument: str, endings: Collection[str]) -> Iterator[tuple[str, Path]]:
     path = Path(argument)
     if path.is_file():
         yield path.stem, path
     elif path.is_dir():
-        for image in _images_below(path):
+        for image in _images_below(path, endings):
             yield image.relative_to(path).with_suffix("").as_posix(), image
     else:
         for match in sorted(glob.glob(argument, recursive=True)):
-            if Path(match).is_dir() or _is_image(Path(match)):
-                yield from _expand(match)
+            if Path(match).is_dir() or _is_image(Path(match), endings):
+                yield from _expand(match, endings)
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
+def _images_below(folder: Path, endings: Collection[str]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         inside = Path(parent)
         if (inside / "run.json").is_file():
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (inside / name for name in sorted(names) if _is_image(inside / name))
+        yield from (inside / name for name in sorted(names) if _is_image(inside / name, endings))
 
 
-def _is_image(path: Path) -> bool:
-    PilImage.init()
-    return path.suffix.lower() in {*PilImage.EXTENSION, *SUFFIXES} and not path.name.startswith(".")
+def _is_image(path: Path, endings: Collection[str]) -> bool:
+    return path.suffix.lower() in endings and not path.name.startswith(".")

@@ -30,11 +30,13 @@ def logit_row_chunks(
     config: EvaluateConfig,
     device: str,
     precision: str,
+    blend: bool = False,
 ) -> RowChunks:
     """Yield float32 logits of images at their own size, from top to bottom; usual sizes are one chunk.
 
     Of several passes, they are the log probabilities of their mean. In windows, memory is that of one row of
-    windows a pass: their height x the image's width x classes, 4 bytes each.
+    windows a pass: their height x the image's width x classes, 4 bytes each. With ``blend`` windows count
+    less toward their borders.
 
     Source:
         mmseg's ``whole_inference`` and ``slide_inference``: windows overlap so that the last ends at the
@@ -44,7 +46,8 @@ def logit_row_chunks(
     flips = (False, True) if config.flip else (False,)
     tta_passes = [(scale, flip) for scale in config.scales for flip in flips]
     seen = [
-        _tta_pass(network, images, config, device, precision, *one, len(tta_passes)) for one in tta_passes
+        _tta_pass(network, images, config, device, precision, *one, len(tta_passes), blend)
+        for one in tta_passes
     ]
     if tta_passes == [(1.0, False)]:
         yield from seen[0]
@@ -63,6 +66,7 @@ def _tta_pass(
     scale: float,
     flip: bool,
     tta_passes: int,
+    blend: bool,
 ) -> RowChunks:
     height, width = images.shape[1:3]
     size = size_seen((height, width), config, scale)
@@ -81,7 +85,9 @@ def _tta_pass(
         raise ValueError("sliding windows need crop_size and stride; resolve the config first")
     else:
         crop, stride = both_sides(config.crop_size), both_sides(config.stride)
-        row_chunks = slide_row_chunks(predict_logits, network.num_classes, images, crop, stride, device)
+        row_chunks = slide_row_chunks(
+            predict_logits, network.num_classes, images, crop, stride, device, blend
+        )
     if flip:
         row_chunks = (chunk.flip(-1) for chunk in row_chunks)
     return resized_row_chunks(row_chunks, size[0], (height, width), tta_passes)

@@ -37,6 +37,7 @@ def slide_row_chunks(
     crop: tuple[int, int],
     stride: tuple[int, int],
     device: str,
+    blend: bool = False,
 ) -> RowChunks:
     """Yield the mean logits of overlapping windows, each row once no further window reaches it.
 
@@ -49,6 +50,7 @@ def slide_row_chunks(
         crop: Height and width of a window.
         stride: Rows and columns from one window to the next, at most ``crop``.
         device: Where the network is.
+        blend: Whether a window counts less toward its borders, so that no seam shows; all alike otherwise.
     """
     count, height, width = images.shape[:3]
     tops, lefts = window_starts(height, crop[0], stride[0]), window_starts(width, crop[1], stride[1])
@@ -56,14 +58,15 @@ def slide_row_chunks(
     together = max(1, images_at_once(sides, num_classes) // count)
     total = torch.zeros(count, num_classes, sides[0], width, device=device)
     times = torch.zeros(1, 1, sides[0], width, device=device)
+    weight = blend_weights(sides).to(device) if blend else 1
     for top, following in zip(tops, [*tops[1:], height], strict=True):
         for first in range(0, len(lefts), together):
             windows = [slice(left, left + sides[1]) for left in lefts[first : first + together]]
             pixels = [images[:, top : top + sides[0], window] for window in windows]
             logits = predict_logits(_to_images(np.concatenate(pixels), device)).float()
             for window, part in zip(windows, torch.split(logits, count), strict=True):
-                total[..., window] += part
-                times[..., window] += 1
+                total[..., window] += part.mul_(weight) if blend else part
+                times[..., window] += weight
             del logits, part, pixels  # before the chunk is made
         done = following - top
         chunk = total[..., :done, :].div_(times[..., :done, :])
@@ -71,6 +74,12 @@ def slide_row_chunks(
         yield chunk
         del chunk  # whoever takes the row chunks may free them
         total, times = (nn.functional.pad(sums, (0, 0, 0, done)) for sums in (total, times))
+
+
+def blend_weights(size: tuple[int, int]) -> Float[Tensor, "h w"]:
+    """Return what each pixel of a window counts: 1 in the middle, almost nothing at the border (Hann's)."""
+    rows, columns = ((torch.pi * (torch.arange(side) + 0.5) / side).sin().square() for side in size)
+    return rows[:, None] * columns
 
 
 def images_at_once(size: tuple[int, int], num_classes: int) -> int:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from s4former.data.sources.base import Image
-from s4former.data.sources.decoding import load_upright, opened
+from s4former.data.sources.decoding import load_upright, opened, rgb_array
 from s4former.data.sources.raster import is_plain, read_values
 from s4former.data.sources.values import ValueRange, luma, scaled
 
@@ -33,9 +31,8 @@ def decode_image(path: Path, channels: int = 3, value_range: ValueRange | None =
     with opened(path) as picture:
         upright = load_upright(picture)
         deep = upright.mode.startswith(("I", "F"))
-        pixels = np.array(
-            upright if deep or upright.mode == "RGB" else upright.convert("RGB")
-        )  # convert copies
+        if not deep:
+            pixels = rgb_array(upright)
     if deep:
         return scaled(read_values(path, channels), value_range, str(path))
     return pixels if channels == 3 else luma(pixels)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from PIL import Image as PilImage
 from PIL import ImageOps, UnidentifiedImageError
 
@@ -25,6 +25,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 _UNQUESTIONED, _MAX_PACKED = 2**28, 4096
 """Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
+_BAND = 2**24  # pixels of a huge picture that are converted at once
 
 
 @contextmanager
@@ -112,7 +113,18 @@ def load_upright(picture: PilImage.Image) -> PilImage.Image:
     # if it knows the name of the file.
     picture.filename = ""  # type: ignore[attr-defined]
     picture.load()
-    return ImageOps.exif_transpose(picture)
+    ImageOps.exif_transpose(picture, in_place=True)  # else it would copy
+    return picture
+
+
+def rgb_array(picture: PilImage.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a picture's pixels as RGB; a huge one is not copied as a whole on the way."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    rows = max(1, _BAND // picture.width)
+    for top in range(0, picture.height, rows):
+        band = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        pixels[top : top + rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
 
 
 def upright(values: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "uh uw ..."]:

@@ -32,6 +32,7 @@ class TiffPage:
         validity: Whether it says which pixels of another page hold something.
         nodata: The value that stands for "nothing is known here" (GDAL's tag).
         data: Where the first strip or tile begins, and its length.
+        georeferenced: Whether it says where on earth it lies (GeoTIFF's tags).
     """
 
     size: tuple[int, int]
@@ -43,6 +44,7 @@ class TiffPage:
     validity: bool
     nodata: float | None
     data: tuple[int, int]
+    georeferenced: bool = False
 
     @classmethod
     def of(cls, tags: Any) -> Self:
@@ -58,6 +60,7 @@ class TiffPage:
             bool(kind & 4),
             _nodata(tags.get(42113)),
             (_number(tags, 273, _number(tags, 324, 0)), _number(tags, 279, _number(tags, 325, 0))),
+            any(tag in tags for tag in (33550, 33922, 34264)),  # pixel scale, tie points, transformation
         )
 
     @classmethod

@@ -18,6 +18,7 @@ from s4former.config.errors import DataError
 from s4former.data.sources.base import Image
 from s4former.data.sources.decoding import Array
 
+_BAND = 2**22  # numbers that are scaled at once
 ValueRange = tuple[float, float]
 Levels = UInt8[np.ndarray, "..."]
 Values = Shaped[np.ndarray, "h w c"]  # as the file holds them: any type of number
@@ -115,8 +116,11 @@ def scaled(values: Values, value_range: ValueRange | None, name: str) -> Image:
 
 def _scale(values: Array, value_range: ValueRange) -> Levels:
     low, high = value_range
-    unit = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
-    levels: Levels = np.rint(np.nan_to_num(unit) * 255).astype(np.uint8)
+    levels = np.empty(values.shape, np.uint8)
+    rows = max(1, _BAND // max(1, values[:1].size))
+    for top in range(0, len(values), rows):  # as floats of 8 bytes a huge image would fill the memory
+        unit = (np.clip(values[top : top + rows].astype(np.float64), low, high) - low) / (high - low)
+        levels[top : top + rows] = np.rint(np.nan_to_num(unit) * 255)
     return levels
 
 
