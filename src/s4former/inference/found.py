@@ -139,5 +139,6 @@ def _write(image: ToPredict, picture: PilImage.Image, path: Path) -> None:
 
 
 def _write_probabilities(path: Path, found: Found, names: Sequence[str]) -> None:
+    assert found.probabilities is not None
     with path.open("wb") as file:
         np.savez_compressed(file, probabilities=found.probabilities, names=np.array(names))

@@ -18,6 +18,7 @@ from s4former.inference.card import ImageInput
 from s4former.inference.logits import Pixels
 
 ImageLike = str | Path | PilImage.Image | Shaped[np.ndarray, "..."] | Tensor
+Several = list[ImageLike] | tuple[ImageLike, ...]
 
 
 def pixels_of(image: ImageLike, taken: ImageInput) -> Pixels:

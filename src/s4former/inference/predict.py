@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
@@ -18,7 +18,7 @@ from s4former.inference.batches import by_size
 from s4former.inference.card import CARD, WEIGHTS, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
-from s4former.inference.images import ImageLike, pixels_of
+from s4former.inference.images import ImageLike, Several, pixels_of
 from s4former.inference.logits import (
     MAX_PATCHES,
     Pixels,
@@ -111,11 +111,9 @@ class Model:
     @overload
     def predict(self, image: ImageLike, evaluate: EvaluateConfig | None = None) -> Prediction: ...
     @overload
+    def predict(self, image: Several, evaluate: EvaluateConfig | None = None) -> list[Prediction]: ...
     def predict(
-        self, image: Sequence[ImageLike], evaluate: EvaluateConfig | None = None
-    ) -> list[Prediction]: ...
-    def predict(
-        self, image: ImageLike | Sequence[ImageLike], evaluate: EvaluateConfig | None = None
+        self, image: ImageLike | Several, evaluate: EvaluateConfig | None = None
     ) -> Prediction | list[Prediction]:
         """Segment one image, or each of a list.
 

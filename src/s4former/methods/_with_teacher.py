@@ -50,6 +50,8 @@ class WeakToStrong(WithTeacher):
         TypeError: If the config has no fields of strong views.
     """
 
+    strong: StrongViews
+
     def __init__(self, config: MethodConfig, student: Segmenter) -> None:
         super().__init__(config, student)
         if not isinstance(config, StrongViewsConfig):
@@ -69,7 +71,8 @@ class WeakToStrong(WithTeacher):
         self, batch: Batch, unlabeled: UnlabeledBatch, pseudo: PseudoLabels
     ) -> tuple[dict[str, View], dict[str, Tensor]]:
         """Return what the student's passes see, by name, and scalars to log."""
-        return self.strong(unlabeled, pseudo, batch.key)
+        views: tuple[dict[str, View], dict[str, Tensor]] = self.strong(unlabeled, pseudo, batch.key)
+        return views
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss plus what the strong views have to learn from the weak one."""
