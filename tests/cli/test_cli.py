@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,9 @@ from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
 from s4former.config import Interrupted
-from s4former.inference import Model, Prediction
+from s4former.inference import Model, jobs
+from s4former.inference.found import Found, ToPredict
+from s4former.inference.options import Options
 from s4former.methods import config_class
 from s4former.ops import blocks_for
 from s4former.recipes import load_run
@@ -175,10 +177,10 @@ def test_config_show_prints_what_train_reads(shell: CommandLine, config: Path, t
 def test_demo_hands_its_folder_over(
     shell: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Path] = []
-    monkeypatch.setattr("s4former.recipes._demo.run_demo", asked.append)
+    asked: list[tuple[Path, object]] = []
+    monkeypatch.setattr("s4former.recipes._demo.run_demo", lambda *given: asked.append(given))
     assert shell("demo", "--out", tmp_path / "demo") == 0
-    assert asked == [tmp_path / "demo"]
+    assert asked == [(tmp_path / "demo", None)]
     assert demo_module.__doc__
 
 
@@ -356,14 +358,14 @@ def test_the_system_is_quoted(capsys: pytest.CaptureFixture[str], tmp_path: Path
 def test_one_image_that_is_too_large_does_not_stop_the_others(
     shell: CommandLine, config: Path, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict = Model.predict
+    look = jobs.look
 
-    def starving(self: Model, image: Path) -> Prediction:
-        if image.name == "val0.png":
+    def starving(model: Model, images: Sequence[ToPredict], options: Options) -> list[Found]:
+        if any(image.stem == "val0" for image in images):
             raise MemoryError("Unable to allocate 5 GiB")
-        return predict(self, image)
+        return look(model, images, options)
 
-    monkeypatch.setattr(Model, "predict", starving)
+    monkeypatch.setattr(jobs, "look", starving)
     images = config.parent / "data" / "images" / "val"
     assert shell("predict", run_folder, images, "--out", tmp_path / "out") == 3
     assert "1 of 2 images" in shell.out

@@ -60,6 +60,18 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
         "demo --out demo",
         ("demo/panel.png", "demo/curves.png", "demo/scenes/scene-10000.png", "demo/supervised/notes.txt"),
     ),
+    "report": ("report run --quick --out report.html", ("report.html",)),
+    "export": ("export run --size 32x32 --out net.onnx", ("net.onnx",)),
+    "label": (
+        "label run photos --out labels --next 1",
+        (
+            # a mask in masks/ would be a person's, and is kept
+            "labels/dataset.yaml",
+            "labels/coco.json",
+            "labels/next.csv",
+            "labels/next.png",
+        ),
+    ),
     "tools/train.py": ("run.yaml --work-dir work", ("work/notes.txt", "work/model/model.json")),
     "tools/test.py": (
         "run.yaml run --out masks --show-dir shown --work-dir work",
@@ -72,6 +84,10 @@ READS = {
     "val": "val run",
     "recipes": "recipes",
     "models": "models",
+    "methods": "methods",
+    "backbones": "backbones vit_tiny_patch16_224",
+    "doctor": "doctor",
+    "config explain": "config explain steps",
     "config show": "config show run.yaml",
     "splits check": "splits check data/labeled.txt",
 }
@@ -140,7 +156,8 @@ def commands() -> Iterator[str]:
 
 def test_every_command_is_tried_here() -> None:
     tried = {name.partition(",")[0].removesuffix(" again") for name in WRITES} | set(READS)
-    assert tried == {*commands(), "tools/train.py", "tools/test.py"}
+    elsewhere = {"app"}  # serves a page, and writes into a temporary folder alone: test_app.py
+    assert tried | elsewhere == {*commands(), "tools/train.py", "tools/test.py"}
 
 
 @pytest.mark.parametrize(("name", "place"), CASES)

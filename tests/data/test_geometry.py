@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from s4former.data import DataConfig
-from s4former.data.geometry import PADDING_COLOR, Geometry, resize_pixels, sample_geometry
+from s4former.data import DataConfig, resize_pixels
+from s4former.data.geometry import PADDING_COLOR, Geometry, sample_geometry
 from s4former.types import IGNORE
 
 

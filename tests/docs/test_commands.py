@@ -25,6 +25,10 @@ _PAGES = (
     "export",
     "share",
     "app",
+    "predict",
+    "report",
+    "label",
+    "watch",
 )
 FOR_USERS = [
     path

@@ -25,6 +25,7 @@ from s4former.config import DataError, Interrupted, NumericError, UserError
 from s4former.engine import Run, read_lines, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
+from s4former.engine.writer import RunFolderWriter
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
@@ -145,6 +146,7 @@ def test_the_best_model_is_the_one_that_the_result_names(
         return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
 
     monkeypatch.setattr(scorer, "evaluate", score)
+    monkeypatch.setattr(RunFolderWriter, "confusion", lambda *_: None)  # of scores that are made up
     often = tiny_run(data, {"evaluate_every": 1, "save_every": 2})
     with pytest.raises(Interrupted, match="at once"):
         train(often, tmp_path, progress=SignalAt(4, times=2))

@@ -133,8 +133,7 @@ def test_no_seam_shows_where_windows_of_a_large_image_meet(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Logits jump at the borders of windows that count alike, and hardly more than inside of blended ones."""
-    from s4former.inference.config import EvaluateConfig
-    from s4former.inference.logits import in_eval, logit_row_chunks
+    from s4former.inference import EvaluateConfig, in_eval, logit_row_chunks
 
     model = Model.load(root / "run", "cpu")
     noise = np.random.default_rng(0).integers(0, 256, (12, 14, 3), dtype=np.uint8)

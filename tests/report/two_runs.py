@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def two_runs(root: Path) -> tuple[Path, Path]:
 def draw_pseudo_labels(run: Path) -> None:
     """Write pictures of an unlabeled image as a run does, of two steps; one file is broken."""
     place = run / "panels" / "unlabeled"
-    place.mkdir(parents=True)
+    shutil.rmtree(place)  # what the run itself drew
+    place.mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     for step in (3, 6):
         for kind in KINDS:

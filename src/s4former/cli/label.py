@@ -92,9 +92,10 @@ def _draw_sheet(labeler: Labeler, done: Labeled) -> None:
 def _say(labeler: Labeler, done: Labeled, console: Console) -> None:
     from s4former.config.invocation import program, typed
     from s4former.curation.label import COCO, DATASET, LABELME, MASKS, NEXT, SHEET
+    from s4former.engine.tables import print_table
 
     out, classes = labeler.out, labeler.encoder.classes
-    console.print(_table(labeler, done))
+    print_table(console, _table(labeler, done))
     say(console, "rule:     ", done.thresholds.rule)
     people, machine = sum(item.human for item in done.items), len(done.machine)
     given = "class indices" if classes.values is None else "your values"

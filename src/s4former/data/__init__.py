@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
-    from s4former.data.classes import Classes
+    from s4former.data.classes import Classes, MaskValue
     from s4former.data.config import DataConfig
     from s4former.data.dataset_yaml import DatasetFile
+    from s4former.data.geometry import resize_pixels
     from s4former.data.loader import TrainBatches, batch_iterator
     from s4former.data.published_lists import PUBLISHERS
     from s4former.data.sources import (
@@ -36,8 +37,9 @@ else:
 # fmt: off
 __all__ = [
     "KNOWN", "NODATA", "PUBLISHERS", "SPLITS", "SUFFIXES", "Classes", "DataConfig", "DatasetFile",
-    "FolderSource", "LabelMap", "Source", "Split", "TrainBatches", "batch_iterator", "decode_image",
-    "decode_mask", "evaluation_pairs", "first_few", "image_files", "open_mask", "open_source", "read_split",
-    "short_names", "split_ids", "split_lines", "spread", "write_splits",
+    "FolderSource", "LabelMap", "MaskValue", "Source", "Split", "TrainBatches", "batch_iterator",
+    "decode_image", "decode_mask", "evaluation_pairs", "first_few", "image_files", "open_mask",
+    "open_source", "read_split", "resize_pixels", "short_names", "split_ids", "split_lines", "spread",
+    "write_splits",
 ]
 # fmt: on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -100,6 +101,13 @@ class DataConfig(Config):
     def crop(self) -> tuple[int, int]:
         """Height and width of the training crop in pixels."""
         return self.crop_size if isinstance(self.crop_size, tuple) else (self.crop_size, self.crop_size)
+
+    def found_from(self, folder: str | Path) -> DataConfig:
+        """Return it with the root as seen from another folder, if it lies there and not here."""
+        there = Path(folder) / self.root
+        if self.source == "scenes" or Path(self.root).exists() or not there.exists():
+            return self
+        return self.model_copy(update={"root": str(there)})
 
     def opens_same(self, other: DataConfig) -> bool:
         """Whether another config describes the same images and masks, however batches are drawn from them."""

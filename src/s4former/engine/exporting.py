@@ -12,7 +12,6 @@ import numpy as np
 from s4former.config.errors import DataError, UserError
 from s4former.config.outputs import claim
 from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
 from s4former.data.sources import split_ids
 from s4former.data.sources.decode import decode_image
 from s4former.engine.folder import data_of
@@ -143,7 +142,7 @@ def own_examples(folder: Path, card: ModelCard, say: Callable[[str], None]) -> E
     why = "the model tells of no images, as it lies in no run folder"
     if trained_on is not None:
         try:
-            source = open_source(_found_again(*trained_on))
+            source = open_source(trained_on[0].found_from(trained_on[1]))
             ids = split_ids(source, "val")
             if ids and source.classes.names == card.names:
                 return Examples(
@@ -157,14 +156,6 @@ def own_examples(folder: Path, card: ModelCard, say: Callable[[str], None]) -> E
     say(f"{why}: made-up textures are compared; name images with verify=IMAGES")
     made_up = list(textures(card.input.channels, card.crop_size))
     return Examples("made-up textures", len(made_up), lambda index: made_up[index])
-
-
-def _found_again(data: DataConfig, started_in: Path) -> DataConfig:
-    """Return a run's data; a relative root that is not here is looked for where the run was started."""
-    known = started_in / data.root
-    if Path(data.root).is_dir() or not known.is_dir():
-        return data
-    return data.model_copy(update={"root": str(known)})
 
 
 def _require_agreement(found: Agreement, precision: ExportPrecision, max_changed: float) -> None:

@@ -82,9 +82,7 @@ def started_run(folder: Path, config: str) -> Run | None:
             f"choose another {invocation().out}"
         )
     run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
-    if run.data.source == "scenes" or Path(run.data.root).exists() or not (place / run.data.root).exists():
-        return run
-    return run.model_copy(update={"data": run.data.model_copy(update={"root": str(place / run.data.root)})})
+    return run.model_copy(update={"data": run.data.found_from(place)})
 
 
 def _never_started(folder: Path) -> bool:

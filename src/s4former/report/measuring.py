@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -67,9 +66,7 @@ def measure(run: RunRecord, on_image: Callable[[int, int], None]) -> Measured:
         S4FormerError: If there is no model, or its images cannot be read or are others by now.
     """
     data = validated(DataConfig, run.run.get("data"), f"the data in {run.path / 'run.json'} does not fit")
-    there = Path(run.record["working_directory"]) / data.root
-    if data.source != "scenes" and not Path(data.root).exists() and there.exists():
-        data = data.model_copy(update={"root": str(there)})
+    data = data.found_from(run.record["working_directory"])
     source, model = open_source(data), Model.load(run.path)
     config = model.card.evaluate.resolved(model.card.crop_size)
     ids = split_ids(source, config.part)

@@ -13,7 +13,8 @@ from PIL import Image
 
 import s4former
 from command_line import CommandLine
-from s4former.config.outputs import HUMAN_MASK, MACHINE_MASK, Ledgers
+from s4former.config import Ledgers
+from s4former.config.outputs import HUMAN_MASK, MACHINE_MASK
 from s4former.curation.annotations import convert
 from s4former.engine import train
 from tiny_run import NAMES, make_data, tiny_run

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.config.errors import UserError
+from s4former.config import UserError
+from s4former.curation.annotations import Polygon
 from s4former.curation.annotations.rasterize import Layer, draw
-from s4former.curation.annotations.shapes import Polygon
 from s4former.curation.label import Known, Look, choose_next
 from s4former.curation.label.exports import shapes_of
 from s4former.curation.label.masks import MaskEncoder
 from s4former.curation.label.threshold import from_quantiles, from_val
-from s4former.data.classes import Classes, MaskValue
-from s4former.data.sources.labels import LabelMap
+from s4former.data import Classes, LabelMap, MaskValue
 from s4former.inference import Prediction
 from s4former.types import IGNORE
 

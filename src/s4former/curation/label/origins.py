@@ -31,11 +31,8 @@ def origin(model: Path) -> Source | None:
         return None
     content = read_json(record)
     data = validated(DataConfig, content["run"]["data"], f"{record} does not fit this version of s4former")
-    there = Path(content["working_directory"], data.root)
-    if there.is_dir():
-        data = data.model_copy(update={"root": str(there)})
     try:
-        return open_source(data)
+        return open_source(data.found_from(content["working_directory"]))
     except DataError as error:
         raise DataError(
             f"the data set of the run {model} cannot be opened: {error}\nTo do without it, and so without "

@@ -13,8 +13,8 @@ from s4former.types import IGNORE
 Points = Float[np.ndarray, "_ 2"]
 SMALLEST = 16
 """Pixels of the smallest piece that gets an outline: a person would not draw less."""
-_TOLERANCE = 0.5
-"""Pixels by which an outline may pass beside the mask's edge."""
+_TOLERANCE, _EXACT = 0.5, 1e-6
+"""Pixels by which an outline may pass beside the mask's edge, and beside that of a thin piece."""
 _CHANGE = 0.1
 """Share of its area that a piece may lose or gain by that."""
 
@@ -48,7 +48,14 @@ def _pieces(pixels: Bool[np.ndarray, "h w"]) -> Iterator[Points]:
 
 
 def _simple(ring: Points) -> Points:
-    """Return a closed line with fewer corners, by Douglas and Peucker's rule on both of its halves."""
+    """Return a closed line with fewer corners."""
+    simple = _simplified(ring, _TOLERANCE)
+    thin = abs(area(simple) - area(ring)) > _CHANGE * area(ring)  # a strip may lose its width
+    return _simplified(ring, _EXACT) if thin else simple
+
+
+def _simplified(ring: Points, tolerance: float) -> Points:
+    """Return the corners that Douglas and Peucker's rule keeps, on both halves of a closed line."""
     far = int(((ring - ring[0]) ** 2).sum(1).argmax())
     closed = np.concatenate([ring, ring[:1]])
     keep, spans = {0, far}, [(0, far), (far, len(ring))]
@@ -62,12 +69,10 @@ def _simple(ring: Points) -> Points:
         across = offsets[:, 0] * along[1] - offsets[:, 1] * along[0]
         distances = np.abs(across) / length if length else np.hypot(*offsets.T)
         middle = first + 1 + int(distances.argmax())
-        if distances[middle - first - 1] > _TOLERANCE:
+        if distances[middle - first - 1] > tolerance:
             keep.add(middle)
             spans += [(first, middle), (middle, last)]
-    simple = ring[sorted(keep)]
-    thin = abs(area(simple) - area(ring)) > _CHANGE * area(ring)  # a strip may lose its width
-    return ring if thin else simple
+    return ring[sorted(keep)]
 
 
 def _with_slits(outer: Points, holes: list[Points]) -> Points:
