@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from rich.table import Table
 from s4former.cli.completion import complete_recipe
 
 if TYPE_CHECKING:
+    from s4former.engine.run import Run
     from s4former.engine.writer import Outcome
 
 
@@ -38,12 +41,17 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")
     ] = False,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on so many GPUs of this machine; with device=cpu, processes."),
+    ] = None,
 ) -> None:
     """Train a model; a stopped run goes on with --resume as if it had never stopped.
 
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
     from s4former.config.invocation import again, invoked, program
+    from s4former.engine.launch import is_worker
     from s4former.engine.progress import is_main_process
     from s4former.engine.start import start
     from s4former.recipes import plan_run
@@ -55,11 +63,25 @@ def train(
         folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
         if resume and not out:
             planned = plan_run(config, changes, folder)
+        if gpus and not is_worker(os.environ):
+            raise typer.Exit(_together(planned.run, gpus))
         if is_main_process():
             for note in planned.notes:
                 typer.echo(note, err=True)
         outcome = start(planned.run, folder, resume=resume, config=config, source=planned.source)
     report(outcome, Console())
+
+
+def _together(run: Run, gpus: int) -> int:
+    """Give the same command line to several processes, and return their exit code."""
+    from s4former.config.invocation import PROGRAM, program
+    from s4former.engine.launch import start_processes
+
+    os.environ[PROGRAM] = program()
+    batches = [run.data.labeled_batch_size // run.accumulate]
+    if run.method.views.unlabeled:
+        batches.append(run.data.unlabeled_batch_size // run.accumulate)
+    return start_processes(["-m", "s4former", *sys.argv[1:]], gpus, batches, run.device == "cpu")
 
 
 def config_name(config: str) -> str:

@@ -95,13 +95,14 @@ class ShardImages(Sequence[str]):
         if len(data) != size or zlib.crc32(data) != index.checksums[row]:
             raise DataError(f"cannot read the image {place}: its bytes are not those that were packed")
         # Through a file, as for many formats there are only decoders of files.
-        with tempfile.TemporaryDirectory(prefix="s4former-") as folder:
-            file = Path(folder, f"image{PurePosixPath(place).suffix}")
-            file.write_bytes(data)
-            try:
-                return decode_image(file, channels, value_range)
-            except DataError as error:
-                raise DataError(str(error).replace(str(file), place)) from None
+        with tempfile.NamedTemporaryFile(suffix=PurePosixPath(place).suffix, delete=False) as copy:
+            copy.write(data)
+        try:
+            return decode_image(Path(copy.name), channels, value_range)
+        except DataError as error:
+            raise DataError(str(error).replace(copy.name, place)) from None
+        finally:
+            os.unlink(copy.name)
 
     def only(self, naming: Naming) -> ShardImages:
         """Return the images whose names begin and end as asked."""
