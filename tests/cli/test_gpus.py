@@ -1,4 +1,4 @@
-"""``s4former train --gpus N``: processes on this machine, their exit codes, and the Slurm script of the page."""
+"""``s4former train --gpus N``: what it starts, exit codes, and the Slurm script of the page."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ctrl_c_stops_both_and_one_process_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,7 +76,7 @@ def test_what_is_started(
     shell = CommandLine(monkeypatch, capsys, 200)
     words = ("train", "run.yaml", "--out", "out", "--gpus")
     assert shell(*words, 2) == 4  # the exit code of the processes is its own
-    assert started[-1][-7:] == ["-m", "s4former", *map(str, words), "2"]
+    assert started[-1][-8:] == ["-m", "s4former", *map(str, words), "2"]
     assert "--nproc-per-node=2" in started[-1]
     assert not shell.err  # device=cpu asks for processes on the CPU
     assert shell(*words, 8) == 4
