@@ -160,13 +160,13 @@ def test_models_and_predictions_say_what_they_are(model: Model, tmp_path: Path) 
 def test_outlines_are_seen_though_a_class_has_the_color_of_the_image() -> None:
     image, mask = np.full((40, 60, 3), 90, np.uint8), np.zeros((40, 60), np.uint8)
     mask[10:30, 20:40] = 1
-    painted = np.asarray(overlay_picture(image, mask, ((90, 90, 90),) * 2, 0.5, (0, 1, 2), outlined=True))
+    painted = np.asarray(overlay_picture(image, mask, ((90, 90, 90),) * 2, 0.5, (0, 1, 2)))
     assert (painted[[9, 30], 20:40] == [[[255]], [[0]]]).all()
     assert (painted[0] == 90).all()
     tall = np.zeros((700, 600), np.uint8)
     tall[256:] = 1  # a border between the bands that are painted one after the other
     lines = np.asarray(
-        overlay_picture(np.zeros((700, 600, 3), np.uint8), tall, ((9, 9, 9),) * 2, 0.5, (0, 1, 2), True)
+        overlay_picture(np.zeros((700, 600, 3), np.uint8), tall, ((9, 9, 9),) * 2, 0.5, (0, 1, 2))
     )
     assert (lines[255] == 255).all()
     assert (lines[256] == 0).all()

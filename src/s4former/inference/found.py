@@ -126,9 +126,7 @@ def write(
 def painted(image: ToPredict, found: Found, model: Model) -> PilImage.Image:
     """Return the image with its classes painted over it; where it holds nothing, black."""
     colors = [*model.card.colors, *[(0, 0, 0)] * (256 - len(model.card.colors))]
-    return overlay_picture(
-        image.pixels, found.mask, colors, 0.5, model.card.input.display_channels, outlined=True
-    )
+    return overlay_picture(image.pixels, found.mask, colors, 0.5, model.card.input.display_channels)
 
 
 def _write(image: ToPredict, picture: PilImage.Image, path: Path) -> None:

@@ -55,17 +55,17 @@ def overlay_picture(
     colors: Sequence[tuple[int, int, int]],
     opacity: float,
     display_channels: tuple[int, int, int],
-    outlined: bool = False,
 ) -> PilImage.Image:
-    """Return an image with its classes painted over it; no second picture of its size is made on the way.
+    """Return an image with its classes painted over it and outlined; no second picture of its size is made.
+
+    A white and a black line part the classes, seen on any color.
 
     Args:
         image: The image.
         mask: Class index of each pixel.
         colors: RGB color of each class.
-        opacity: Share of the class colors, from 0 to 1.
+        opacity: Share of the class colors, from 0 to 1; at 0 the image alone.
         display_channels: Channels of the image that are shown as red, green and blue.
-        outlined: Whether a white and a black line part the classes, seen on any color.
 
     Raises:
         UserError: If the opacity is not from 0 to 1.
@@ -79,7 +79,7 @@ def overlay_picture(
         shown = PilImage.fromarray(rgb_view(image[rows], display_channels))
         painted = index_picture(mask[rows], colors).convert("RGB")
         band = PilImage.blend(shown, painted, opacity)
-        if outlined:
+        if opacity:
             start = max(0, top - line)
             lines = outlines(mask[start : top + _ROWS + line], line)[top - start :][:_ROWS]
             band.paste((0, 0, 0), (0, 0), PilImage.fromarray(np.where(lines == 1, 255, 0).astype(np.uint8)))
