@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run on the demo's scenes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="for the pictures")
     options = parser.parse_args()
-    source = open_source(DataConfig.model_validate(json.loads((options.run / "run.json").read_text())["run"]["data"]))
+    source = open_source(
+        DataConfig.model_validate(json.loads((options.run / "run.json").read_text())["run"]["data"])
+    )
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
