@@ -1,8 +1,8 @@
 """Runs the commands of pages in this process, as typed, but for two rules that keep them small.
 
-1. What reaches the training loop, or is timed before it, is made tiny: two steps, crops of 32 pixels, a ViT of
-   two blocks with random weights, images scored at their own size. What comes before happens at full size: the
-   config is read and overrides are applied.
+1. What reaches the training loop, or is timed before, is made tiny: two steps, crops of 32 pixels, a ViT
+   of two blocks with random weights, images scored at their own size. What comes before happens at full size:
+   the config is read and overrides are applied.
 2. ``sh tools/dist_train.sh CONFIG N OPTIONS`` runs as ``tools/train.py CONFIG OPTIONS --gpus N``, and
    ``tools/dist_test.sh`` alike; the scripts themselves are tested in ``tests/cli/test_tools.py``.
 """
