@@ -4,8 +4,8 @@
 
 Files of the sizes of VOC (JPEG, 500 x 375) and Cityscapes (PNG, 2048 x 1024) are made from smooth noise. Both
 sides open a file, resize it by 0.5 to 2, crop, flip, and make one weak and two strong views (color jitter,
-grayscale, blur) as float tensors: ours with `TrainBatches`, the other with torchvision's transforms on PIL images. They
-take turns, each in one thread; what is compared is the time of the CPU, so that other programs matter little.
+grayscale, blur) as float tensors: ours with `TrainBatches`, the other with torchvision's transforms. They
+take turns, each in one thread; CPU time is compared, so that other programs matter little.
 """
 
 from __future__ import annotations
