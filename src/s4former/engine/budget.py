@@ -142,7 +142,7 @@ def _with(run: Run, recompute: str | None = None, accumulate: int | None = None)
     return run.model_copy(update={"model": model, "accumulate": accumulate or run.accumulate})
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that are made while it is on and not yet freed.
 
     Attributes:
@@ -151,7 +151,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self._seen: set[int] = set()
 
