@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-RUN = "demo.s4former steps=2 evaluate_every=0 device=cpu threads=1 data.cache_images=64 data.crop_size=224"
+RUN = "demo steps=2 evaluate_every=0 device=cpu threads=1 data.cache_images=64 data.crop_size=256"
 NETWORK = "model.backbone=vit_small_patch16_224 model.pretrained=none method.unlabeled_start_step=0"
 
 

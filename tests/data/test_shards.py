@@ -18,14 +18,13 @@ from PIL import Image
 
 from folders import make_folder, write_image
 from s4former.augment import Views
-from s4former.config.errors import DataError, Interrupted, StorageError, UserError
-from s4former.curation.check import quick_check
-from s4former.curation.check.survey import check_source
+from s4former.config import DataError, Interrupted, StorageError, UserError
+from s4former.curation import check_source, quick_check
 from s4former.curation.shards import index_shards, make_shards
-from s4former.data import DataConfig, Source, TrainBatches, batch_iterator, open_source
+from s4former.data import DataConfig, ShardImages, Source, TrainBatches, batch_iterator, open_source
 from s4former.data.sources import shards as shards_module
 from s4former.data.sources.shard_index import INDEX
-from s4former.data.sources.shards import ShardImages, open_shards
+from s4former.data.sources.shards import open_shards
 from s4former.engine import read_lines, train
 from s4former.engine.callbacks import Callback
 from s4former.types import DrawKey

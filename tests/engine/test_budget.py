@@ -10,8 +10,7 @@ import torch
 import yaml
 
 from command_line import CommandLine
-from s4former.config import UserError
-from s4former.config.amounts import in_units, to_bytes
+from s4former.config import UserError, in_units, to_bytes
 from s4former.data import open_source
 from s4former.engine import Run, budget, read_lines
 from s4former.engine.folder import started_run
@@ -66,7 +65,7 @@ def test_less_memory_is_met_by_parts_first_then_by_recomputing(
 def test_a_batch_norm_never_sees_smaller_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_measured", lambda run, source: 10**9 / run.accumulate)
     normed = run.model_copy(
-        update={"model": run.model.model_validate({**run.model.model_dump(), "head": "pup"})}
+        update={"model": run.model.model_validate({**run.model.model_dump(), "head": "setr_pup"})}
     )
     assert budget._has_batch_norms(normed)
     with pytest.raises(UserError, match="accumulate=1"):
