@@ -39,8 +39,8 @@ else:
 __all__ = [
     "KNOWN", "NODATA", "PUBLISHERS", "SPLITS", "SUFFIXES", "Classes", "DataConfig", "DatasetFile",
     "FolderSource", "LabelMap", "MaskValue", "ShardImages", "Source", "Split", "TrainBatches",
-    "batch_iterator", "decode_image", "decode_mask", "evaluation_pairs", "first_few", "image_files", "open_mask",
-    "open_source", "read_split", "resize_pixels", "short_names", "split_ids", "split_lines", "spread",
-    "write_splits",
+    "batch_iterator", "decode_image", "decode_mask", "evaluation_pairs", "first_few", "image_files",
+    "open_mask", "open_source", "read_split", "resize_pixels", "short_names", "split_ids",
+    "split_lines", "spread", "write_splits",
 ]
 # fmt: on
