@@ -34,7 +34,7 @@ else:
 __all__ = [
     "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory",
     "S4FormerError", "StorageError", "UserError", "ValueMistake", "Variants", "again", "as_typed",
-    "changed_fields", "claim", "in_units", "invoked", "nearest", "parse_override", "parse_yaml", "program", "read_json",
-    "to_bytes", "typed", "validated", "versions", "write_atomically", "write_json",
+    "changed_fields", "claim", "in_units", "invoked", "nearest", "parse_override", "parse_yaml", "program",
+    "read_json", "to_bytes", "typed", "validated", "versions", "write_atomically", "write_json",
 ]
 # fmt: on
