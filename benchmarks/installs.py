@@ -52,7 +52,7 @@ RESTRICTIVE = re.compile(
 )
 EXCEPTIONS = {
     r"nvidia-.*|cuda-.*": "CUDA's, which PyTorch's wheel for Linux asks for; its CPU wheel does without",
-    r"certifi|tqdm|pathspec|hypothesis|orjson": "MPL-2.0: binds changes of its own files alone; used as it is",
+    r"certifi|tqdm|pathspec|hypothesis|orjson": "MPL-2.0: binds changes of its own files; used as it is",
 }
 """Packages whose license is not permissive and does no harm here, with the reason."""
 
