@@ -38,26 +38,39 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")
     ] = False,
+    replayed: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Take the step at which the numbers stopped being finite once more, and say where.",
+        ),
+    ] = False,
 ) -> None:
     """Train a model; a stopped run goes on with --resume as if it had never stopped.
 
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
     from s4former.config.invocation import again, invoked, program
-    from s4former.engine.progress import is_main_process
+    from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.start import start
     from s4former.recipes import plan_run
 
     changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
-    with invoked(again(program(), "--resume"), out="--out"):
-        planned = plan_run(config, changes, out if resume else None)
+    with invoked(again(program(), "--resume"), "--out", again(program(), "--replay")):
+        there = resume or replayed
+        planned = plan_run(config, changes, out if there else None)
         run = planned.run
         folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
-        if resume and not out:
+        if there and not out:
             planned = plan_run(config, changes, folder)
         if is_main_process():
             for note in planned.notes:
                 typer.echo(note, err=True)
+        if replayed:
+            from s4former.engine import replay
+
+            with progress_for(Console(stderr=True)) as shown:
+                return replay(planned.run, folder, shown, planned.source)
         outcome = start(planned.run, folder, resume=resume, config=config, source=planned.source)
     report(outcome, Console())
 

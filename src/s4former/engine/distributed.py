@@ -22,7 +22,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from s4former import collectives
-from s4former.config.errors import OutOfMemory, S4FormerError, UserError
+from s4former.config.errors import OutOfMemory, S4FormerError, StoppedAtOnce, UserError
 from s4former.methods import Method
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def joined() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory)
+        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
         if not shared and _leaving_waits():
             atexit.unregister(_leave)
         raise
