@@ -6,8 +6,9 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -65,7 +66,7 @@ class Checkpoints:
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
         path = self.folder / f"step_{step:08d}.pt"
-        write_atomically(path, lambda temporary: torch.save(state, temporary))
+        write_atomically(path, partial(_write, state))
         new = _Entry(path.name, step, path.stat().st_size, _checksum(path))
         # Later ones are of a time that is lived again, since the newest was damaged.
         kept = [new, *(entry for entry in self._index() if entry.step < step)][:_KEPT]
@@ -135,6 +136,31 @@ class Checkpoints:
                     yield _Entry(path.name, step, path.stat().st_size, _checksum(path))
             except (OSError, ValueError, BadZipFile):
                 continue
+
+
+def _write(state: Mapping[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        disk = _Disk(file)
+        try:
+            torch.save(state, disk)
+        except RuntimeError as error:
+            raise disk.error or error from None
+
+
+class _Disk:
+    """A file that remembers why it could not be written; torch says "unexpected pos" instead."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.flush = file, file.flush
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write, or remember why not."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def _read(path: Path, map_location: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from s4former import collectives
 from s4former.config.errors import OutOfMemory, S4FormerError, StoppedAtOnce, UserError
+from s4former.config.invocation import invocation
 from s4former.methods import Method
 
 T = TypeVar("T")
@@ -59,11 +60,24 @@ def joined() -> Iterator[None]:
     join()
     try:
         yield
+    except RuntimeError as error:
+        if not _lost_another(error):
+            raise
+        raise StoppedAtOnce(
+            f"another process of this run is gone, so this one ends too ({str(error).splitlines()[0]}). What it "
+            f"said itself stands above, unless it was killed; {invocation().resume} to go on from the last "
+            "saved step, if any"
+        ) from error
     except BaseException as error:
         shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
         if not shared and _leaving_waits():
             atexit.unregister(_leave)
         raise
+
+
+def _lost_another(error: RuntimeError) -> bool:
+    """Whether an error says that a process cannot be reached any more."""
+    return collectives.world_size() > 1 and ("gloo" in str(error) or isinstance(error, dist.DistError))
 
 
 def _leaving_waits() -> bool:
