@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
@@ -168,6 +169,11 @@ def _read(path: Path, map_location: str) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
     except (RuntimeError, MemoryError) as error:  # its checksum is right, so it is the memory
         raise UserError(f"cannot load the saved state {path}: {first_line(error)}") from error
+    except UnpicklingError:
+        raise UserError(
+            f"the saved state {path} holds more than tensors and plain data, and reading it could run code: s4former "
+            f"did not write it. Start again with another {invocation().out}"
+        ) from None
     require_finite(_learned(state), str(path))
     return state
 
