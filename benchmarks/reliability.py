@@ -5,8 +5,8 @@
     python benchmarks/reliability.py --only mutations --share 0.1     a tenth of the trials
 
 It needs Linux, a C compiler (for disks that fail) and the extras ``formats`` and ``onnx``. It writes
-``benchmarks/results/reliability_HARDWARE_DATE.json`` and ``.md``; parts that were not asked for keep the figures
-that stand there.
+``benchmarks/results/reliability_HARDWARE_DATE.json`` and ``.md``; parts that were not asked for keep their
+figures there.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 sys.path[:0] = [str(TESTS / part) for part in ("reliability", "cli", ".")]
 
-from attacks import attack_everything
-from disks import ELSEWHERE, VERBS, fail_at_every_write
-from mutations import mutate
-from restarting import kill_under_torchrun, stop_by_signals
-from resuming import Kind, kill_and_resume
-from soaking import growth
-from trials import Trials, lacks_compiler, trials
+from attacks import attack_everything  # noqa: E402
+from disks import ELSEWHERE, VERBS, fail_at_every_write  # noqa: E402
+from mutations import mutate  # noqa: E402
+from restarting import kill_under_torchrun, stop_by_signals  # noqa: E402
+from resuming import Kind, kill_and_resume  # noqa: E402
+from soaking import growth  # noqa: E402
+from trials import Trials, lacks_compiler, trials  # noqa: E402
 
-from s4former.config import versions
-from s4former.config.record import hardware, now
+from s4former.config import versions  # noqa: E402
+from s4former.config.record import hardware, now  # noqa: E402
 
 Part = Callable[[Trials, Path, float], dict[str, Any]]
 
@@ -118,9 +118,10 @@ def soak(server: Trials, root: Path, share: float) -> dict[str, Any]:
     grown = growth(trial.value)
     wrong = [f"{name}: {by}" for name, by in grown.items() if by > (20_000 if name == "memory_kib" else 0)]
     states = len(list((root / "run/checkpoint").glob("*.pt")))
-    said = f"{steps} steps in {trial.seconds:.0f} s: memory {grown['memory_kib'] / 1024:+.1f} MiB from the second to the "
-    said += f"last fifth, handles, threads, processes and shared memory +{sum(grown.values()) - grown['memory_kib']}, "
-    return {"said": f"{said}{states} states kept", "wrong": wrong, "seen": trial.value}
+    said = f"{steps} steps in {trial.seconds:.0f} s: memory {grown['memory_kib'] / 1024:+.1f} MiB from the "
+    said += "second to the last fifth, handles, threads, processes and shared memory "
+    said += f"{sum(grown.values()) - grown['memory_kib']:+}, {states} states kept"
+    return {"said": said, "wrong": wrong, "seen": trial.value}
 
 
 PARTS: dict[str, Part] = {
@@ -143,8 +144,9 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Reliability",
         "",
-        f"Made by `benchmarks/reliability.py` on {found['hardware']['cores']} cores that other programs were using; what "
-        "ended wrong is in the JSON, with what repeats it. docs/reliability.md says what each part is.",
+        f"Made by `benchmarks/reliability.py` on {found['hardware']['cores']} cores that other programs were "
+        "using; what ended wrong is in the JSON, with what repeats it. docs/reliability.md says what each part "
+        "is.",
         "",
         "| part | figures | time | commit | took |",
         "|---|---|---|---|---:|",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,8 +74,8 @@ def test_a_crash_while_saving_leaves_the_state_before(
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"step": 1})
 
-    def crash(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def crash(state: object, file: Any) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", crash)

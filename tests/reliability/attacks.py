@@ -1,4 +1,4 @@
-"""Files that were made to do harm: each is refused in words, runs nothing, and reads or writes nothing outside."""
+"""Files that were made to do harm: refused in words; nothing runs, nothing outside is read or written."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ def yaml_tag_in_yolo() -> str:
 def _xml(start: str, label: str) -> Attack:
     def make() -> str:
         Path("evil.xml").write_text(
-            f'<?xml version="1.0"?>\n{start}<annotations><image id="0" name="train0.png" width="48" height="40">'
+            f'<?xml version="1.0"?>\n{start}<annotations>'
+            '<image id="0" name="train0.png" width="48" height="40">'
             f'<polygon label="{label}" points="1,1;9,1;9,9"/></image></annotations>'
         )
         return "init data/images/train --masks evil.xml --out d.yaml"

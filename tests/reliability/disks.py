@@ -1,4 +1,4 @@
-"""Disks that fail under each command: it says so, what was there stays, nothing half is left, and it works again."""
+"""Disks that fail under each command: it says so, nothing is lost or left half, and it works again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs of every kind with something wrong in them: a command ends as it says it does, whatever they hold."""
+"""Inputs with something wrong in them: whatever they hold, a command ends as it says it does."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def mutate(
 
 
 def give(name: str, count: int, seed: int) -> dict[str, Any]:
-    """Give mutated inputs of one surface to commands in this process, whose working folder is a small world."""
+    """Give mutated inputs of one surface to commands, in this process in the folder of a small world."""
     surface, draw, here = SURFACES[name], random.Random(f"{name} {seed}"), Path.cwd()
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     Path("good").mkdir()

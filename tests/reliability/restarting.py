@@ -1,4 +1,4 @@
-"""One of two processes under ``torchrun --max-restarts`` is killed; the run ends as one that nobody disturbed."""
+"""Runs stopped by signals, and with one of two processes killed under ``torchrun --max-restarts``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ main()
 def kill_under_torchrun(root: Path, step: int, rank: int) -> dict[str, Any]:
     """Kill a process at a step; return how it ended, and in which tensors it differs from an undisturbed run."""
     data = make_data(root / "data", train=6, val=3)
-    run = tiny_run(data, {"steps": 8, "save_every": 2, "model.head": "setr_pup", "model.head.channels": 8})
+    changes = {"steps": 8, "save_every": 2, "model.head": "setr_pup", "model.head.channels": 8}
+    run = tiny_run(data, changes)
     (root / "run.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
     (root / "worker.py").write_text(_WORKER)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and resumed ends with every tensor of the undisturbed run, bit for bit."""
+"""A run that is killed at any moment and resumed ends with the tensors of an undisturbed one, bit for bit."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def soak(folder: str, steps: int, workers: int) -> list[dict[str, Any]]:
 
 
 def growth(seen: list[dict[str, int]]) -> dict[str, int]:
-    """Return how much more was held in the last fifth than in the second one, after everything has warmed up."""
+    """Return how much more was held in the last fifth than in the second one, when all is warm."""
     fifth = max(1, len(seen) // 5)
     early, late = seen[fifth : 2 * fifth] or seen[:1], seen[-fifth:]
     return {

@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,8 @@ class Trials:
             patience: Seconds until they are given up and killed.
         """
         order = (function, arguments, str(place or Path.cwd()), fault, kill_after, processes, patience)
-        assert self._server.stdin and self._server.stdout
+        assert self._server.stdin
+        assert self._server.stdout
         self._server.stdin.write(base64.b64encode(pickle.dumps(order)).decode() + "\n")
         self._server.stdin.flush()
         answer = self._server.stdout.readline()
@@ -286,10 +287,8 @@ def _wait(children: list[int], kill_after: float | None, patience: float) -> dic
             patience = float("inf")
         time.sleep(0.002)
     for child in children:  # its data workers
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     return ends
 
 

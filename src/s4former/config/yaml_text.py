@@ -68,14 +68,12 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Return how many values a node stands for, with each alias as what it stands for; of itself: infinite."""
+    """Return how many values a node stands for, aliases included; infinite if it stands in itself."""
     if id(node) not in known:
         known[id(node)] = math.inf
-        inner = (
-            [part for pair in node.value for part in pair]
-            if isinstance(node, yaml.MappingNode)
-            else node.value
-        )
+        inner: list[Any] = list(node.value)
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in inner for part in pair]
         known[id(node)] = 1 + sum(_size(each, known) for each in inner if isinstance(each, yaml.Node))
     return known[id(node)]
 

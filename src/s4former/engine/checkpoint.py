@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -143,7 +143,7 @@ def _write(state: Mapping[str, Any], path: Path) -> None:
     with path.open("wb") as file:
         disk = _Disk(file)
         try:
-            torch.save(state, disk)
+            torch.save(state, cast(Any, disk))
         except RuntimeError as error:
             raise disk.error or error from None
 
@@ -171,8 +171,8 @@ def _read(path: Path, map_location: str) -> dict[str, Any]:
         raise UserError(f"cannot load the saved state {path}: {first_line(error)}") from error
     except UnpicklingError:
         raise UserError(
-            f"the saved state {path} holds more than tensors and plain data, and reading it could run code: s4former "
-            f"did not write it. Start again with another {invocation().out}"
+            f"the saved state {path} holds more than tensors and plain data, and reading it could run code: "
+            f"s4former did not write it. Start again with another {invocation().out}"
         ) from None
     require_finite(_learned(state), str(path))
     return state

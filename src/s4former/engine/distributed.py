@@ -64,9 +64,9 @@ def joined() -> Iterator[None]:
         if not _lost_another(error):
             raise
         raise StoppedAtOnce(
-            f"another process of this run is gone, so this one ends too ({str(error).splitlines()[0]}). What it "
-            f"said itself stands above, unless it was killed; {invocation().resume} to go on from the last "
-            "saved step, if any"
+            f"another process of this run is gone, so this one ends too ({str(error).splitlines()[0]}). "
+            f"What it said itself stands above, unless it was killed; {invocation().resume} to go on from "
+            "the last saved step, if any"
         ) from error
     except BaseException as error:
         shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
