@@ -145,8 +145,8 @@ def page(found: dict[str, Any]) -> str:
         "# Reliability",
         "",
         f"Made by `benchmarks/reliability.py` on {found['hardware']['cores']} cores that other programs were "
-        "using; what ended wrong is in the JSON, with what repeats it. docs/reliability.md says what each part "
-        "is.",
+        "using; what ended wrong is in the JSON, with what repeats it. docs/reliability.md says what each "
+        "part is.",
         "",
         "| part | figures | time | commit | took |",
         "|---|---|---|---|---:|",

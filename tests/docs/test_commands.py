@@ -29,6 +29,7 @@ _PAGES = (
     "report",
     "label",
     "watch",
+    "reliability",
 )
 FOR_USERS = [
     path

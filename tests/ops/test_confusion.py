@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex, MulticlassRecall
 
 from s4former.ops import Scores, areas, bootstrap, confusion_matrix
 from s4former.types import IGNORE
@@ -30,6 +31,46 @@ def test_matrix_equals_counting_pixel_by_pixel(seed, num_classes, dtype):
     actual = confusion_matrix(torch.from_numpy(prediction), torch.from_numpy(labels), num_classes)
     assert actual.dtype == torch.int64
     np.testing.assert_array_equal(actual.numpy(), expected)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.integers(2, 6), st.integers(1, 4))
+def test_scores_of_padded_shards_are_those_of_torchmetrics(seed, num_classes, shards):
+    """Images of several sizes, padded with what is ignored and shared out; some classes occur nowhere."""
+    random = np.random.default_rng(seed)
+    occur = random.choice(num_classes, random.integers(1, num_classes + 1), replace=False)
+    labels = np.full((6, 9, 11), IGNORE, np.uint8)
+    predictions = random.integers(0, num_classes, labels.shape).astype(np.uint8)
+    for each in labels:
+        height, width = random.integers(1, 10), random.integers(1, 12)
+        each[:height, :width] = random.choice(occur, (height, width))
+        each[:height, :width][random.random((height, width)) < 0.2] = IGNORE
+    right = random.random(labels.shape) < 0.6
+    predictions[right & (labels != IGNORE)] = labels[right & (labels != IGNORE)]
+    parts = [
+        confusion_matrix(torch.from_numpy(mine), torch.from_numpy(known), num_classes)
+        for mine, known in zip(
+            np.array_split(predictions, shards), np.array_split(labels, shards), strict=True
+        )
+    ]
+    scores = Scores.from_matrix(torch.stack(parts).sum(0))
+    pair = torch.from_numpy(predictions).long(), torch.from_numpy(labels).long()
+    kind = {"num_classes": num_classes, "ignore_index": IGNORE}
+    theirs = MulticlassJaccardIndex(**kind, average="none")(*pair)
+    seen = [not math.isnan(iou) for iou in scores.iou]
+    assert scores.iou == pytest.approx(
+        [float(v) if s else math.nan for v, s in zip(theirs, seen, strict=True)], nan_ok=True
+    )
+    recall = MulticlassRecall(**kind, average="none")(*pair)
+    there = [not math.isnan(acc) for acc in scores.acc]
+    assert scores.acc == pytest.approx(
+        [float(v) if s else math.nan for v, s in zip(recall, there, strict=True)], nan_ok=True
+    )
+    if any(seen):
+        assert scores.miou == pytest.approx(
+            float(np.mean([v for v, s in zip(theirs, seen, strict=True) if s]))
+        )
+        assert scores.aacc == pytest.approx(float(MulticlassAccuracy(**kind, average="micro")(*pair)))
 
 
 def test_predictions_at_ignored_pixels_may_be_anything():

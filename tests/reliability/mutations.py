@@ -228,13 +228,16 @@ unlabeled: {images: data/images/train}
 val: {images: data/images/val, masks: data/masks/val}
 """
 _OVERRIDES = "\n".join(
-    ["data.crop_size=64", "method.name=fixmatch", "optimizer.lr=1e-3", "model.backbone.depth=3", "steps=5"]
-    + [
+    (
+        "data.crop_size=64",
+        "method.name=fixmatch",
+        "optimizer.lr=1e-3",
+        "model.backbone.depth=3",
+        "steps=5",
         "data.resize_range=[0.5, 2.0]",
         "method.views={weak: identity}",
-        "model=none",
         "callbacks=[tensorboard]",
-    ]
+    )
 )
 
 

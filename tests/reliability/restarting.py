@@ -33,7 +33,7 @@ main()
 
 
 def kill_under_torchrun(root: Path, step: int, rank: int) -> dict[str, Any]:
-    """Kill a process at a step; return how it ended, and in which tensors it differs from an undisturbed run."""
+    """Kill a process at a step; return how it ended, and the tensors that differ from an undisturbed run."""
     data = make_data(root / "data", train=6, val=3)
     changes = {"steps": 8, "save_every": 2, "model.head": "setr_pup", "model.head.channels": 8}
     run = tiny_run(data, changes)
