@@ -45,7 +45,7 @@ def main() -> None:
         draw_prediction(data, run, options.out),
         draw_soft_edges(options.folder / "masks" / "dish_01.png", options.out),
     ):
-        print(_save_small(picture))
+        print(save_small(picture))
 
 
 def draw_data(folder: Path, out: Path) -> Path:
@@ -90,7 +90,7 @@ def _count(mask: Image.Image) -> int:
     return len(np.unique(np.array(mask)))
 
 
-def _save_small(path: Path) -> Path:
+def save_small(path: Path) -> Path:
     """Save a picture anew with a palette of 128 colors: a fraction of the bytes."""
     picture = Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)

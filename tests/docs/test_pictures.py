@@ -1,4 +1,4 @@
-"""The script that makes the pictures of ``docs/your_own_data.md`` runs, with a tiny network."""
+"""The scripts that make the pictures of ``docs/`` run, with tiny networks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from pages import ROOT
 from PIL import Image
 from shell import Shell
+
+import s4former
 
 FOLDER = ROOT / "docs/images"
 
@@ -26,6 +28,18 @@ def test_pictures_are_made(
     made = {path.name: Image.open(path).size for path in out.iterdir()}
     published = {path.name: Image.open(path).size for path in FOLDER.glob("cells_*.png")}
     assert made == published
+
+
+@pytest.mark.slow
+def test_pictures_of_a_trained_model_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Shell(monkeypatch, capsys) and s4former.train("demo", ["threads=1"], out=tmp_path / "run").folder
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(sys, "argv", ["make", str(run), "--out", str(tmp_path)])
+    runpy.run_path(str(FOLDER / "make_after_training.py"), run_name="__main__")
+    assert Image.open(tmp_path / "predict.png").size == Image.open(FOLDER / "predict.png").size
+    assert Image.open(tmp_path / "label_next.png").width == Image.open(FOLDER / "label_next.png").width
 
 
 def test_cells_are_where_the_masks_say() -> None:

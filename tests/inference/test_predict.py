@@ -18,7 +18,7 @@ import s4former
 from s4former.config import DataError, UserError
 from s4former.engine import read_lines, train, validate
 from s4former.inference import Model, find_images
-from s4former.inference.overlay import overlay_picture
+from s4former.inference.overlay import overlay_picture, overlay_rows, write_png_rows
 from tiny_run import NAMES, make_data, tiny_run
 
 
@@ -160,16 +160,27 @@ def test_models_and_predictions_say_what_they_are(model: Model, tmp_path: Path) 
 def test_outlines_are_seen_though_a_class_has_the_color_of_the_image() -> None:
     image, mask = np.full((40, 60, 3), 90, np.uint8), np.zeros((40, 60), np.uint8)
     mask[10:30, 20:40] = 1
-    painted = np.asarray(overlay_picture(image, mask, ((90, 90, 90),) * 2, 0.5, (0, 1, 2), outlined=True))
+    painted = np.asarray(overlay_picture(image, mask, ((90, 90, 90),) * 2, 0.5, (0, 1, 2)))
     assert (painted[[9, 30], 20:40] == [[[255]], [[0]]]).all()
     assert (painted[0] == 90).all()
     tall = np.zeros((700, 600), np.uint8)
     tall[256:] = 1  # a border between the bands that are painted one after the other
     lines = np.asarray(
-        overlay_picture(np.zeros((700, 600, 3), np.uint8), tall, ((9, 9, 9),) * 2, 0.5, (0, 1, 2), True)
+        overlay_picture(np.zeros((700, 600, 3), np.uint8), tall, ((9, 9, 9),) * 2, 0.5, (0, 1, 2))
     )
     assert (lines[255] == 255).all()
     assert (lines[256] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(700, 33), (1, 1), (5, 2)])
+def test_a_png_written_by_rows_is_the_picture(size: tuple[int, int], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+    asked = image, random.integers(0, 2, size, dtype=np.uint8), ((9, 9, 9), (200, 0, 50)), 0.5, (0, 1, 2)
+    write_png_rows((rows for _, rows in overlay_rows(*asked)), size[::-1], tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as written:
+        assert written.mode == "RGB"
+        assert (np.asarray(written) == np.asarray(overlay_picture(*asked))).all()
 
 
 def test_deep_images_are_refused_in_the_terms_of_a_prediction(model: Model, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float16, Int64, UInt8
@@ -15,7 +16,13 @@ from s4former.config.outputs import Outputs
 from s4former.inference.geotiff import GeoReference
 from s4former.inference.logits import Pixels, stacked
 from s4former.inference.options import Options
-from s4former.inference.overlay import index_picture, overlay_picture, write_png
+from s4former.inference.overlay import (
+    index_picture,
+    overlay_picture,
+    overlay_rows,
+    write_png,
+    write_png_rows,
+)
 from s4former.inference.predict import Model
 from s4former.inference.records import ImageRecord
 from s4former.types import IGNORE
@@ -106,10 +113,10 @@ def write(
     else:
         outputs.write(mask, lambda path: write_png(index_picture(found.mask, card.colors), path))
     if options.overlay:
-        outputs.write(others.pop(0), lambda path: _write(image, painted(image, found, model), path))
+        outputs.write(others.pop(0), lambda path: _write_overlay(image, found, model, path))
     if found.gray is not None:
         gray = found.gray
-        outputs.write(others.pop(0), lambda path: _write(image, PilImage.fromarray(gray), path))
+        outputs.write(others.pop(0), lambda path: _write_gray(image, gray, path))
     if found.probabilities is not None:
         outputs.write(others.pop(0), lambda path: _write_probabilities(path, found, card.names))
     return ImageRecord(
@@ -125,17 +132,28 @@ def write(
 
 def painted(image: ToPredict, found: Found, model: Model) -> PilImage.Image:
     """Return the image with its classes painted over it; where it holds nothing, black."""
+    return overlay_picture(*_to_paint(image, found, model))
+
+
+def _to_paint(image: ToPredict, found: Found, model: Model) -> tuple[Any, ...]:
     colors = [*model.card.colors, *[(0, 0, 0)] * (256 - len(model.card.colors))]
-    return overlay_picture(
-        image.pixels, found.mask, colors, 0.5, model.card.input.display_channels, outlined=True
-    )
+    return image.pixels, found.mask, colors, 0.5, model.card.input.display_channels
 
 
-def _write(image: ToPredict, picture: PilImage.Image, path: Path) -> None:
+def _write_overlay(image: ToPredict, found: Found, model: Model, path: Path) -> None:
+    rows = overlay_rows(*_to_paint(image, found, model))
+    height, width = found.mask.shape
     if image.geo:
-        image.geo.write(path, np.asarray(picture))
+        image.geo.write_rows(path, rows, (width, height))
     else:
-        write_png(picture, path)
+        write_png_rows((band for _, band in rows), (width, height), path)
+
+
+def _write_gray(image: ToPredict, gray: UInt8[np.ndarray, "h w"], path: Path) -> None:
+    if image.geo:
+        image.geo.write(path, gray)
+    else:
+        write_png(PilImage.fromarray(gray), path)
 
 
 def _write_probabilities(path: Path, found: Found, names: Sequence[str]) -> None:

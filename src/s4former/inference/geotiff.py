@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.data.sources.decoding import decoding, first_bytes
@@ -45,23 +46,31 @@ class GeoReference:
             return found
 
     def write(
-        self,
-        path: Path,
-        pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w c"],
-        colors: Sequence[tuple[int, int, int]] = (),
+        self, path: Path, pixels: UInt8[np.ndarray, "h w"], colors: Sequence[tuple[int, int, int]] = ()
     ) -> None:
         """Write a GeoTIFF of the same place; one with ``colors`` holds classes, and `IGNORE` for no data."""
-        import rasterio
-
-        bands = pixels[..., None] if pixels.ndim == 2 else pixels
-        shape = {"height": bands.shape[0], "width": bands.shape[1], "count": bands.shape[2], "dtype": "uint8"}
-        settings = {"compress": "deflate", "tiled": True, "BIGTIFF": "IF_SAFER"}
         nodata = {"nodata": IGNORE} if colors else {}
-        with rasterio.open(path, "w", driver="GTiff", **shape, **settings, **nodata, **self.tags) as file:
-            for band in range(bands.shape[2]):
-                file.write(bands[..., band], band + 1)
+        with self._written(path, pixels.shape[::-1], count=1, **nodata) as file:
+            file.write(pixels, 1)
             if colors:
                 file.write_colormap(1, dict(enumerate(colors)))
+
+    def write_rows(
+        self, path: Path, rows: Iterable[tuple[int, PilImage.Image]], size: tuple[int, int]
+    ) -> None:
+        """Write an RGB GeoTIFF of the same place from rows, each with the number of the first of them."""
+        from rasterio.windows import Window
+
+        with self._written(path, size, count=3) as file:
+            for top, band in rows:
+                file.write(np.moveaxis(np.asarray(band), 2, 0), window=Window(0, top, *band.size))
+
+    def _written(self, path: Path, size: tuple[int, ...], **settings: Any) -> Any:
+        import rasterio
+
+        usual = {"dtype": "uint8", "compress": "deflate", "tiled": True, "BIGTIFF": "IF_SAFER"}
+        shape = {"width": size[0], "height": size[1]}
+        return rasterio.open(path, "w", driver="GTiff", **shape, **usual, **settings, **self.tags)
 
 
 def georeference(path: Path) -> GeoReference | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,37 +57,82 @@ def overlay_picture(
     colors: Sequence[tuple[int, int, int]],
     opacity: float,
     display_channels: tuple[int, int, int],
-    outlined: bool = False,
 ) -> PilImage.Image:
-    """Return an image with its classes painted over it; no second picture of its size is made on the way.
+    """Return an image with its classes painted over it and outlined.
+
+    A white and a black line part the classes, seen on any color.
 
     Args:
         image: The image.
         mask: Class index of each pixel.
         colors: RGB color of each class.
-        opacity: Share of the class colors, from 0 to 1.
+        opacity: Share of the class colors, from 0 to 1; at 0 the image alone.
         display_channels: Channels of the image that are shown as red, green and blue.
-        outlined: Whether a white and a black line part the classes, seen on any color.
+
+    Raises:
+        UserError: If the opacity is not from 0 to 1.
+    """
+    height, width = mask.shape
+    overlay = PilImage.new("RGB", (width, height))
+    for top, rows in overlay_rows(image, mask, colors, opacity, display_channels):
+        overlay.paste(rows, (0, top))
+    return overlay
+
+
+def overlay_rows(
+    image: UInt8[np.ndarray, "h w c"],
+    mask: UInt8[np.ndarray, "h w"],
+    colors: Sequence[tuple[int, int, int]],
+    opacity: float,
+    display_channels: tuple[int, int, int],
+) -> Iterator[tuple[int, PilImage.Image]]:
+    """Yield `overlay_picture` some rows at a time, with the number of the first of them.
 
     Raises:
         UserError: If the opacity is not from 0 to 1.
     """
     require_opacity(opacity)
-    height, width = mask.shape
-    overlay = PilImage.new("RGB", (width, height))
-    line = max(1, min(height, width) // _PIXELS_A_LINE)
-    for top in range(0, height, _ROWS):
+    line = max(1, min(mask.shape) // _PIXELS_A_LINE)
+    for top in range(0, len(mask), _ROWS):
         rows = slice(top, top + _ROWS)
         shown = PilImage.fromarray(rgb_view(image[rows], display_channels))
         painted = index_picture(mask[rows], colors).convert("RGB")
         band = PilImage.blend(shown, painted, opacity)
-        if outlined:
+        if opacity:
             start = max(0, top - line)
             lines = outlines(mask[start : top + _ROWS + line], line)[top - start :][:_ROWS]
             band.paste((0, 0, 0), (0, 0), PilImage.fromarray(np.where(lines == 1, 255, 0).astype(np.uint8)))
             band.paste((255,) * 3, (0, 0), PilImage.fromarray(np.where(lines == 2, 255, 0).astype(np.uint8)))
-        overlay.paste(band, (0, top))
-    return overlay
+        yield top, band
+
+
+def write_png_rows(rows: Iterable[PilImage.Image], size: tuple[int, int], path: Path) -> None:
+    """Write an RGB picture from some rows at a time; Pillow would hold four bytes for each of its pixels.
+
+    Source: PNG specification, with each line as the differences to the pixel on its left ("Sub").
+
+    Args:
+        rows: The rows, from top to bottom.
+        size: Width and height of the picture.
+        path: Where to.
+    """
+    deflate = zlib.compressobj(_PNG_EFFORT)
+    with path.open("wb") as file:
+
+        def write(kind: bytes, content: bytes) -> None:
+            checksum = zlib.crc32(kind + content)
+            file.write(struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum))
+
+        file.write(b"\x89PNG\r\n\x1a\n")
+        write(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))  # 8 bits, RGB
+        for band in rows:
+            pixels = np.asarray(band)
+            lines = np.ones((len(pixels), 1 + 3 * size[0]), np.uint8)  # a line begins with its filter: 1
+            lines[:, 1:4] = pixels[:, 0]
+            lines[:, 4:] = (pixels[:, 1:] - pixels[:, :-1]).reshape(len(pixels), -1)
+            write(b"IDAT", deflate.compress(lines.data))
+        write(b"IDAT", deflate.flush())
+        write(b"IEND", b"")
 
 
 def outlines(mask: UInt8[np.ndarray, "h w"], line: int = 1) -> UInt8[np.ndarray, "h w"]:

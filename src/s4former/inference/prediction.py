@@ -64,9 +64,7 @@ class Prediction:
 
     def overlay(self, opacity: float = 0.5) -> PilImage.Image:
         """Return the image with its classes painted over it and outlined; at opacity 0, the image."""
-        return overlay_picture(
-            self.image, self.mask, self.colors, opacity, self.display_channels, outlined=opacity > 0
-        )
+        return overlay_picture(self.image, self.mask, self.colors, opacity, self.display_channels)
 
     def save(
         self, folder: str | Path, stem: str, confidence: bool = False, *, outputs: Outputs | None = None

@@ -140,17 +140,19 @@ def contact_sheet(
     """
     columns = min(3, len(cells))
     rows = -(-len(cells) // columns)
-    figure = blank_figure((4.2 * columns, 2.35 * rows + 0.5))
+    sentences = ["\n".join(textwrap.wrap(sentence, 62)) for *_, sentence in cells]
+    tallest = max(image.shape[0] / image.shape[1] / 2 for _, image, *_ in cells)
+    lines = max(sentence.count("\n") + 1 for sentence in sentences)
+    figure = blank_figure((4.2 * columns, rows * (4 * tallest + 0.15 * lines + 0.45) + 0.5))
     grid = figure.subplots(rows, columns, squeeze=False)
     shown: set[int] = set()
     for axes in grid.flat:
         axes.set_axis_off()
         axes.set_anchor("NW")
-    for axes, (title, image, mask, sentence) in zip(grid.flat, cells, strict=False):
+    for axes, (title, image, mask, _), below in zip(grid.flat, cells, sentences, strict=False):
         shown |= set(np.unique(mask).tolist())
         axes.imshow(_beside(image, mask, classes.colors))
         axes.set_title(title, fontsize=9, loc="left")
-        below = "\n".join(textwrap.wrap(sentence, 62))
         axes.text(0, -0.03, below, fontsize=7.5, va="top", transform=axes.transAxes)
     names = {name: classes.colors[index] for index, name in enumerate(classes.names) if index in shown}
     if IGNORE in shown:
