@@ -400,7 +400,8 @@ def attack_everything(trials: Trials, root: Path, names: list[str] | None = None
     """
     from every_verb import make_world
 
-    make_world(root / "world")
+    if not (root / "world").exists():
+        make_world(root / "world")
     for name in names or ATTACKS:
         place = root / "place" / "inside"
         shutil.rmtree(root / "place", ignore_errors=True)

@@ -245,13 +245,14 @@ def _line(content: bytes, draw: Draw) -> bytes:
     return of_text(draw.choice(content.splitlines()), draw).replace(b"\0", b"") or b"="
 
 
+_INIT = "init data/images/train --masks mutated --out d.yaml"
 SURFACES = {
     "image": Surface(
         _pictures, ("predict run {file} --out out", "init mutated --masks data/masks/train --out d.yaml")
     ),
     "TIFF": Surface(_tiffs, ("predict run {file} --out out",), of_tags),
-    "mask": Surface(_masks, ("check masks.yaml", "init data/images/train --masks mutated --out d.yaml")),
-    "mask in TIFF": Surface(lambda folder: _masks(folder)[1:2], ("check masks.yaml",), of_tags),
+    "mask": Surface(_masks, (_INIT,)),
+    "mask in TIFF": Surface(lambda folder: _masks(folder)[1:2], (_INIT,), of_tags),
     "weights": Surface(
         _weights, ("convert {file} out/w.safetensors", "predict {file} photos/p0.png --out out")
     ),
@@ -268,9 +269,7 @@ SURFACES = {
     "COCO": Surface(
         _text("coco.json", _COCO), ("init data/images/train --masks {file} --out d.yaml",), of_json
     ),
-    "labelme": Surface(
-        _text("train0.json", _LABELME), ("init data/images/train --masks mutated --out d.yaml",), of_json
-    ),
+    "labelme": Surface(_text("train0.json", _LABELME), (_INIT,), of_json),
     "CVAT": Surface(
         _text("annotations.xml", _CVAT), ("init data/images/train --masks {file} --out d.yaml",), of_text
     ),
@@ -309,7 +308,8 @@ def mutate(
     """
     from every_verb import make_world
 
-    make_world(root / "world")
+    if not (root / "world").exists():
+        make_world(root / "world")
     rest = {
         name: count // len(SURFACES) + (place < count % len(SURFACES)) for place, name in enumerate(SURFACES)
     }
@@ -320,16 +320,19 @@ def mutate(
             if not share:
                 continue
             seed += 1
+            first = seed <= len(SURFACES)
             place = root / "place"
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(root / "world", place)
-            (trial,) = trials.call("mutations:give", name, share, seed, place=place, patience=60.0 * share)
+            (trial,) = trials.call(
+                "mutations:give", name, share, seed, first, place=place, patience=60.0 * share
+            )
             died = [f"the process ended with {trial.code}: {trial.err[-2000:]}"] if trial.code else []
             found = trial.value or {"codes": {}, "wrong": []}
             yield {"surface": name, "inputs": share, "codes": found["codes"], "wrong": found["wrong"] + died}
 
 
-def give(name: str, count: int, seed: int) -> dict[str, Any]:
+def give(name: str, count: int, seed: int, first: bool) -> dict[str, Any]:
     """Give mutated inputs of one surface to commands, in this process in the folder of a small world."""
     surface, draw, here = SURFACES[name], random.Random(f"{name} {seed}"), Path.cwd()
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
@@ -340,9 +343,7 @@ def give(name: str, count: int, seed: int) -> dict[str, Any]:
     )
     Path("one.txt").write_text("train0\n")
     sound, codes, wrong = {path.name for path in here.iterdir()}, dict[int, int](), []
-    sound_too = (
-        [(file, command, _whole) for file in good for command in surface.commands] if seed % 10 == 1 else []
-    )
+    sound_too = [(file, command, _whole) for file in good for command in surface.commands] if first else []
     drawn = ((draw.choice(good), draw.choice(surface.commands), surface.damage) for _ in range(count))
     for number, (file, command, damage) in enumerate([*sound_too, *drawn]):
         place = Path(surface.place.format(name=file.name))

@@ -41,6 +41,7 @@ def soak(folder: str, steps: int, workers: int) -> list[dict[str, Any]]:
     from s4former.engine import train
 
     data, watch = make_data(Path(folder) / "data", train=6, val=2), Watch(max(1, steps // 20))
+    train(tiny_run(data, {"steps": 3}), Path(folder) / "warm")  # fonts and the like are loaded once
     often = max(1, steps // 50)
     changes = {"steps": steps, "evaluate_every": often, "save_every": often, "data.num_workers": workers}
     train(tiny_run(data, changes | {"log_every": often}), Path(folder) / "run", progress=watch)
@@ -50,7 +51,7 @@ def soak(folder: str, steps: int, workers: int) -> list[dict[str, Any]]:
 def growth(seen: list[dict[str, int]]) -> dict[str, int]:
     """Return how much more was held in the last fifth than in the second one, when all is warm."""
     fifth = max(1, len(seen) // 5)
-    early, late = seen[fifth : 2 * fifth] or seen[:1], seen[-fifth:]
+    early, late = seen[fifth : 2 * fifth], seen[-fifth:]
     return {
         name: max(each[name] for each in late) - max(each[name] for each in early)
         for name in seen[0]
