@@ -325,7 +325,7 @@ def mutate(
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(root / "world", place)
             (trial,) = trials.call(
-                "mutations:give", name, share, seed, first, place=place, patience=60.0 * share
+                "mutations:give", name, share, seed, first, place=place, patience=60.0 * (share + 20)
             )
             died = [f"the process ended with {trial.code}: {trial.err[-2000:]}"] if trial.code else []
             found = trial.value or {"codes": {}, "wrong": []}
