@@ -60,7 +60,10 @@ def joined() -> Iterator[None]:
     join()
     try:
         yield
-    except RuntimeError as error:
+    except BaseException as error:
+        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
+        if not shared and _leaving_waits():
+            atexit.unregister(_leave)
         if not _lost_another(error):
             raise
         raise StoppedAtOnce(
@@ -68,16 +71,12 @@ def joined() -> Iterator[None]:
             f"What it said itself stands above, unless it was killed; {invocation().resume} to go on from "
             "the last saved step, if any"
         ) from error
-    except BaseException as error:
-        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
-        if not shared and _leaving_waits():
-            atexit.unregister(_leave)
-        raise
 
 
-def _lost_another(error: RuntimeError) -> bool:
+def _lost_another(error: BaseException) -> bool:
     """Whether an error says that a process cannot be reached any more."""
-    return collectives.world_size() > 1 and ("gloo" in str(error) or isinstance(error, dist.DistError))
+    of_torch = isinstance(error, RuntimeError) and collectives.world_size() > 1
+    return of_torch and ("gloo" in str(error) or isinstance(error, dist.DistError))
 
 
 def _leaving_waits() -> bool:
