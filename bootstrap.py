@@ -25,6 +25,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 STAMP = VENV / "s4former-setup.txt"
 
+# A file of tests is one worker's, in the order of tests/conftest.py.
+PYTEST = ["pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 LINT = [
     ["ruff", "format", "--check", "."],
     ["ruff", "check", "."],
@@ -35,8 +37,8 @@ COMMANDS = {
     "setup": [],
     "demo": [["s4former", "demo"]],  # where the caller is, as the paths that it prints are
     "lint": LINT,
-    "check": [*LINT, ["pytest", "-m", "not slow and not gpu", "-n", "2", "--dist", "loadfile"]],
-    "test": [["pytest", "-n", "2", "--dist", "loadfile"]],
+    "check": [*LINT, [*PYTEST, "-m", "not slow and not gpu"]],
+    "test": [PYTEST],
 }
 
 

@@ -4,17 +4,19 @@
     python benchmarks/step.py --preset published_1x1_512 --out results/step.json
 
 A machine is noisy, so beside the median step time stands the *cost*: that time multiplied by the rate of a
-float32 matrix product measured in the same run (the faster of torch's and ours), in GFLOP-equivalents. It
-compares runs on one machine; from one to another it does not travel. The arithmetic of the step in its plain
-order is what torch's FLOP counter counts; a convolution that meets its map before the map is enlarged needs
-less, so a cost can fall below it. The presets are the networks and losses of the released step, which was run
-beside this one on one machine: results/released_step_*.md.
+matrix product measured in the same run (in float32 the faster of torch's and ours; in bfloat16 torch's), in
+GFLOP-equivalents. It compares runs on one machine; from one to another it does not travel. With one thread on
+a CPU all times are CPU seconds, so that programs beside it take little part in them; the load is recorded.
+The arithmetic of the step in its plain order is what torch's FLOP counter counts; a convolution that meets
+its map before the map is enlarged needs less, so a cost can fall below it. The presets are the networks and
+losses of the released step, which was run beside this one on one machine: results/released_step_*.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -74,10 +76,15 @@ class Stopwatch:
         self.seconds: dict[str, float] = defaultdict(float)
 
     def now(self) -> float:
-        """Wall time, after the device has finished."""
+        """Wall time, after the device has finished; of a single thread of a CPU, its own time."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return time.process_time() if self.counts_cpu else time.perf_counter()
+
+    @property
+    def counts_cpu(self) -> bool:
+        """Whether it counts CPU time."""
+        return self.device.type == "cpu" and torch.get_num_threads() == 1
 
     def wrap(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``call`` with its time added to ``name``."""
@@ -92,13 +99,15 @@ class Stopwatch:
 
 
 def product_rates(device: torch.device, side: int = 2048, seconds: float = 0.6) -> dict[str, float]:
-    """Rates of a float32 matrix product in GFLOP/s: torch's own, and the one that our linear layers use."""
+    """Rates of a matrix product in GFLOP/s: torch's own, that of our linear layers, and bfloat16's."""
     left, right = torch.rand(2, side, side, device=device)
+    low = left.bfloat16(), right.bfloat16()
     watch = Stopwatch(device)
     found = {}
     for name, product in {
         "matmul": torch.matmul,
         "fast_linear": lambda a, b: fast_linear(a, b, None),
+        "bfloat16": lambda a, b: torch.matmul(*low),
     }.items():
         rates: list[float] = []
         begin = watch.now()
@@ -188,7 +197,9 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     by_product = {name: statistics.median([found[name] for found in rates]) for name in rates[0]}
     # The faster of the two, so that a slow library product does not make our own step look cheap.
-    rate, median = max(by_product.values()), statistics.median(wall)
+    low, median = by_product.pop("bfloat16"), statistics.median(wall)
+    float32 = max(by_product.values())
+    rate = low if precision == "bfloat16" else float32
     gflop = plain_arithmetic(preset, name, device)
     return {
         "step_seconds_median": median,
@@ -196,11 +207,33 @@ def measure(preset: Preset, name: str, device: torch.device, precision: str, rep
         "cpu_seconds_median": statistics.median(cpu),
         "peak_memory_gb": memory / 1e9,
         "counted_gflop": gflop,
-        "float32_product_gflops": rate,
+        "float32_product_gflops": float32,
+        "bfloat16_product_gflops": low,
+        "counts": "CPU seconds" if watch.counts_cpu else "wall seconds",
+        "load": os.getloadavg()[0],
+        "parameter_bytes": sum(p.numel() * p.element_size() for p in method.parameters()),
+        "kept_for_backward_bytes": kept_bytes(method, forward, make_batch(preset, device, 0)),
+        "share_of_product_rate": gflop / median / rate,
         "float32_product_gflops_by_product": by_product,
         "cost_gflop_equivalents": median * rate,
         "phases_seconds": {phase: seconds / repeats for phase, seconds in watch.seconds.items()},
     }
+
+
+def kept_bytes(method: Method, forward: Callable[[Batch], Tensor], batch: Batch) -> int:
+    """Return the bytes of what a step keeps for its backward pass, parameters and batch aside."""
+    known = {p.untyped_storage().data_ptr() for p in method.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = forward(batch)
+    return sum(kept.values()) if loss.requires_grad else 0
 
 
 def plain_arithmetic(preset: Preset, name: str, device: torch.device) -> float:
@@ -232,7 +265,9 @@ def show(result: dict[str, Any], console: Console) -> None:
             f"{rate:,.0f} ({product})"
             for product, rate in result["float32_product_gflops_by_product"].items()
         )
-        + " GFLOP/s",
+        + f" GFLOP/s, bfloat16 {result['bfloat16_product_gflops']:,.0f}",
+        "kept for the backward pass": f"{result['kept_for_backward_bytes'] / 1e9:.2f} GB",
+        "of the product's rate": f"{result['share_of_product_rate']:.0%}",
         "cost": f"{result['cost_gflop_equivalents']:,.0f} GFLOP-eq.",
     }
     rows |= {f"  {phase}": f"{seconds:.3f} s" for phase, seconds in result["phases_seconds"].items()}

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections import Counter
 
+import beartype  # noqa: F401 (see below)
+import pytest
+import timm  # noqa: F401
 import torch
+import typer  # noqa: F401
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# Before anything imports the package, so that each of its functions checks its annotations.
+# Compiled files are kept, whatever the environment says: some hundred processes would compile all again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Before anything imports the package, so that each of its functions checks its annotations. What hooked
+# modules are the first to import is compiled as if it were hooked too: what is large is imported above.
 install_import_hook("s4former", "checked.typecheck")
 
 # What `bootstrap.py` says of itself is not what tests start: they type `s4former`.
@@ -24,3 +35,9 @@ torch.set_num_threads(1)
 # A busy machine is no failure: examples are judged by what they say, not by how long they take.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of most slow tests, so that at the end no long one keeps others waiting."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])

@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from authors_names import to_authors
+from s4former.curation.shards import make_shards
 from s4former.data import PUBLISHERS
 from s4former.engine import train
 from s4former.models import build_segmenter
@@ -36,6 +37,10 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     "splits make": (
         "splits make data --labeled 1 --out lists",
         ("lists/labeled.txt", "lists/unlabeled.txt", "lists/split.json"),
+    ),
+    "shards make": (
+        "shards make photos --out packed",
+        ("packed/photos-000000.tar", "packed/photos-000000.tar.index"),
     ),
     "splits fetch": (
         "splits fetch s4former --root .",
@@ -82,6 +87,7 @@ def make_world(root: Path) -> None:
     record["run"]["data"]["root"] = "data"
     (root / "run/run.json").write_text(json.dumps(record))
     make_photos(root / "photos", 3)
+    make_shards(root / "photos", root / "shards", 10**6)
     network = build_segmenter(tiny_run(data).model, 3, seed=1)
     state = {to_authors(name): value for name, value in network.state_dict().items()}
     torch.save({"state_dict": state}, root / "weights.pth")

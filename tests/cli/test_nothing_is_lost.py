@@ -25,6 +25,7 @@ READS = {
     "doctor": "doctor",
     "config explain": "config explain steps",
     "config show": "config show run.yaml",
+    "shards index": "shards index shards",  # which has one
     "splits check": "splits check data/labeled.txt",
 }
 CASES = [(name, place) for name, (_, places) in WRITES.items() for place in places]

@@ -43,18 +43,25 @@ def test_an_image_larger_than_the_cache_is_handed_out_and_not_kept() -> None:
     assert reads == [1000, 2**20 + 1, 2**20 + 1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("source", ["dataset", "folder"])
-def test_100_000_unlabeled_images(tmp_path: Path, source: str) -> None:
-    make_folder(tmp_path, unlabeled=4)
-    images = tmp_path / "images/train"
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of as many images, four of them in the file system."""
+    root = tmp_path_factory.mktemp("many")
+    make_folder(root, unlabeled=4)
+    images = root / "images/train"
     for number in range(MANY - 4):  # a file has room for 65,000 names
         os.link(images / f"u{number % 4:02}.png", images / f"w{number:06}.png")
-    (tmp_path / "dataset.yaml").write_text(
+    (root / "dataset.yaml").write_text(
         "names: [ground, red, blue]\nlabeled: {images: images/train, masks: masks/train}\n"
         "unlabeled: {images: images/train}\nval: {images: images/val, masks: masks/val}\n"
     )
-    config = DataConfig(source=source, root=str(tmp_path), crop_size=32, cache_images=0)
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["dataset", "folder"])
+def test_100_000_unlabeled_images(many: Path, source: str) -> None:
+    config = DataConfig(source=source, root=str(many), crop_size=32, cache_images=0)
     start = time.process_time()  # not what other processes make it wait
     found = open_source(config)
     found.fingerprint()

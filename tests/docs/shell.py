@@ -1,8 +1,8 @@
 """Runs the commands of pages in this process, as typed, but for two rules that keep them small.
 
-1. What reaches the training loop is made tiny: two steps, crops of 32 pixels, a ViT of two blocks with random
-   weights, images scored at their own size. What comes before happens at full size: the config is read and
-   overrides are applied.
+1. What reaches the training loop, or is timed before, is made tiny: two steps, crops of 32 pixels, a ViT
+   of two blocks with random weights, images scored at their own size. What comes before happens at full size:
+   the config is read and overrides are applied.
 2. ``sh tools/dist_train.sh CONFIG N OPTIONS`` runs as ``tools/train.py CONFIG OPTIONS --gpus N``, and
    ``tools/dist_test.sh`` alike; the scripts themselves are tested in ``tests/cli/test_tools.py``.
 """
@@ -24,7 +24,7 @@ import typer
 from s4former.__main__ import main
 from s4former.cli.main import app, guarded
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.engine import Run, loop, validation
+from s4former.engine import Run, loop, timing, validation
 from s4former.engine.validation import Validation
 from s4former.recipes import load_run
 
@@ -63,13 +63,15 @@ class Shell:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
-        train, score = loop.train, validation.validate_with_config
+        train, measure = loop.train, timing.measure_pace
+        score = validation.validate_with_config
 
         def score_small(path: Path, model: Any, config: Validation, *rest: Any) -> Any:
             small = config.evaluate.model_copy(update=SMALL_PROTOCOL)
             return score(path, model, config.model_copy(update={"evaluate": small}), *rest)
 
         monkeypatch.setattr(loop, "train", lambda run, *rest, **named: train(shrink(run), *rest, **named))
+        monkeypatch.setattr(timing, "measure_pace", lambda run, *rest: measure(shrink(run), *rest))
         monkeypatch.setattr(validation, "validate_with_config", score_small)
         monkeypatch.setenv("COLUMNS", "200")
         self.output = ""

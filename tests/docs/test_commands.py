@@ -30,6 +30,7 @@ _PAGES = (
     "label",
     "watch",
     "reliability",
+    "scale",
 )
 FOR_USERS = [
     path

@@ -45,7 +45,7 @@ def test_vit_bias_without_ties(pasa):
     untied = [case for name, case in pasa.items() if name.startswith("vit.") and not case["has_ties"]]
     assert untied
     for case in untied:
-        bias = adaptive_bias(case["unconfidence"], WEIGHT, num_prefix_tokens=1)
+        bias = adaptive_bias(case["unconfidence"], WEIGHT, num_prefix_tokens=1).matrix()
         equal(bias, case["bias"])
         silent = (bias == 0).all(dim=2).nonzero()[:, 1].view(bias.shape[0], -1)
         equal(silent, case["silent_query_rows"].sort(dim=1).values)
@@ -58,7 +58,7 @@ def test_vit_bias_with_ties_follows_the_rank_rule(pasa):
         unsure = case["unconfidence"].flatten(1)
         half = unsure.shape[1] // 2
         full = case["bias_not_adaptive"]
-        bias = adaptive_bias(case["unconfidence"], WEIGHT, num_prefix_tokens=1)
+        bias = adaptive_bias(case["unconfidence"], WEIGHT, num_prefix_tokens=1).matrix()
         equal(bias[:, 0], full[:, 0])
         silent = (bias[:, 1:] == 0).all(dim=2)
         assert (silent.sum(dim=1) == half).all()
@@ -71,7 +71,7 @@ def test_vit_bias_with_ties_follows_the_rank_rule(pasa):
 def test_bias_without_silenced_rows(pasa):
     for name, case in pasa.items():
         prefix = 1 if name.startswith("vit.") else 0
-        bias = adaptive_bias(case["unconfidence"], WEIGHT, prefix, uncertain_queries_only=False)
+        bias = adaptive_bias(case["unconfidence"], WEIGHT, prefix, uncertain_queries_only=False).matrix()
         equal(bias, case["bias_not_adaptive"])
 
 

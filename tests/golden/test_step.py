@@ -206,7 +206,7 @@ def test_what_the_teacher_says(step: Step) -> None:
     assert torch.equal(view.labels, step.tensor("teacher.pseudo_label"))
     unsure = uncertain_share(view.uncertain, step.settings["patch_size"])
     torch.testing.assert_close(unsure, step.tensor("pasa.unconfidence"), rtol=0, atol=0)
-    bias = adaptive_bias(unsure, step.settings["attn_mask_weight"], num_prefix_tokens=1)
+    bias = adaptive_bias(unsure, step.settings["attn_mask_weight"], num_prefix_tokens=1).matrix()
     torch.testing.assert_close(bias, step.tensor("pasa.bias"), rtol=0, atol=0)
 
 

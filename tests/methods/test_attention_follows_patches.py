@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from s4former.methods import S4FormerConfig
 from s4former.methods.parts import View, perturbed
 from s4former.testing import random_batch, tiny_student
-from s4former.types import Batch
+from s4former.types import Batch, FactoredBias
 
 COUNT, SIZE, PATCH, WEIGHT = 3, 32, 4, 5.0
 
@@ -27,9 +27,9 @@ def biased_passes(
     )
     passes, encode, cutmix, mixed = [], method.student.encode, method.cutmix, method.cutmix.forward
 
-    def recorded(images: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
+    def recorded(images: Tensor, bias: FactoredBias | None = None) -> tuple[Tensor, ...]:
         if bias is not None:
-            passes.append((images, bias))
+            passes.append((images, bias.matrix()))
         return encode(images, bias)
 
     def show_uncertainty(view: View) -> View:

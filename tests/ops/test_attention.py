@@ -15,7 +15,7 @@ SILENT = [0, 3, 5]
 
 @pytest.mark.parametrize("prefix", [0, 1, 5])
 def test_prefix_tokens_attract_nobody_and_are_pulled(prefix):
-    bias = adaptive_bias(UNSURE, 5.0, prefix)
+    bias = adaptive_bias(UNSURE, 5.0, prefix).matrix()
     assert bias.shape == (1, 6 + prefix, 6 + prefix)
     assert bias[:, :, :prefix].eq(0).all()
     for row in range(6 + prefix):
@@ -24,7 +24,7 @@ def test_prefix_tokens_attract_nobody_and_are_pulled(prefix):
 
 
 def test_the_other_sign_favors_confident_keys_but_silences_the_same_rows():
-    bias = adaptive_bias(UNSURE, 5.0, 0, bias_keys="confident")
+    bias = adaptive_bias(UNSURE, 5.0, 0, bias_keys="confident").matrix()
     assert torch.equal(bias[0, 1], 5 * (1 - UNSURE).flatten())
     assert bias[0].eq(0).all(1).nonzero().flatten().tolist() == SILENT
 
@@ -33,7 +33,7 @@ def test_the_other_sign_favors_confident_keys_but_silences_the_same_rows():
 def test_half_of_the_patches_is_silent_whatever_the_ties(rows, cols, seed):
     random = torch.Generator().manual_seed(seed)
     unsure = torch.randint(1, 4, (2, rows, cols), generator=random) / 4
-    silent = adaptive_bias(unsure, 1.0, 0).eq(0).all(2)
+    silent = adaptive_bias(unsure, 1.0, 0).matrix().eq(0).all(2)
     assert silent.sum(1).eq(rows * cols // 2).all()
     for image, rows_silent in zip(unsure.flatten(1), silent, strict=True):
         order = sorted(range(len(image)), key=lambda patch: (image[patch].item(), patch))
@@ -41,7 +41,7 @@ def test_half_of_the_patches_is_silent_whatever_the_ties(rows, cols, seed):
 
 
 def test_half_precision_gives_a_float32_bias():
-    assert adaptive_bias(UNSURE.bfloat16(), 5.0, 1).dtype == torch.float32
+    assert adaptive_bias(UNSURE.bfloat16(), 5.0, 1).matrix().dtype == torch.float32
 
 
 def test_uncertain_share_of_a_rectangle():

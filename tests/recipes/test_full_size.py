@@ -1,4 +1,4 @@
-"""The network and the step of the published config, at their true size."""
+"""The network of the published config at its true size, and one step of it on half a crop."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
 NAME = "setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_semi_beta_1_th_0.95_MT_w_ours.py"
 CONFIG = Path(__file__).parents[2] / "configs" / "setr" / NAME
 CLASSES, WIDTH, CHANNELS, SIDE = 21, 768, 256, 512
+STEP_SIDE = 256  # the least that PatchShuffle can move blocks in: 2 x 2 of 8 x 8 patches
 
 
 def backbone_size() -> int:
@@ -31,20 +32,20 @@ def head_size(convs: int) -> int:
 
 
 @pytest.mark.slow
-def test_the_published_network_and_one_step_at_full_size() -> None:
+def test_the_published_network_at_full_size_and_one_step() -> None:
     run, _ = load_run(CONFIG, {"model.pretrained": "none", "model.recompute_activations": "heads"})
     student = build_segmenter(run.model, CLASSES, seed=0)
     count = sum(parameter.numel() for parameter in student.parameters())
     assert count == backbone_size() + head_size(4) + 4 * head_size(2)
 
     generator = torch.Generator().manual_seed(0)
-    images, weak, strong = torch.rand(3, 1, 3, SIDE, SIDE, generator=generator)
     with torch.no_grad():
-        features = student.encode(images)
+        features = student.encode(torch.rand(1, 3, SIDE, SIDE, generator=generator))
     assert [tuple(grid.shape) for grid in features] == [(1, WIDTH, 32, 32)] * 4  # blocks 4, 7, 9 and 11
 
-    labels = torch.randint(0, CLASSES, (1, SIDE, SIDE), generator=generator)
-    everywhere = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    images, weak, strong = torch.rand(3, 1, 3, STEP_SIDE, STEP_SIDE, generator=generator)
+    labels = torch.randint(0, CLASSES, (1, STEP_SIDE, STEP_SIDE), generator=generator)
+    everywhere = torch.ones(1, STEP_SIDE, STEP_SIDE, dtype=torch.bool)
     batch = Batch(
         LabeledBatch(images, labels, everywhere),
         UnlabeledBatch(weak, (strong,), everywhere),

@@ -130,12 +130,14 @@ def of_tags(content: bytes, draw: Draw) -> bytes:
 def _pictures(folder: Path) -> list[Path]:
     generator = np.random.default_rng(0)
     picture = Image.fromarray(generator.integers(0, 256, (40, 48, 3), dtype=np.uint8))
-    files = [folder / f"one{ending}" for ending in (".png", ".jpg", ".gif", ".bmp", ".webp", ".jp2", ".avif")]
+    files = [
+        folder / f"train0{ending}" for ending in (".png", ".jpg", ".gif", ".bmp", ".webp", ".jp2", ".avif")
+    ]
     for file in files:
         with contextlib.suppress(KeyError, OSError, ValueError):  # an encoder that this Pillow lacks
             picture.save(file)
-    np.save(folder / "one.npy", np.asarray(picture))
-    return [file for file in [*files, folder / "one.npy"] if file.exists()]
+    np.save(folder / "train0.npy", np.asarray(picture))
+    return [file for file in [*files, folder / "train0.npy"] if file.exists()]
 
 
 def _tiffs(folder: Path) -> list[Path]:

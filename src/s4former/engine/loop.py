@@ -140,7 +140,7 @@ def take_steps(
         pseudo_labels.draw(training)
         pinned = device.type == "cuda"
         batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
-        for batch in collectives.in_lockstep(batches):
+        for batch in collectives.in_lockstep(meter.timed(batches)):
             diagnosis = diagnoses.of(state.step)
             scalars, norm, rates = learn(run, training, step_of, batch.to(device), diagnosis)
             refuse_non_finite(run, writer.folder, state.step, drawn, scalars, norm)

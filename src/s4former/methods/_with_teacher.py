@@ -62,7 +62,7 @@ class WeakToStrong(WithTeacher):
     def prepare(self, batch: Batch) -> Targets:
         """Let the teacher label the weak view, and mix the strong ones."""
         config, targets, unlabeled = self.strong.config, self.labeled_targets(batch.labeled), batch.unlabeled
-        if unlabeled is None or config.before_unlabeled_start(batch.key.step):
+        if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
         views, scalars = self.views(batch, unlabeled, self.teacher(unlabeled.weak, unlabeled.valid))
         return targets.with_views(views, config.loss_weights(batch.key.step), scalars)

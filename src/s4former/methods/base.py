@@ -139,8 +139,9 @@ class Method(nn.Module, ABC):
         known = labeled.labels, targets.labeled_pixels, targets.class_weights
         features = self.student.encode(labeled.images)
         loss = cross_entropy(self.student.decode(features, size), *known)
-        for logits in self.student.decode_auxiliary(features, size):
-            loss = loss + self.config.auxiliary_weight * cross_entropy(logits, *known)
+        if weight := self.config.auxiliary_weight:
+            for logits in self.student.decode_auxiliary(features, size):
+                loss = loss + weight * cross_entropy(logits, *known)
         return loss
 
     @property

@@ -29,7 +29,7 @@ class FixMatch(Method):
     def prepare(self, batch: Batch) -> Targets:
         """Let the student label the weak view, and mix the strong one."""
         config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
-        if unlabeled is None or config.before_unlabeled_start(batch.key.step):
+        if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
         with labeling(self.student):
             pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)

@@ -59,7 +59,7 @@ class S4Former(WithTeacher):
     def prepare(self, batch: Batch) -> Targets:
         """Let the teacher label the weak view; the passes see the strong view, as it is and mixed."""
         config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
-        if unlabeled is None or config.before_unlabeled_start(batch.key.step):
+        if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
         valid = torch.ones_like(unlabeled.valid) if config.as_released else unlabeled.valid
         pseudo = self.teacher(unlabeled.weak, valid)
@@ -69,7 +69,7 @@ class S4Former(WithTeacher):
             self.confident_pixels(pseudo),
             config,
             batch.key,
-            with_logits=config.ncr,
+            with_logits=config.ranks,
         )
         mixed = self.cutmix(strong)
         if config.as_released or not config.mix_teacher_logits:

@@ -36,18 +36,19 @@ class UniMatch(Method):
     def prepare(self, batch: Batch) -> Targets:
         """Let the student label the weak view; mix the strong ones, and keep the weak one to be learned."""
         config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
-        if unlabeled is None or config.before_unlabeled_start(batch.key.step):
+        if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
         with labeling(self.student):
             pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)
-        views, scalars = self.strong(unlabeled, pseudo, batch.key, unmixed={"features": unlabeled.weak})
+        unmixed = {"features": unlabeled.weak} if config.feature_share else {}
+        views, scalars = self.strong(unlabeled, pseudo, batch.key, unmixed)
         return targets.with_views(views, config.loss_weights(batch.key.step), scalars)
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the mean of the labeled loss and that of the three streams."""
         weights, share = targets.class_weights, self.config.feature_share
         supervised = self.labeled_loss(batch.labeled, targets)
-        strong = self.strong.losses(self.student, targets.views, weights)
+        strong = self.strong.losses(self.student, targets.views, weights) if share < 1 else {}
         losses = {name: (1 - share) * loss for name, loss in strong.items()}
         if "features" in targets.views:
             view = targets.views["features"]

@@ -6,15 +6,15 @@ import torch
 from timm.layers.attention import Attention
 from torch import Tensor
 
-# Tokens up to which the scores of all pairs are written out: at 1024, 12 MB an image in ViT-S.
-_FEW_TOKENS = 1024
+# Up to so many tokens (37 x 37 patches) the scores of all pairs are written out: 24 MB an image in ViT-S.
+_FEW_TOKENS = 1400
 
 
 class FastAttention(Attention):
     """timm's attention, without PyTorch's fused kernel where that is slow.
 
-    In bfloat16 on a CPU the fused kernel takes 4 times as long as two products and a softmax, forward and
-    backward together (4 images of 145 tokens, 6 heads, one thread).
+    In bfloat16 on a CPU the fused kernel takes more than twice as long as two products and a softmax, forward
+    and backward together (docs/speed.md).
     """
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:

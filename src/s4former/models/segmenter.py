@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from s4former.config.errors import UserError
@@ -16,7 +15,7 @@ from s4former.models.lora import add_lora, lora_parameters, merged
 from s4former.models.recompute import recomputed
 from s4former.models.weights import load_pretrained
 from s4former.ops.resize import resize_bilinear
-from s4former.types import Features, Images, Logits, Segmenter
+from s4former.types import AttentionBias, FactoredBias, Features, Images, Logits, Segmenter
 
 
 class ViTSegmenter(Segmenter):
@@ -85,7 +84,7 @@ class ViTSegmenter(Segmenter):
     def _widths(self, places: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(self.backbone.widths[place] for place in places)
 
-    def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+    def encode(self, images: Images, attention_bias: AttentionBias | None = None) -> Features:
         """Turn images into feature grids, one a block or stage that a head looks at, from early to late.
 
         Raises:
@@ -105,6 +104,8 @@ class ViTSegmenter(Segmenter):
                 f"{height} x {width}; set data.crop_size to {list(near)}, or call the segmenter itself, "
                 "which takes any size"
             )
+        if isinstance(attention_bias, FactoredBias) and not self.backbone.takes_factored_bias:
+            attention_bias = attention_bias.matrix()
         return self.backbone((images - self.mean) / self.std, attention_bias)  # type: ignore[no-any-return]
 
     def decode(self, features: Features, size: tuple[int, int]) -> Logits:

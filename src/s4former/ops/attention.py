@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from s4former.types import FactoredBias
+
 
 def uncertain_share(uncertain: Bool[Tensor, "b h w"], patch: int) -> Float[Tensor, "b gh gw"]:
     """Return the share of uncertain pixels in each patch.
@@ -31,7 +33,7 @@ def adaptive_bias(
     num_prefix_tokens: int,
     bias_keys: Literal["uncertain", "confident"] = "uncertain",
     uncertain_queries_only: bool = True,
-) -> Float[Tensor, "b n n"]:
+) -> FactoredBias:
     """Build the [query, key] bias that is added to the scaled attention scores before their softmax.
 
     Every query is pulled toward some patches (keys), but the queries of the more confident half of the
@@ -58,4 +60,4 @@ def adaptive_bias(
         silent = unsure.argsort(dim=1, stable=True)[:, : unsure.shape[1] // 2]
         queries = queries.scatter(1, silent, 0)
     queries = F.pad(queries, (num_prefix_tokens, 0), value=1.0)
-    return queries[:, :, None] * F.pad(keys, (num_prefix_tokens, 0))[:, None, :]
+    return FactoredBias(queries[..., None], F.pad(keys, (num_prefix_tokens, 0))[..., None])

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from s4former.types.plain import IGNORE, DrawKey
 
 if TYPE_CHECKING:
+    from s4former.types.attention import FactoredBias
     from s4former.types.tensors import (
+        AttentionBias,
         Batch,
         Features,
         Images,
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "IGNORE", "Batch", "DrawKey", "Features", "Images", "LabeledBatch", "Labels", "Logits", "Mask",
-    "PseudoLabels", "Segmenter", "StepOutput", "UnlabeledBatch", "part_of",
+    "IGNORE", "AttentionBias", "Batch", "DrawKey", "FactoredBias", "Features", "Images", "LabeledBatch",
+    "Labels", "Logits", "Mask", "PseudoLabels", "Segmenter", "StepOutput", "UnlabeledBatch", "part_of",
 ]
 # fmt: on
 

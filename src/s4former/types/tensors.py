@@ -14,12 +14,14 @@ from typing import Any
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor, device, nn
 
+from s4former.types.attention import FactoredBias
 from s4former.types.plain import DrawKey
 
 Images = Float[Tensor, "b c h w"]  # channels (mostly RGB) in [0, 1]; the segmenter normalizes
 Labels = Integer[Tensor, "b h w"]  # class index or IGNORE; one byte each until a loss reads them
 Logits = Float[Tensor, "b k h w"]
 Mask = Bool[Tensor, "b h w"]
+AttentionBias = Float[Tensor, "b n n"] | FactoredBias  # [query, key]
 Features = tuple[
     Tensor, ...
 ]  # one "b d gh gw" grid per block or stage that a head sees; they may differ in stride
@@ -134,7 +136,7 @@ class Segmenter(nn.Module, ABC):
     num_prefix_tokens: int
 
     @abstractmethod
-    def encode(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+    def encode(self, images: Images, attention_bias: AttentionBias | None = None) -> Features:
         """Turn images into feature grids; the bias [query, key] of patches is added to attention scores."""
 
     @abstractmethod

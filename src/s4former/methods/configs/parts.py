@@ -33,9 +33,9 @@ class UnlabeledScheduleConfig(Config):
         """One more than those that learn from the labeled images alone."""
         return self.unlabeled_start_step + 1
 
-    def before_unlabeled_start(self, step: int) -> bool:
-        """Whether a step still learns from labeled images alone."""
-        return step < self.unlabeled_start_step
+    def without_unlabeled(self, step: int) -> bool:
+        """Whether a step learns from labeled images alone: before the start, or where the others weigh 0."""
+        return step < self.unlabeled_start_step or self.loss_weights(step)[1] == 0
 
     def loss_weights(self, step: int) -> tuple[float, float]:
         """Return the weights of the labeled loss and of the unlabeled ones in a step."""
@@ -141,6 +141,11 @@ class RankingConfig(Config):
 
     ncr_mode: Literal["l2", "kl"] = "l2"
     """Distance between the two distributions."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the ranking loss counts, so that somebody has to compute it."""
+        return self.ncr and self.ncr_weight > 0
 
 
 class ViTPartsConfig(PatchShuffleConfig, PASAConfig, RankingConfig):

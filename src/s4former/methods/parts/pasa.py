@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
 from s4former.methods.configs.parts import PASAConfig
 from s4former.methods.parts.perturbation import Perturbation
 from s4former.methods.parts.view import View
 from s4former.ops.attention import adaptive_bias, uncertain_share
+from s4former.types import FactoredBias
 
 
 class PASA(Perturbation):
@@ -22,7 +20,7 @@ class PASA(Perturbation):
         super().__init__()
         self.config, self.patch_size, self.num_prefix_tokens = config, patch_size, num_prefix_tokens
 
-    def bias(self, view: View) -> Float[Tensor, "b n n"]:
+    def bias(self, view: View) -> FactoredBias:
         """Return the bias of a view, wherever its patches were moved."""
         return adaptive_bias(
             uncertain_share(view.uncertain, self.patch_size),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import Any, cast
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from s4former.methods.parts.diagnosis import diagnosis
 from s4former.methods.parts.view import View
-from s4former.types import Features, Logits, Segmenter
+from s4former.types import AttentionBias, Features, Logits, Segmenter
 
 
 class Perturbation(nn.Module):
@@ -24,7 +25,7 @@ class Perturbation(nn.Module):
         """Return the view that enters the backbone; images and confidence move together."""
         return view
 
-    def bias(self, view: View) -> Float[Tensor, "b n n"] | None:
+    def bias(self, view: View) -> AttentionBias | None:
         """Return what is added to the attention scores, [query, key]; None: nothing."""
         return None
 
@@ -54,12 +55,11 @@ class Perturbations(nn.ModuleList):
 def perturbed(student: Segmenter, view: View, parts: Perturbations) -> Logits:
     """Pass a view through the student with some perturbations; logits at image size, in the true layout."""
     size = (view.images.shape[-2], view.images.shape[-1])
-    pseudo_labels, bias = view.pseudo_labels, None
+    pseudo_labels = view.pseudo_labels
     for part in parts:
         view = part.before(view)
-    for own in (part.bias(view) for part in parts):
-        bias = own if bias is None else bias if own is None else bias + own
-    grids = student.encode(view.images, bias)
+    biases = [bias for part in parts if (bias := part.bias(view)) is not None]
+    grids = student.encode(view.images, reduce(add, biases) if biases else None)
     for part in reversed(list(parts)):
         grids = part.after(grids, view)
     logits = student.decode(grids, size)

@@ -48,7 +48,7 @@ class StrongViews(nn.Module):
         names = [f"strong{_suffix(number, len(strong))}" for number in range(len(strong))]
         given = dict(zip(names, strong, strict=True)) | dict(unmixed or {})
         views = {
-            name: view_of(images, pseudo, confident, config, key, with_logits=config.ncr, number=number)
+            name: view_of(images, pseudo, confident, config, key, with_logits=config.ranks, number=number)
             for number, (name, images) in enumerate(given.items())
         }
         views |= {name: self.cutmix(views[name]) for name in names}

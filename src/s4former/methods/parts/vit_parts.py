@@ -30,7 +30,7 @@ def unlabeled_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the cross entropy of a view and, if it is on, the weighted ranking loss of its pseudo-labels."""
     losses = {"consistency": cross_entropy(logits, view.labels, view.pixels, class_weights)}
-    if config.ncr:
+    if config.ranks:
         assert view.teacher_logits is not None
         ranking = negative_class_ranking(
             logits, view.teacher_logits, view.pseudo_labels, view.pixels, config.ncr_mode

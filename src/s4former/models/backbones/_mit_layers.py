@@ -10,6 +10,8 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s4former.types import FactoredBias
+
 Grid = tuple[int, int]
 Tokens = Float[Tensor, "b n d"]
 
@@ -43,7 +45,9 @@ class Block(nn.Module):
         self.mlp = MixMLP(width, width * mlp_ratio)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tokens, grid: Grid, bias: Float[Tensor, "b 1 n k"] | None = None) -> Tokens:
+    def forward(
+        self, x: Tokens, grid: Grid, bias: Float[Tensor, "b 1 n k"] | FactoredBias | None = None
+    ) -> Tokens:
         """Return tokens of the same grid."""
         x = x + self.drop_path(self.attn(self.norm1(x), grid, bias))
         out: Tensor = x + self.drop_path(self.mlp(self.norm2(x), grid))
@@ -62,14 +66,16 @@ class Attention(nn.Module):
         self.sr = nn.Conv2d(width, width, reduction, reduction) if reduction > 1 else None
         self.norm = nn.LayerNorm(width) if reduction > 1 else None
 
-    def forward(self, x: Tokens, grid: Grid, bias: Float[Tensor, "b 1 n k"] | None = None) -> Tokens:
+    def forward(
+        self, x: Tokens, grid: Grid, bias: Float[Tensor, "b 1 n k"] | FactoredBias | None = None
+    ) -> Tokens:
         """Return what each token gathers; the bias is added to the scaled scores of all heads."""
         seen = x
         if self.sr is not None and self.norm is not None:
             seen = self.norm(as_tokens(self.sr(as_grid(x, grid))))
         query = rearrange(self.q(x), "b n (m d) -> b m n d", m=self.num_heads)
         key, value = rearrange(self.kv(seen), "b k (two m d) -> two b m k d", two=2, m=self.num_heads)
-        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)  # type: ignore[arg-type]
         out: Tensor = self.proj(rearrange(gathered, "b m n d -> b n (m d)"))
         return out
 

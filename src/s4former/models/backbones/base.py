@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from s4former.types import Features, Images
+from s4former.types import AttentionBias, FactoredBias, Features, Images
+
+# Devices on which attention takes a matrix faster than the further channels of `FactoredBias`.
+_AS_MATRIX = ("cpu",)
 
 
 class Backbone(nn.Module, ABC):
@@ -23,11 +26,13 @@ class Backbone(nn.Module, ABC):
         out_indices: Blocks or stages whose outputs `forward` returns, ascending.
         patch_size: Sides of images must be multiples of it; an attention bias speaks of patches of this size.
         num_prefix_tokens: Class and register tokens that precede the patches in an attention bias.
+        takes_factored_bias: Whether `forward` takes a bias by its factors; if not, it is given the matrix.
     """
 
     out_indices: tuple[int, ...]
     patch_size: int
     num_prefix_tokens: int = 0
+    takes_factored_bias: bool = False
 
     @property
     @abstractmethod
@@ -49,7 +54,7 @@ class Backbone(nn.Module, ABC):
         """Return the outputs of these blocks or stages, ascending, and drop what comes after the last one."""
 
     @abstractmethod
-    def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+    def forward(self, images: Images, attention_bias: AttentionBias | None = None) -> Features:
         """Return one "b d gh gw" grid for each of ``out_indices``."""
 
     def fit_positions(self, grid: tuple[int, int]) -> None:
@@ -90,17 +95,28 @@ def _recomputed(block: nn.Module, *inputs: Any, **named: Any) -> Any:
     return plain(*inputs, **named)
 
 
-def require_bias(bias: Tensor, count: int, length: int) -> None:
+def require_bias(bias: AttentionBias, count: int, length: int) -> None:
     """Raise ValueError unless ``bias`` is one of ``count`` images with ``length`` tokens each."""
-    if tuple(bias.shape) != (count, length, length):
+    shape: tuple[int, ...] = tuple(bias.shape)
+    if shape != (count, length, length):
         raise ValueError(
             f"attention_bias must be images x tokens x tokens = {count} x {length} x {length}, prefix tokens "
-            f"included, got {' x '.join(map(str, bias.shape))}"
+            f"included, got {' x '.join(map(str, shape))}"
         )
 
 
-def score_bias(bias: Float[Tensor, "b q k"], like: Tensor) -> Float[Tensor, "b 1 q k"]:
-    """Shape the bias for fused attention: one for all heads, in the type of the queries, rows aligned."""
+def score_bias(
+    bias: Float[Tensor, "b q k"] | FactoredBias, like: Tensor
+) -> Float[Tensor, "b 1 q k"] | FactoredBias:
+    """Shape the bias for fused attention: one for all heads, in the type of the queries, rows aligned.
+
+    Factors stay factors, so that nothing of tokens x tokens is kept; but on a CPU they are multiplied out
+    once for all blocks, which is faster there (docs/speed.md).
+    """
+    if isinstance(bias, FactoredBias):
+        if like.device.type not in _AS_MATRIX:
+            return FactoredBias(bias.queries.detach()[:, None], bias.keys.detach()[:, None])
+        bias = bias.matrix()
     device = like.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
     # Fused kernels on GPUs want rows to start at multiples of 16, and would copy the bias in every block.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from einops import repeat
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from s4former.models.backbones._mit_layers import Block, Grid, PatchEmbedding, as_grid, initialize
 from s4former.models.backbones.base import Backbone, require_bias, score_bias
 from s4former.models.backbones.configs.mit import MiTConfig
-from s4former.types import Features, Images
+from s4former.types import AttentionBias, FactoredBias, Features, Images
 
 STAGES = (0, 1, 2, 3)
 """The stages of a MiT, whose grids have one cell for 4, 8, 16 and 32 pixels."""
@@ -39,6 +40,7 @@ class MiTBackbone(Backbone):
     """
 
     patch_size = 32
+    takes_factored_bias = True
 
     def __init__(self, config: MiTConfig, channels: int = 3) -> None:
         """Build an encoder with random weights, which returns the outputs of all stages.
@@ -105,7 +107,7 @@ class MiTBackbone(Backbone):
                 getattr(self, f"norm{name}"),
             )
 
-    def forward(self, images: Images, attention_bias: Float[Tensor, "b n n"] | None = None) -> Features:
+    def forward(self, images: Images, attention_bias: AttentionBias | None = None) -> Features:
         """Return the normalized output of each stage in ``out_indices`` as a "b d gh gw" grid.
 
         Args:
@@ -139,9 +141,13 @@ class MiTBackbone(Backbone):
             )
 
 
-def _rows_of_queries(bias: Float[Tensor, "b n n"], coarse: Grid, fine: Grid) -> Float[Tensor, "b q n"]:
+def _rows_of_queries(bias: AttentionBias, coarse: Grid, fine: Grid) -> Float[Tensor, "b q n"] | FactoredBias:
     """Give each cell of a stage's grid the row of the coarse patch that it lies in."""
     times = fine[0] // coarse[0]
-    if times == 1:
-        return bias
-    return repeat(bias, "b (r s) n -> b (r y s x) n", r=coarse[0], y=times, x=times)
+
+    def own(rows: Tensor) -> Tensor:
+        if times == 1:
+            return rows
+        return repeat(rows, "b (r s) n -> b (r y s x) n", r=coarse[0], y=times, x=times)
+
+    return replace(bias, queries=own(bias.queries)) if isinstance(bias, FactoredBias) else own(bias)

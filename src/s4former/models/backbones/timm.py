@@ -9,7 +9,6 @@ from typing import Any
 import timm
 import torch
 from einops import rearrange
-from jaxtyping import Float
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -19,7 +18,7 @@ from s4former.models.backbones.base import Backbone, require_bias, score_bias
 from s4former.models.backbones.configs.base import ViTOptions
 from s4former.models.backbones.configs.timm import TimmConfig
 from s4former.ops.resize import resize_position_embedding, same_size
-from s4former.types import Features, Images
+from s4former.types import AttentionBias, Features, Images
 
 
 class TimmBackbone(Backbone):
@@ -33,6 +32,7 @@ class TimmBackbone(Backbone):
         rotary: Whether positions are (also) rotary.
     """
 
+    takes_factored_bias = True
     vit: Any
 
     def __init__(self, vit: Any, options: ViTOptions) -> None:
@@ -93,7 +93,7 @@ class TimmBackbone(Backbone):
     def forward(
         self,
         images: Images,
-        attention_bias: Float[Tensor, "b n n"] | None = None,
+        attention_bias: AttentionBias | None = None,
         positions_fit: bool = False,
     ) -> Features:
         """Return the patch tokens after each of ``out_indices`` as a "b d gh gw" grid.
