@@ -26,13 +26,14 @@ def compile_blocks(network: nn.Module, device: str) -> None:
     wanted = os.environ.get("CXX")
     if not any(map(shutil.which, [wanted] if wanted else _COMPILERS)):
         raise UserError(
-            f"compile=true needs a C++ compiler, and there is none named {wanted or 'g++ or clang++'}; install "
-            "one (as `apt install g++`), name it in the environment variable CXX, or leave compile=false"
+            f"compile=true needs a C++ compiler, and there is none named {wanted or 'g++ or clang++'}; "
+            "install one (as `apt install g++`), name it in the environment variable CXX, or leave "
+            "compile=false"
         )
     if device.startswith("cuda") and importlib.util.find_spec("triton") is None:
         raise UserError(
-            f"compile=true needs triton on device={device}, and it is not installed; type pip install triton, "
-            "or leave compile=false"
+            f"compile=true needs triton on device={device}, and it is not installed; type "
+            "pip install triton, or leave compile=false"
         )
     for module in network.modules():
         if isinstance(module, Backbone):
