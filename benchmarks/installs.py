@@ -47,10 +47,12 @@ PERMISSIVE = re.compile(
     r"\b(MIT|MIT-0|MIT-CMU|HPND|BSD|FreeBSD|BSD-[0-3]-Clause|0BSD|Apache|ISC|PSF|Python|Unlicense|Zlib|CC0)\b",
     re.IGNORECASE,
 )
-RESTRICTIVE = re.compile(r"\b(A?GPL|LGPL|SSPL|BUSL|proprietary|non.?commercial|EULA)", re.IGNORECASE)
+RESTRICTIVE = re.compile(
+    r"\b(A?GPL|LGPL|MPL|Mozilla|SSPL|BUSL|proprietary|non.?commercial|EULA)", re.IGNORECASE
+)
 EXCEPTIONS = {
     r"nvidia-.*|cuda-.*": "CUDA's, which PyTorch's wheel for Linux asks for; its CPU wheel does without",
-    r"certifi|tqdm|pathspec|hypothesis|fqdn": "MPL-2.0: binds only changes of its own files; used unchanged",
+    r"certifi|tqdm|pathspec|hypothesis|orjson": "MPL-2.0: binds changes of its own files; used as it is",
 }
 """Packages whose license is not permissive and does no harm here, with the reason."""
 
@@ -161,14 +163,21 @@ def license_table(own: list[dict[str, str]], all_: list[dict[str, str]]) -> tupl
 
 
 def vulnerabilities(packages: list[dict[str, str]]) -> str:
-    """Return what pip-audit knows against these versions."""
+    """Return what pip-audit knows against these versions, and of how many it knows nothing at all."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         pinned = [f"{each['Name']}=={each['Version'].split('+')[0]}\n" for each in packages]
         file.write("".join(line for line in pinned if not line.startswith("s4former=")))
         file.flush()
         command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", file.name]
-        done = subprocess.run([*command, "--format=markdown"], capture_output=True, text=True, check=False)
-    return (done.stdout or done.stderr.strip().splitlines()[-1] or "nothing known").strip()
+        done = subprocess.run([*command, "--format=json"], capture_output=True, text=True, check=False)
+    if not done.stdout:
+        return f"pip-audit failed: {' '.join(done.stderr.split())[-300:]}"
+    found = json.loads(done.stdout)["dependencies"]
+    asked = [each for each in found if "vulns" in each]
+    known = [f"- {each['name']} {each['version']}: {flaw['id']}" for each in asked for flaw in each["vulns"]]
+    told = f"{len(asked)} of {len(found)} packages were looked up, with {len(known)} known vulnerabilities."
+    missing = "" if asked else " **Not audited**: the list of vulnerabilities could not be reached from here."
+    return "\n".join([told + missing, "", *known]).strip()
 
 
 def lock() -> None:
@@ -206,7 +215,7 @@ def main() -> None:
     with ThreadPoolExecutor() as pool:
         jobs = {name: pool.submit(try_out, name, wheel, ends[name], work) for name in given.ends.split(",")}
     tried = {name: job.result() for name, job in jobs.items()}
-    environment = f"Python {platform.python_version()}, {platform.platform(terse=True)}"
+    environment = f"Python {platform.python_version()}, {platform.system()} on {platform.machine()}"
     text = [f"# The wheel in an empty environment, {datetime.date.today()}\n"]
     text.append(f"{environment}; `benchmarks/installs.py`; `SMALL` is for `{SMALL}`.\n")
     text += [report for report, _ in tried.values()]

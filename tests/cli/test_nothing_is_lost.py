@@ -19,6 +19,7 @@ from authors_names import to_authors
 from command_line import CommandLine
 from s4former.cli.main import app
 from s4former.compat import mmseg_test, mmseg_train
+from s4former.curation.shards import make_shards
 from s4former.data import PUBLISHERS
 from s4former.engine import train
 from s4former.models import build_segmenter
@@ -45,6 +46,10 @@ WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     "splits make": (
         "splits make data --labeled 1 --out lists",
         ("lists/labeled.txt", "lists/unlabeled.txt", "lists/split.json"),
+    ),
+    "shards make": (
+        "shards make photos --out packed",
+        ("packed/photos-000000.tar", "packed/photos-000000.tar.index"),
     ),
     "splits fetch": (
         "splits fetch s4former --root .",
@@ -89,6 +94,7 @@ READS = {
     "doctor": "doctor",
     "config explain": "config explain steps",
     "config show": "config show run.yaml",
+    "shards index": "shards index shards",  # which has one
     "splits check": "splits check data/labeled.txt",
 }
 CASES = [(name, place) for name, (_, places) in WRITES.items() for place in places]
@@ -105,6 +111,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record["run"]["data"]["root"] = "data"
     (root / "run/run.json").write_text(json.dumps(record))
     make_photos(root / "photos", 3)
+    make_shards(root / "photos", root / "shards", 10**6)
     network = build_segmenter(tiny_run(data).model, 3, seed=1)
     state = {to_authors(name): value for name, value in network.state_dict().items()}
     torch.save({"state_dict": state}, root / "weights.pth")

@@ -129,7 +129,7 @@ def test_missing_data_is_said_before_processes_start(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launcher, "_torchrun", lambda _: pytest.fail("processes were started"))
+    monkeypatch.setattr(launcher, "start_processes", lambda *_: pytest.fail("processes were started"))
     rest = [str(SETR), *(["run"] if script == "test.py" else []), "--launcher", "pytorch"]
     with pytest.raises(DataError, match=r"VOC2012.*s4former prepare voc"):
         launcher.launch(["2", f"tools/{script}", *rest])

@@ -18,7 +18,6 @@ from PIL import Image
 from authors_names import to_authors
 from command_line import CommandLine
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.compat.launch import affordable, meeting_point
 from s4former.compat.mmseg_options import OLD_KEYS, translate
 from s4former.compat.mmseg_train import launcher_environment
 from s4former.config import UserError
@@ -331,46 +330,3 @@ def test_launchers_are_translated_to_torchruns_variables() -> None:
     assert launcher_environment("mpi", None, mpi | {"MASTER_ADDR": "a"})["RANK"] == "1"
     assert launcher_environment("none", 1, {}) == {"LOCAL_RANK": "1"}
     assert launcher_environment("pytorch", 1, {"RANK": "0", "LOCAL_RANK": "0"}) == {}
-
-
-def test_processes_meet_where_the_environment_says() -> None:
-    assert meeting_point({}) == ["--standalone", "--local-addr=127.0.0.1"]
-    assert meeting_point({"PORT": "1234"}) == [
-        "--nnodes=1",
-        "--node-rank=0",
-        "--master-addr=127.0.0.1",
-        "--master-port=1234",
-    ]
-    cluster = {"NNODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1"}
-    assert meeting_point(cluster) == [
-        "--nnodes=2",
-        "--node-rank=1",
-        "--master-addr=10.0.0.1",
-        "--master-port=29500",
-    ]
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"PORT": "abc"}, {"PORT": "99999"}, {"NNODES": "0"}, {"NNODES": "2", "NODE_RANK": "2"}]
-)
-def test_numbers_that_processes_cannot_meet_by(wrong: dict[str, str]) -> None:
-    name, text = list(wrong.items())[-1]
-    with pytest.raises(UserError, match=f"{name}={text}: expected a number from"):
-        meeting_point(wrong)
-
-
-@pytest.mark.parametrize(
-    ("asked", "gpus", "batches", "expected"),
-    [
-        (2, 0, (8, 8), 2),
-        (8, 0, (4, 8), 4),
-        (3, 0, (8, 8), 2),
-        (8, 3, (8, 8), 2),
-        (4, 2, (), 2),
-        (5, 0, (7, 7), 1),
-    ],
-)
-def test_with_too_few_gpus_there_are_as_many_processes_as_batches_divide_by(
-    asked: int, gpus: int, batches: tuple[int, ...], expected: int
-) -> None:
-    assert affordable(asked, gpus, batches) == expected

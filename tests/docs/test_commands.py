@@ -29,6 +29,7 @@ _PAGES = (
     "report",
     "label",
     "watch",
+    "scale",
 )
 FOR_USERS = [
     path

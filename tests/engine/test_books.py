@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,23 @@ def test_time_away_from_training_is_not_training_speed() -> None:
     line = meter.line(1, {})
     assert line["images_per_second"] > 1 / 0.2
     assert line["seconds"] >= 0.2
+
+
+def test_waiting_for_data_is_a_share_of_training_time() -> None:
+    import time
+
+    def slow() -> Iterator[int]:
+        for number in range(3):
+            time.sleep(0.05)
+            yield number
+
+    meter = Meter(1)
+    for _ in meter.timed(slow()):
+        time.sleep(0.05)
+        meter.add({})
+    assert 0.2 < meter.line(3, {})["data_wait"] < 0.8
+    time.sleep(0.05)
+    assert meter.line(4, {})["data_wait"] == 0
 
 
 def test_numbers_that_are_none_are_null_not_nan() -> None:

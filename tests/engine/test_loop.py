@@ -77,7 +77,7 @@ def assert_same_end(folder: Path, other: Path) -> None:
 
 
 def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    times = ("seconds", "images_per_second")
+    times = ("seconds", "images_per_second", "data_wait")
     return [{key: value for key, value in line.items() if key not in times} for line in lines]
 
 

@@ -33,6 +33,7 @@ from s4former.cli.prepare import prepare
 from s4former.cli.recipes import recipes
 from s4former.cli.report import report
 from s4former.cli.screen import say
+from s4former.cli.shards import app as shards_app
 from s4former.cli.splits import app as splits_app
 from s4former.cli.train import train
 from s4former.cli.val import val
@@ -91,6 +92,7 @@ app.command()(doctor)
 app.command()(convert)
 app.command()(prepare)
 app.add_typer(splits_app, name="splits")
+app.add_typer(shards_app, name="shards")
 app.add_typer(config_app, name="config")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +17,7 @@ from s4former.cli.completion import complete_recipe
 
 if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
+    from s4former.recipes.derived import PlannedRun
 
 
 _SECONDS = 5
@@ -38,12 +42,21 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")
     ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="As 8GB: fit into it by accumulation and recomputation, as the same experiment."),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on so many GPUs of this machine; with device=cpu, processes."),
+    ] = None,
 ) -> None:
     """Train a model; a stopped run goes on with --resume as if it had never stopped.
 
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
     from s4former.config.invocation import again, invoked, program
+    from s4former.engine.launch import is_worker
     from s4former.engine.progress import is_main_process
     from s4former.engine.start import start
     from s4former.recipes import plan_run
@@ -55,11 +68,48 @@ def train(
         folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
         if resume and not out:
             planned = plan_run(config, changes, folder)
+        picked: tuple[str, ...] = ()
+        if memory and not is_worker(os.environ) and not (resume and (folder / "run.json").is_file()):
+            planned, picked = _fitted(planned, memory, gpus or 1)
+        if gpus and not is_worker(os.environ):
+            raise typer.Exit(_together(planned, gpus, picked))
         if is_main_process():
             for note in planned.notes:
                 typer.echo(note, err=True)
         outcome = start(planned.run, folder, resume=resume, config=config, source=planned.source)
     report(outcome, Console())
+
+
+def _fitted(planned: PlannedRun, memory: str, processes: int) -> tuple[PlannedRun, tuple[str, ...]]:
+    """Return a run that fits into some memory, and the overrides that make it fit."""
+    from s4former.config.amounts import in_units, to_bytes
+    from s4former.config.override import override
+    from s4former.curation.sources import open_source
+
+    amount = to_bytes(memory, "--memory")
+    source = planned.source or open_source(planned.run.data)
+    from s4former.engine.budget import fit  # late: what is missing is said before torch is imported
+
+    found = fit(planned.run.resolved(), source, amount, processes)
+    note = f"{' '.join(found.overrides)}: takes {in_units(found.peak)} of {in_units(amount)} at most"
+    run, _ = override(planned.run, found.overrides)
+    return replace(planned, run=run, notes=[*planned.notes, note], source=source), found.overrides
+
+
+def _together(planned: PlannedRun, gpus: int, picked: tuple[str, ...]) -> int:
+    """Give the same command line to several processes, and return their exit code."""
+    from s4former.config.invocation import PROGRAM, program
+    from s4former.curation.sources import open_source
+    from s4former.engine.launch import start_processes
+
+    run = planned.run
+    if planned.source is None and run.data.source != "scenes":
+        open_source(run.data)  # what is missing is said once, before processes start
+    os.environ[PROGRAM] = program()
+    batches = [run.data.labeled_batch_size // run.accumulate]
+    if run.method.views.unlabeled:
+        batches.append(run.data.unlabeled_batch_size // run.accumulate)
+    return start_processes(["-m", "s4former", *sys.argv[1:], *picked], gpus, batches, run.device == "cpu")
 
 
 def config_name(config: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
+    from s4former.config.amounts import in_units, to_bytes
     from s4former.config.base import Config
     from s4former.config.errors import (
         DataError,
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         NumericError,
         OutOfMemory,
         S4FormerError,
+        StorageError,
         UserError,
         ValueMistake,
     )
@@ -31,9 +33,8 @@ else:
 # fmt: off
 __all__ = [
     "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory",
-    "S4FormerError", "UserError", "ValueMistake", "Variants", "again", "as_typed", "changed_fields",
-    "claim", "invoked", "nearest", "parse_override", "parse_yaml", "program", "read_json", "typed",
-    "validated", "versions",
-    "write_atomically", "write_json",
+    "S4FormerError", "StorageError", "UserError", "ValueMistake", "Variants", "again", "as_typed",
+    "changed_fields", "claim", "in_units", "invoked", "nearest", "parse_override", "parse_yaml", "program",
+    "read_json", "to_bytes", "typed", "validated", "versions", "write_atomically", "write_json",
 ]
 # fmt: on

@@ -23,6 +23,12 @@ class DataError(S4FormerError):
     exit_code = 3
 
 
+class StorageError(S4FormerError):
+    """A place that holds images cannot be reached; no others take their place."""
+
+    exit_code = 3
+
+
 class NumericError(S4FormerError):
     """A loss, a gradient or a loaded weight is not finite; no weight was touched by it."""
 

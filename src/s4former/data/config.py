@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from s4former.config.base import Config
 
@@ -14,6 +22,11 @@ _DRAWN = set[str](
     | {"crop_size", "short_side", "resize_range", "flip_probability", "crop_max_class_share"}
 )
 """Fields that say how batches are drawn or pictures shown, not which images there are."""
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -43,6 +56,9 @@ class DataConfig(Config):
     """List of the labeled training images; none: every training image that has a mask."""
     unlabeled_split: str | None = None
     """List of the unlabeled training images; none: every training image that is in no other split."""
+    unlabeled_shards: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Tar shards of unlabeled images in place of those in folders: files, folders of them, or patterns as
+    ``shards/*.tar``; paths or addresses, as ``s3://bucket/shards``."""
     val_images: str | None = "images/val"
     """Folder of validation images; none: there are none."""
     val_masks: str = "masks/val"

@@ -83,6 +83,21 @@ class ImageFiles(Config):
     """End of every image's name, as ``_rgb`` or, with the ending, ``_rgb.tif``; others are passed over."""
 
 
+class UnlabeledFiles(ImageFiles):
+    """Images without masks, in folders or in tar shards."""
+
+    shards: Paths = ()
+    """Tar files of images in place of ``images``, as ``s4former shards make`` packs them: files, folders of
+    them, or patterns as ``shards/*.tar``; also addresses, as ``s3://bucket/shards``."""
+
+    @model_validator(mode="after")
+    def _folders_or_shards(self) -> Self:
+        if self.shards and (self.images or self.list):
+            other = "images" if self.images else "a list"
+            raise ValueError(f"has shards and {other}; keep the one that should be learned from")
+        return self
+
+
 class LabeledFiles(ImageFiles):
     """Images, and masks or annotation files for them.
 
@@ -128,7 +143,7 @@ class DatasetFile(Config):
     """Values or colors in masks that mean unknown; none: 255, unless that (or white) is a class."""
     labeled: LabeledFiles
     """Images to learn from with their masks; those of ``val`` and ``test`` are excluded."""
-    unlabeled: ImageFiles | None = None
+    unlabeled: UnlabeledFiles | None = None
     """Images to learn from without masks; those of the other splits are excluded. None: there are none."""
     val: LabeledFiles | None = None
     """Images to validate on. With nothing but a ``list``, it names images of ``labeled``."""

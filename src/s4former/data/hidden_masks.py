@@ -86,6 +86,11 @@ def _matched(source: FolderSource, folder: str) -> dict[str, str]:
     images = file.unlabeled
     if images is None:
         return {}
+    if images.shards:
+        raise UserError(
+            f"diagnose_truth={folder} needs unlabeled images in folders, and these are in shards; leave the "
+            "field out"
+        )
     naming = file.labeled.model_dump(include={"mask_prefix", "mask_suffix"})
     part = LabeledFiles.model_validate({**images.model_dump(exclude={"list"}), **naming, "masks": folder})
     matcher = Matcher(source.layout)

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from s4former.augment import LabeledViews, Views
-from s4former.config.errors import DataError, UserError
+from s4former.config.errors import DataError, S4FormerError, UserError
 from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
 from s4former.data.order import Order
@@ -168,7 +168,7 @@ def batch_iterator(
     return _from_workers(batches, range(start_step, steps), num_workers, pinned)
 
 
-class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
+class _Steps(Dataset[tuple[Batch, dict[str, str]] | S4FormerError]):
     """Steps as items. A bad file comes back as a value: if raised, it would carry the worker's traceback."""
 
     def __init__(self, batches: TrainBatches, steps: range) -> None:
@@ -177,10 +177,10 @@ class _Steps(Dataset[tuple[Batch, dict[str, str]] | DataError]):
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, item: int) -> tuple[Batch, dict[str, str]] | DataError:
+    def __getitem__(self, item: int) -> tuple[Batch, dict[str, str]] | S4FormerError:
         try:
             return self.batches.build(self.steps[item])
-        except DataError as error:
+        except S4FormerError as error:
             return error
 
 
@@ -197,7 +197,7 @@ def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned:
         generator=torch.Generator(),
     )
     for result in loader:
-        if isinstance(result, DataError):
+        if isinstance(result, S4FormerError):
             raise result
         batch, bad = result
         batches.note(bad)

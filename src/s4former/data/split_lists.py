@@ -123,7 +123,8 @@ def repeated(names: Iterable[str]) -> list[str]:
 def write_split(path: Path, ids: Iterable[str]) -> None:
     """Write a split list, one id a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{id}\n" for id in ids), encoding="utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{id}\n" for id in ids)
 
 
 def first_few(names: list[str], limit: int = 5) -> str:

@@ -144,7 +144,7 @@ def take_steps(
         pseudo_labels.draw(training)
         pinned = device.type == "cuda"
         batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
-        for batch in collectives.in_lockstep(batches):
+        for batch in collectives.in_lockstep(meter.timed(batches)):
             rates = set_learning_rate(optimizer, run.optimizer, state.step, run.steps)
             diagnosis = diagnoses.of(state.step)
             out = accumulate(run, method, step_of, batch.to(device), state.step, diagnosis)

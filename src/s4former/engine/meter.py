@@ -6,13 +6,15 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from s4former import collectives
 from s4former.methods.parts import Diagnosis, shares
+
+T = TypeVar("T")
 
 
 class Meter:
@@ -29,7 +31,7 @@ class Meter:
         self._pending: dict[str, list[Tensor | float]] = {}
         self._seconds_before = 0.0  # of the run before it was resumed
         self._start = self._line_start = time.perf_counter()
-        self._paused = 0.0
+        self._paused = self._waited = 0.0
         self._steps_since = 0
 
     def add(self, scalars: Mapping[str, Tensor]) -> None:
@@ -49,7 +51,8 @@ class Meter:
         means = {name: _mean(values) for name, values in _on_host(self._pending).items()}
         found = {} if self._counts is None else shares(self._counts.tolist(), self.names)
         elapsed = time.perf_counter() - self._line_start - self._paused
-        self._pending, self._counts, self._paused = {}, None, 0.0
+        waited = self._waited / max(elapsed, 1e-9)
+        self._pending, self._counts, self._paused, self._waited = {}, None, 0.0, 0.0
         speed = self._steps_since * self.images_per_step / max(elapsed, 1e-9)
         self._line_start, self._steps_since = time.perf_counter(), 0
         return {
@@ -58,6 +61,7 @@ class Meter:
             **found,
             **{f"lr/{group}": rate for group, rate in rates.items()},
             "images_per_second": round(speed, 3),
+            "data_wait": round(waited, 4),
             "seconds": round(self.seconds, 2),
         }
 
@@ -65,6 +69,16 @@ class Meter:
     def seconds(self) -> float:
         """Seconds of the run so far, those before a resume included."""
         return self._seconds_before + time.perf_counter() - self._start
+
+    def timed(self, batches: Iterator[T]) -> Iterator[T]:
+        """Yield batches, and count what training waits for each as the share of the time that data take."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self._waited += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from statistics import median
 
@@ -18,6 +19,7 @@ from s4former.engine.pace import TIMED, Pace
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
 from s4former.inference.logits import Pixels, in_eval, logit_row_chunks
+from s4former.methods import Method
 from s4former.models import build_segmenter, faster_on_cpu
 
 _LONG = 20.0
@@ -40,22 +42,7 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
         DataError: If an image that is drawn cannot be read.
     """
     device = set_up(run.device, run.threads, run.deterministic)
-    model = run.model.model_copy(update={"pretrained": "none"})
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        student = build_segmenter(model, len(source.classes), run.seed)
-        if run.faster_on_cpu:
-            faster_on_cpu(student)
-        method = build_method(run, student).to(device).train()
-        optimizer = build_optimizer(run.optimizer, method)
-        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
-
-        def step(number: int) -> None:
-            accumulate(run, method, method, batches.build(number)[0].to(device), number)
-            float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            method.after_update(number)
-
+    with rehearsal(run, source, device) as (method, step):
         last = [max(0, run.steps - 1 - back) for back in range(TIMED + 1)]
         late = _median_seconds(map(step, last), "timing some training steps", report)
         early = late
@@ -74,6 +61,33 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
             pixels = (image for _, image, _ in images)
             image = _median_seconds(map(score, pixels), "timing scores", report)
     return Pace(late, early, image)
+
+
+@contextmanager
+def rehearsal(
+    run: Run, source: Source, device: torch.device
+) -> Iterator[tuple[Method, Callable[[int], None]]]:
+    """Build a run on random weights, and return its method and what takes a step; it is thrown away.
+
+    Nothing is written or downloaded, and no draw of the run changes.
+    """
+    model = run.model.model_copy(update={"pretrained": "none"})
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        student = build_segmenter(model, len(source.classes), run.seed)
+        if run.faster_on_cpu:
+            faster_on_cpu(student)
+        method = build_method(run, student).to(device).train()
+        optimizer = build_optimizer(run.optimizer, method)
+        batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
+
+        def step(number: int) -> None:
+            accumulate(run, method, method, batches.build(number)[0].to(device), number)
+            float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            method.after_update(number)
+
+        yield method, step
 
 
 def _median_seconds(calls: Iterable[None], what: str, report: Report) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from s4former.config.errors import DataError
 from s4former.curation.check.findings import Check, Sample
-from s4former.curation.check.survey import FileSource, Place, Survey
+from s4former.curation.check.survey import FileSource, Place, Survey, in_files
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import SPLITS, Source, Split, split_ids
 from s4former.data.statistics import spread
@@ -52,7 +52,8 @@ def quick_check(
 
 def _look(survey: Survey, used: Sequence[Split], end: float) -> Check:
     places: dict[Split, list[Place]] = {
-        split: [(id, split) for id in split_ids(survey.source, split)] for split in used
+        split: [(id, split) for id in split_ids(survey.source, split)]
+        for split in in_files(survey.source, used)
     }
     known = survey.known([place for own in places.values() for place in own])
     samples = survey.look(known, forget=False)

@@ -23,6 +23,7 @@ from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import SPLITS, Source, Split, split_ids
 from s4former.data.sources.labels import UNKNOWN, LabelMap
+from s4former.data.sources.shards import ShardImages
 from s4former.types import IGNORE
 
 
@@ -45,6 +46,11 @@ class FileSource(Source, Protocol):
 Place = tuple[str, Split]
 
 
+def in_files(source: Source, splits: Sequence[Split] = SPLITS) -> list[Split]:
+    """Return the splits whose images are files; those in shards are not looked at before they are used."""
+    return [split for split in splits if not isinstance(split_ids(source, split), ShardImages)]
+
+
 def check_source(
     source: Source, config: DataConfig, report: Report = silent, used: Sequence[Split] = SPLITS
 ) -> Check:
@@ -65,7 +71,9 @@ def check_source(
     if not isinstance(source, FileSource):
         raise UserError(f"data.source={config.source} has no files to check")
     survey = Survey(source, config)
-    samples = survey.look([(id, split) for split in SPLITS for id in split_ids(source, split)], report)
+    samples = survey.look(
+        [(id, split) for split in in_files(source) for id in split_ids(source, split)], report
+    )
     return survey.conclude(samples, used)
 
 

@@ -26,7 +26,7 @@ from s4former.curation.init.pairs import (
 from s4former.curation.init.suggestion import suggest_classes
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles
 from s4former.data.progress import Report, silent
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
@@ -87,7 +87,7 @@ def describe(
         raise UserError(f"there is no folder or file of masks {masks}")
     format = _known(format) or annotation_format(masks)
     labeled, entries = _labeled(images, names, masks, root, format, affixes, notes)
-    unlabeled = ImageFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
+    unlabeled = UnlabeledFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
     draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
     held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))

@@ -9,7 +9,7 @@ from s4former.curation.init.pairs import relative
 from s4former.curation.init.text import dataset_text
 from s4former.curation.label.origins import HUMAN, MASKS, Item
 from s4former.data.classes import Classes
-from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles
+from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles
 from s4former.data.sources import Source
 from s4former.data.sources.folder import FolderSource
 from s4former.inference.card import ModelCard
@@ -52,7 +52,7 @@ def description(
         ),
         ignore=classes.ignore,
         labeled=LabeledFiles(images=images, masks=masks, list=LABELED),
-        unlabeled=ImageFiles(images=roots[MASKS], list=UNLABELED) if unlabeled else None,
+        unlabeled=UnlabeledFiles(images=roots[MASKS], list=UNLABELED) if unlabeled else None,
         channels=taken.channels,
         display=None if taken.display_channels == (0, 1, 2) else taken.display_channels,
         value_range=taken.value_range,

@@ -18,6 +18,7 @@ from s4former.config.outputs import claim
 from s4former.config.record import json_text
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
+from s4former.data.sources.shards import ShardImages
 from s4former.data.split_lists import first_few
 from s4former.ops.randomness import keyed_generator
 from s4former.types import IGNORE
@@ -150,8 +151,11 @@ def split_source(source: Source, amount: str, seed: int, report: Report = silent
     presence = class_presence(source, report)
     order = make_split(presence, seed)
     chosen, others = order[:count], sorted(order[count:])
-    candidates = set(source.labeled)
-    never_masked = [id for id in source.unlabeled if id not in candidates]
+    if isinstance(source.unlabeled, ShardImages):  # which no list names: all but the labeled take part
+        others, never_masked = [], list[str]()
+    else:
+        candidates = set(source.labeled)
+        never_masked = [id for id in source.unlabeled if id not in candidates]
     shown = zip(presence[chosen].sum(axis=0), presence.sum(axis=0), strict=True)
     record: dict[str, object] = {
         "asked": amount,

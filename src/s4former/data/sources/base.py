@@ -37,7 +37,7 @@ class Source(Protocol):
         """Ids of the training images whose masks may be used, at least one."""
 
     @property
-    def unlabeled(self) -> tuple[str, ...]:
+    def unlabeled(self) -> Sequence[str]:
         """Ids of the training images without masks, possibly none."""
 
     @property
@@ -67,9 +67,9 @@ class Source(Protocol):
         """Return a short text that changes when the data set does, the same on every machine."""
 
 
-def split_ids(source: Source, split: Split) -> tuple[str, ...]:
+def split_ids(source: Source, split: Split) -> Sequence[str]:
     """Return the ids of one split of a source."""
-    ids: tuple[str, ...] = getattr(source, split)
+    ids: Sequence[str] = getattr(source, split)
     return ids
 
 

@@ -19,6 +19,8 @@ from s4former.data.sources.decode import decode_image
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import read_layout
 from s4former.data.sources.matching import Found, Matcher
+from s4former.data.sources.naming import Naming
+from s4former.data.sources.shards import ShardImages, open_shards
 from s4former.data.split_lists import first_few
 
 _logger = logging.getLogger(__name__)
@@ -98,7 +100,8 @@ class FolderSource:
         matcher = Matcher(layout)  # not kept: its lists of all files are of no use in worker processes
         held_out = {name: self._held_out(matcher, name) for name in ("val", "test")}
         labeled = self._labeled(matcher, held_out)
-        unlabeled = self._unlabeled(matcher, labeled, held_out)
+        self._shards = self._sharded(labeled, *held_out.values())
+        unlabeled = FolderSplit() if self._shards else self._unlabeled(matcher, labeled, held_out)
         self.splits: dict[Split, FolderSplit] = {"labeled": labeled, "unlabeled": unlabeled}
         self.splits |= {"val": held_out["val"], "test": held_out["test"]}
         self._convert = None  # what is converted is converted: workers need none
@@ -115,9 +118,9 @@ class FolderSource:
         return self._ids["labeled"]
 
     @property
-    def unlabeled(self) -> tuple[str, ...]:
+    def unlabeled(self) -> Sequence[str]:
         """Ids of the training images without masks."""
-        return self._ids["unlabeled"]
+        return self._shards or self._ids["unlabeled"]
 
     @property
     def val(self) -> tuple[str, ...]:
@@ -134,7 +137,10 @@ class FolderSource:
 
         Raises:
             DataError: If it cannot be read, or has other channels.
+            StorageError: If it lies in a shard that cannot be reached.
         """
+        if split == "unlabeled" and self._shards:
+            return self._shards.read(id, self._channels, self._value_range)
         return decode_image(self.image_file(id, split), self._channels, self._value_range)
 
     def read_mask(self, id: str, split: Split) -> LabelImage:
@@ -169,6 +175,8 @@ class FolderSource:
         would take minutes to ask for their sizes. Where the data set lies does not matter.
         """
         digest = hashlib.sha256(repr(self._classes).encode())
+        if self._shards:
+            digest.update(self._shards.digest().encode())
         for name, split in sorted(self.splits.items()):
             for id, image in split.images.items():
                 files = [image, split.masks[id]] if id in split.masks else []
@@ -198,6 +206,20 @@ class FolderSource:
                 )
             labeled = labeled.only([id for id in labeled.images if id not in set(both)])
         return labeled
+
+    def _sharded(self, *others: FolderSplit) -> ShardImages | None:
+        """Return the unlabeled images if they lie in shards, but for copies of those of other splits."""
+        split = self.layout.file.unlabeled
+        if split is None or not split.shards:
+            return None
+        places = [shard if "://" in shard else str(self.layout.path(shard)) for shard in split.shards]
+        found = open_shards(places, self.layout.field("unlabeled", "shards"))
+        named = found.only(Naming(split.image_prefix, split.image_suffix))
+        own = named.without(file for other in others for file in other.images.values())
+        self.notes += (f"{len(own):,} unlabeled images are in shards: they are opened when they are used",)
+        if len(own) < len(named):
+            self.notes += (f"{len(named) - len(own):,} images in the shards are of other splits: left out",)
+        return own
 
     def _unlabeled(
         self, matcher: Matcher, labeled: FolderSplit, held_out: Mapping[str, FolderSplit]

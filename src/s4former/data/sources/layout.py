@@ -11,7 +11,14 @@ from typing import Literal
 from s4former.config.errors import DataError
 from s4former.data.classes import Classes, read_classes
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import ClassEntry, DatasetFile, ImageFiles, LabeledFiles, read_dataset_file
+from s4former.data.dataset_yaml import (
+    ClassEntry,
+    DatasetFile,
+    ImageFiles,
+    LabeledFiles,
+    UnlabeledFiles,
+    read_dataset_file,
+)
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.listing import image_files
 
@@ -69,6 +76,8 @@ class Layout:
         """Return what says something of a split, as ``val.masks``, ``data.val_masks`` or ``--masks``."""
         if name == "list" and getattr(self.config, f"{split}_split"):
             return f"data.{split}_split"
+        if name == "shards" and self.config.unlabeled_shards:
+            return "data.unlabeled_shards"
         if self.said_in == "init":
             return "IMAGES" if name == "images" else f"--{name.replace('_', '-')}"
         if self.said_in == "yaml":
@@ -140,6 +149,14 @@ def _with_lists(file: DatasetFile, config: DataConfig) -> DatasetFile:
     """
     splits: dict[str, ImageFiles | None] = {name: file.split(name) for name in ("labeled", "val", "test")}
     splits["unlabeled"] = file.unlabeled
+    if config.unlabeled_shards:
+        if config.unlabeled_split:
+            raise DataError(
+                "data.unlabeled_split names files, but data.unlabeled_shards says that the images are "
+                "in shards; set one of them to null"
+            )
+        affixes = {name: getattr(file.unlabeled or file.labeled, name) for name in _AFFIXES[:2]}
+        splits["unlabeled"] = UnlabeledFiles(shards=config.unlabeled_shards, **affixes)
     for name, split in splits.items():
         listing = getattr(config, f"{name}_split") or (split.list if split else None)
         if listing:
@@ -147,10 +164,10 @@ def _with_lists(file: DatasetFile, config: DataConfig) -> DatasetFile:
             splits[name] = (_images_of(own) if name == "unlabeled" else own).model_copy(
                 update={"list": listing}
             )
-        elif split and not split.images:
+        elif split and not split.images and not getattr(split, "shards", ()):
             splits[name] = None
     return file.model_copy(update=splits)
 
 
-def _images_of(split: ImageFiles) -> ImageFiles:
-    return ImageFiles(**split.model_dump(include={"images", "image_prefix", "image_suffix"}))
+def _images_of(split: ImageFiles) -> UnlabeledFiles:
+    return UnlabeledFiles(**split.model_dump(include={"images", "image_prefix", "image_suffix"}))

@@ -1,0 +1,184 @@
+"""Fitting a run into an amount of memory: the same experiment in parts, or with activations recomputed.
+
+Nothing is guessed: a step of the run is taken, in the smallest parts and in parts twice as large, and what
+tensors take at their peak is counted. Larger parts take more in proportion.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from s4former.config.amounts import in_units
+from s4former.config.errors import UserError
+from s4former.data.sources import Source
+from s4former.engine.device import own_threads, set_up
+from s4former.engine.run import Run
+from s4former.engine.timing import rehearsal
+from s4former.models import build_segmenter
+
+_MARGIN = 1.15
+"""Fragments and scratch space of kernels, beside tensors."""
+_ON_DEVICE = 700e6
+"""Bytes of a GPU that its driver and the libraries take."""
+_RECOMPUTED = ("none", "heads", "all")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a run fits.
+
+    Attributes:
+        run: The run, with what was picked.
+        peak: Bytes that it is expected to take at most.
+    """
+
+    run: Run
+    peak: float
+
+    @property
+    def overrides(self) -> tuple[str, str]:
+        """What was picked, as a person would type it."""
+        recompute = f"model.recompute_activations={self.run.model.recompute_activations}"
+        return f"accumulate={self.run.accumulate}", recompute
+
+
+def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
+    """Return a run as the same experiment that takes no more than some memory, the fastest first.
+
+    Accumulation costs no arithmetic, so it comes before recomputation; where a batch norm would see smaller
+    parts of the batch, which is another experiment, there is only the latter.
+
+    Args:
+        run: The run, resolved.
+        source: Its data.
+        memory: Bytes, of the GPU if it trains on one, else of the process.
+        processes: How many share its batches.
+
+    Raises:
+        UserError: If nothing fits; the message names the least that would.
+    """
+    shares = {name: size // processes for name, size in _batches(run).items()}
+    run = run.model_copy(update={"data": run.data.model_copy(update=shares)})
+    cache = run.data.cache_images * 2**20
+    fixed = _ON_DEVICE if run.device.startswith("cuda") else _resident() + cache
+    tried: list[Fit] = []
+    for mode in _RECOMPUTED[_RECOMPUTED.index(run.model.recompute_activations) :]:
+        options = list(_peaks(_with(run, mode), source, fixed, memory))
+        found = next((option for option in options if option.peak <= memory), None)
+        if found:
+            return found
+        tried += options
+    least = min(tried, key=lambda option: option.peak)
+    amount = in_units(1.005 * least.peak)
+    raise UserError(
+        f"--memory {in_units(memory)} is too little: as the same experiment this run takes {amount}, with "
+        f"{' '.join(least.overrides)}; type --memory {amount}, or make it another experiment with a smaller "
+        "data.crop_size or model.frozen_blocks=all, which trains the heads alone"
+    )
+
+
+def _peaks(run: Run, source: Source, fixed: float, memory: float) -> Iterator[Fit]:
+    """Yield what a run takes in larger and larger numbers of parts; if the smallest don't fit, in those."""
+    most = gcd(*_batches(run).values())
+    counts = [count for count in range(run.accumulate, most + 1) if most % count == 0]
+    if len(counts) < 2 or _has_batch_norms(run):
+        counts = [run.accumulate]
+    least = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-1]), source)
+    if len(counts) == 1 or least > memory:
+        yield Fit(_with(run, accumulate=counts[-1]), least)
+        return
+    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source)
+    slope = max(0.0, larger - least) / (1 / counts[-2] - 1 / counts[-1])
+    for count in counts:
+        yield Fit(_with(run, accumulate=count), least + slope * (1 / count - 1 / counts[-1]))
+
+
+@own_threads()
+def _measured(run: Run, source: Source) -> float:
+    """Return the bytes of all tensors at the peak of a step."""
+    device = set_up(run.device, run.threads, run.deterministic)
+    with rehearsal(run, source, device) as (method, step):
+        held = sum(tensor.nbytes for tensor in (*method.parameters(), *method.buffers()))
+        with LiveBytes() as live:
+            for _ in range(2):  # the second one with what the optimizer remembers
+                step(run.steps - 1)
+    return float(held + live.most)
+
+
+def _has_batch_norms(run: Run) -> bool:
+    with torch.device("meta"):
+        model = run.model.model_copy(update={"pretrained": "none"})
+        network = build_segmenter(model, 2, run.seed)
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+def _resident() -> int:
+    """Return how many bytes of memory this process takes now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:  # not Linux
+        return 600 * 2**20
+
+
+def _batches(run: Run) -> dict[str, int]:
+    names = ["labeled_batch_size", *["unlabeled_batch_size"] * run.method.views.unlabeled]
+    return {name: getattr(run.data, name) for name in names}
+
+
+def _with(run: Run, recompute: str | None = None, accumulate: int | None = None) -> Run:
+    model = run.model.model_copy(
+        update={"recompute_activations": recompute or run.model.recompute_activations}
+    )
+    return run.model_copy(update={"model": model, "accumulate": accumulate or run.accumulate})
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that are made while it is on and not yet freed.
+
+    Attributes:
+        now: Bytes at the moment.
+        most: Bytes at the peak.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.most = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Do what was asked for, and count what came of it."""
+        out = func(*args, **(kwargs or {}))
+        given = {leaf.untyped_storage()._cdata for leaf in tree_leaves((args, kwargs)) if _is_tensor(leaf)}
+        for leaf in tree_leaves(out):
+            if _is_tensor(leaf):
+                self._count(leaf.untyped_storage(), given)
+        return out
+
+    def _count(self, storage: torch.UntypedStorage, given: set[int]) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen or key in given:
+            return
+        self._seen.add(key)
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._freed, key, size)
+
+    def _freed(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def _is_tensor(leaf: object) -> bool:
+    return isinstance(leaf, torch.Tensor) and leaf.layout is torch.strided

@@ -1,0 +1,103 @@
+"""``--memory``: what fits is the same experiment, what does not is refused with the figure that would."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from command_line import CommandLine
+from s4former.config import UserError, in_units, to_bytes
+from s4former.data import open_source
+from s4former.engine import Run, budget, read_lines
+from s4former.engine.folder import started_run
+from tiny_run import make_data, tiny_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    changes = {
+        "data.labeled_batch_size": 4,
+        "data.unlabeled_batch_size": 4,
+        "data.cache_images": 0,
+        "data.crop_size": 64,
+    }
+    return tiny_run(make_data(tmp_path_factory.mktemp("data")), changes)
+
+
+def test_live_bytes_are_those_of_tensors_that_are_not_freed() -> None:
+    with budget.LiveBytes() as live:
+        first = torch.zeros(1000)
+        view = first.view(10, 100)
+        second = view + 1
+        del second
+        third = torch.ones(500)
+        first.add_(1)
+    assert (live.now, live.most) == (6000, 8000)
+    del first, view, third
+    assert live.now == 0
+
+
+def test_less_memory_is_met_by_parts_first_then_by_recomputing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_resident", lambda: 0)
+    source = open_source(run.data)
+    whole = budget.fit(run, source, 10**12)
+    assert whole.overrides == ("accumulate=1", "model.recompute_activations=none")
+    half = budget.fit(run, source, whole.peak * 0.95)
+    assert half.run.accumulate > 1
+    assert half.run.model.recompute_activations == "none"
+    with pytest.raises(UserError, match="is too little") as refusal:
+        budget.fit(run, source, 10**6)
+    amount = re.search(r"type --memory (\S+),", str(refusal.value))
+    assert amount
+    least = budget.fit(run, source, to_bytes(amount[1], "--memory"))
+    assert (least.run.accumulate, least.run.model.recompute_activations) == (4, "all")
+    shared = budget.fit(run, source, 10**12, processes=2)
+    assert shared.run.data.labeled_batch_size == 2
+    assert shared.peak < whole.peak
+
+
+def test_a_batch_norm_never_sees_smaller_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_measured", lambda run, source: 10**9 / run.accumulate)
+    normed = run.model_copy(
+        update={"model": run.model.model_validate({**run.model.model_dump(), "head": "setr_pup"})}
+    )
+    assert budget._has_batch_norms(normed)
+    with pytest.raises(UserError, match="accumulate=1"):
+        budget.fit(normed, open_source(run.data), 5 * 10**8)
+
+
+def test_amounts() -> None:
+    assert [to_bytes(text, "x") for text in ("8GB", "0.5 gib", "512MB")] == [8 * 10**9, 2**29, 512 * 10**6]
+    assert (in_units(3.14159e9), in_units(2e6)) == ("3.14GB", "2MB")
+    for wrong in ("8", "GB", "-1GB", "0GB", "8 apples", "1e3GB", "nanGB"):
+        with pytest.raises(UserError, match=f"--memory {re.escape(wrong)}: expected"):
+            to_bytes(wrong, "--memory")
+
+
+def test_the_command_says_what_it_picked_and_trains_the_same_experiment(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
+    monkeypatch.setattr(budget, "_measured", lambda run, source: 10**12 / run.accumulate)
+    shell = CommandLine(monkeypatch, capsys, 300)
+    train = ("train", "run.yaml", "steps=2", "evaluate_every=0", "log_every=1")
+    assert shell(*train, "--out", "whole") == 0, shell.err
+    assert shell(*train, "--out", "parts", "--memory", "1000GB") == 0, shell.err
+    assert re.search(r"accumulate=2 model\.recompute_activations=none: takes \d+GB of 1e\+03GB", shell.err)
+    fitted = started_run(tmp_path / "parts", "run.yaml")
+    assert fitted
+    assert fitted.accumulate == 2
+    losses = [
+        [line["loss"] for line in read_lines(Path(name, "journal.jsonl"))] for name in ("whole", "parts")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert shell(*train, "--out", "parts", "--memory", "1MB", "--resume") == 0, shell.err  # it stands
+    assert shell(*train, "--out", "new", "--memory", "1MB") == 1
+    assert not Path("new").exists()
