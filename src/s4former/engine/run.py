@@ -115,9 +115,6 @@ class Run(Config):
     faster_on_cpu: bool = True
     """On a CPU, compute linear maps and convolutions in the order that is fastest there: the same numbers to
     rounding."""
-    compile: bool = False
-    """Let torch.compile make the kernels of the backbone's blocks: a minute or more at the start, the same
-    numbers to rounding. It needs a C++ compiler."""
     deterministic: bool = False
     """Ask a CUDA device for repeatable kernels, which are slower; the CPU is repeatable anyway."""
 

@@ -12,7 +12,6 @@ from s4former.engine.run import Run
 from s4former.inference.device import autocast
 from s4former.methods import Method
 from s4former.methods.parts import Diagnosis, diagnosing
-from s4former.models import compile_blocks
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -20,15 +19,13 @@ def build_method(run: Run, student: Segmenter) -> Method:
     """Return the method of a run, if it can work with the run's crops.
 
     Raises:
-        UserError: If not, or if it is to be compiled and cannot be.
+        UserError: If not.
     """
     method = run.method.build(student)
     try:
         method.check(run.data.crop)
     except ValueError as error:
         raise UserError(f"data.crop_size={run.data.crop_size} does not fit: {error}") from None
-    if run.compile:
-        compile_blocks(method, run.device)
     return method
 
 

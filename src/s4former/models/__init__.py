@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from s4former.models.catalog import list_backbones
     from s4former.models.checkpoints import load_checkpoint, segmenter_from_checkpoint, segmenter_from_state
     from s4former.models.colors import require_colors
-    from s4former.models.compiled import compile_blocks
     from s4former.models.config import ModelConfig
     from s4former.models.convert import convert_weights
     from s4former.models.faster import faster_on_cpu
@@ -35,7 +34,7 @@ else:
 __all__ = [
     "BACKBONES", "HEADS", "Backbone", "BackboneConfig", "DPTConfig", "Head", "HeadConfig", "MiTConfig",
     "ModelConfig", "SETRPUPConfig", "SegFormerConvConfig", "TimmBackbone", "TimmConfig", "ViTConfig",
-    "ViTSegmenter", "build_segmenter", "compile_blocks", "convert_authors_checkpoint",
+    "ViTSegmenter", "build_segmenter", "convert_authors_checkpoint",
     "convert_weights", "describe_preset", "faster_on_cpu", "from_authors", "list_backbones",
     "load_backbone_weights", "load_checkpoint", "model_preset", "preset_names", "read_state",
     "rebuild_segmenter", "require_colors", "require_finite", "segmenter_from_checkpoint",
