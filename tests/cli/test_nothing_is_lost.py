@@ -2,89 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer.main
-import yaml
 from PIL import Image
 
-from authors_names import to_authors
 from command_line import CommandLine
+from every_verb import WRITES, make_photos, make_world, sums
 from s4former.cli.main import app
 from s4former.compat import mmseg_test, mmseg_train
-from s4former.curation.shards import make_shards
-from s4former.data import PUBLISHERS
-from s4former.engine import train
-from s4former.models import build_segmenter
-from tiny_run import make_data, tiny_run
 
-import torch  # isort: skip
-
-VIT = {"backbone": "vit_tiny_patch16_224", "image_size": [32, 32], "head": "linear"}
-WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "predict": (
-        "predict run photos --out out --confidence",
-        ("out/p0.png", "out/p1_overlay.png", "out/p2_confidence.png"),
-    ),
-    "check": ("check run.yaml --html page.html", ("page.html",)),
-    "init": (
-        "init data/images/train --masks data/masks/train --val 0.5 --out d.yaml",
-        ("d.yaml", "d_val.txt"),
-    ),
-    "init again": (
-        "init data/images/train --masks data/masks/train --val 0.5 --out d.yaml --force",
-        ("d.yaml", "d_val.txt", "data/masks/train/train0.png=d.yaml", "run.yaml=d.yaml"),
-    ),
-    "convert": ("convert weights.pth w.safetensors --force", ("w.safetensors",)),
-    "splits make": (
-        "splits make data --labeled 1 --out lists",
-        ("lists/labeled.txt", "lists/unlabeled.txt", "lists/split.json"),
-    ),
-    "shards make": (
-        "shards make photos --out packed",
-        ("packed/photos-000000.tar", "packed/photos-000000.tar.index"),
-    ),
-    "splits fetch": (
-        "splits fetch s4former --root .",
-        (PUBLISHERS["s4former"].lists[0].target,),
-    ),
-    "prepare": ("prepare camvid --root sets", ("sets/camvid.png",)),
-    "train": ("train run.yaml --out new", ("new/notes.txt", "new/run.json", "new/splits/labeled.txt")),
-    "compare": (
-        "compare run.yaml --methods supervised --seeds 0 --out cmp",
-        ("cmp/results.json", "cmp/results.md", "cmp/results.png"),
-    ),
-    "demo": (
-        "demo --out demo",
-        ("demo/panel.png", "demo/curves.png", "demo/scenes/scene-10000.png", "demo/supervised/notes.txt"),
-    ),
-    "report": ("report run --quick --out report.html", ("report.html",)),
-    "export": ("export run --size 32x32 --out net.onnx", ("net.onnx",)),
-    "label": (
-        "label run photos --out labels --next 1",
-        (
-            # a mask in masks/ would be a person's, and is kept
-            "labels/dataset.yaml",
-            "labels/coco.json",
-            "labels/next.csv",
-            "labels/next.png",
-        ),
-    ),
-    "tools/train.py": ("run.yaml --work-dir work", ("work/notes.txt", "work/model/model.json")),
-    "tools/test.py": (
-        "run.yaml run --out masks --show-dir shown --work-dir work",
-        ("masks/val0.png", "shown/val1.png", "work/scores.json"),
-    ),
-    "tools/test.py, scores": ("run.yaml run --out scores.json", ("scores.json",)),
-}
-"""What to type, and files in its way; ``a=b`` stands for a file ``a`` given in place of ``b``."""
 READS = {
     "val": "val run",
     "recipes": "recipes",
@@ -102,19 +33,8 @@ CASES = [(name, place) for name, (_, places) in WRITES.items() for place in plac
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of data, photographs, a trained run and a weight file."""
     root = tmp_path_factory.mktemp("outputs")
-    data = make_data(root / "data")
-    (root / "run.yaml").write_text(yaml.safe_dump(tiny_run(Path("data")).model_dump(mode="json")))
-    train(tiny_run(data, {"steps": 1, "evaluate_every": 0}), root / "run")
-    record = json.loads((root / "run/run.json").read_text())
-    record["run"]["data"]["root"] = "data"
-    (root / "run/run.json").write_text(json.dumps(record))
-    make_photos(root / "photos", 3)
-    make_shards(root / "photos", root / "shards", 10**6)
-    network = build_segmenter(tiny_run(data).model, 3, seed=1)
-    state = {to_authors(name): value for name, value in network.state_dict().items()}
-    torch.save({"state_dict": state}, root / "weights.pth")
+    make_world(root)
     return root
 
 
@@ -129,22 +49,6 @@ def world(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(monkeypatch, capsys)
-
-
-def make_photos(folder: Path, count: int) -> None:
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(count):
-        pixels = generator.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"p{number}.png")
-
-
-def sums(folder: Path) -> dict[str, str]:
-    """Return a checksum of each file below a folder."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
 
 
 def call(shell: CommandLine, name: str, words: str) -> int:

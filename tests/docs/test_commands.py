@@ -29,6 +29,7 @@ _PAGES = (
     "report",
     "label",
     "watch",
+    "reliability",
     "scale",
 )
 FOR_USERS = [

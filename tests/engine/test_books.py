@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from s4former.config import UserError
+from s4former.config import NumericError, UserError
 from s4former.curation import open_source
 from s4former.data import Classes
 from s4former.engine import Checkpoints, Run, progress_for, read_lines
@@ -74,8 +75,8 @@ def test_a_crash_while_saving_leaves_the_state_before(
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"step": 1})
 
-    def crash(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def crash(state: object, file: Any) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", crash)
@@ -97,19 +98,50 @@ def test_a_full_disk_is_no_traceback(tmp_path: Path) -> None:
     assert not list((tmp_path / "checkpoint").iterdir())
 
 
-@pytest.mark.parametrize("damage", ["", "[{", '[{"file": 1}]'])
-def test_a_damaged_index_says_what_to_type(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["", "[{", '[{"file": 1}]', "\xff"])
+def test_without_its_index_the_newest_whole_state_is_found(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(1, {"step": 1})
-    (checkpoints.folder / "index.json").write_text(damage)
-    with pytest.raises(UserError, match=r"index\.json is damaged.*another out="):
+    for step in (1, 2):
+        checkpoints.save(step, {"step": step, "weights": torch.ones(1000)})
+    (checkpoints.folder / "index.json").write_text(damage, encoding="latin1")
+    assert checkpoints.load("cpu")["step"] == 2  # type: ignore[index]
+    assert "index.json is damaged" in caplog.text
+    newest = checkpoints.folder / "step_00000002.pt"
+    content = bytearray(newest.read_bytes())
+    content[content.index(bytes(torch.ones(9).numpy())) + 5] ^= 1
+    newest.write_bytes(content)
+    assert checkpoints.load("cpu")["step"] == 1  # type: ignore[index]
+    (checkpoints.folder / "step_00000001.pt").unlink()
+    with pytest.raises(UserError, match=r"no complete checkpoint.*another out="):
         checkpoints.load("cpu")
+
+
+def test_what_replaces_a_damaged_state_does_not_push_out_the_whole_one(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step in (4, 6):
+        checkpoints.save(step, {"step": step})
+    (checkpoints.folder / "step_00000006.pt").write_bytes(b"")
+    checkpoints.save(5, {"step": 5})
+    (checkpoints.folder / "step_00000005.pt").write_bytes(b"")
+    assert checkpoints.load("cpu") == {"step": 4}
+
+
+def test_a_state_with_infinite_weights_is_not_saved(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"method": {"weight": torch.ones(3)}})
+    with pytest.raises(
+        NumericError, match=r"after step 2.*method.weight.*after step 1 is kept.*optimizer.lr"
+    ):
+        checkpoints.save(2, {"method": {"weight": torch.tensor([1, float("inf")])}})
+    assert checkpoints.newest_step() == 1
 
 
 def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"step": 1, "code": Path("x")})
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+    with pytest.raises(UserError, match=r"step_00000001\.pt holds more than tensors.*run code"):
         checkpoints.load("cpu")
 
 

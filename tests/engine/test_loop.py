@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import dropout
 
 from s4former.config import DataError, Interrupted, NumericError, UserError
-from s4former.engine import Run, read_lines, scorer, train
+from s4former.engine import Run, read_lines, replay, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
 from s4former.engine.writer import RunFolderWriter
@@ -338,6 +339,33 @@ def test_nan_is_refused_before_the_weights_move(data: Path, tmp_path: Path) -> N
     ), "healthy steps move the weights"
     assert (tmp_path / "run" / "checkpoint" / "step_00000002.pt").is_file()
     assert not (tmp_path / "run" / "result.json").exists()
+    record = json.loads((tmp_path / "run" / "non_finite.json").read_text())
+    assert (record["step"], record["values"]["loss"], len(record["files"])) == (3, "nan", 2)
+    assert all(Path(file).is_file() and file in message for file in record["files"])
+
+
+@pytest.mark.parametrize(("method", "files"), [("supervised", 2), ("s4former", 4)])
+def test_a_replay_comes_to_the_same_step_names_the_layer_and_writes_nothing(
+    data: Path, tmp_path: Path, method: str, files: int
+) -> None:
+    """Weights that are too large overflow inside of the network; whose inputs are files with names."""
+    changes = {"method.name": method, "optimizer.lr": 1e25, "optimizer.max_grad_norm": 0.0, "save_every": 1}
+    run, folder = tiny_run(data, changes), tmp_path / "run"
+    with pytest.raises(NumericError, match=r"step 2: .*after step 1 is kept.*non_finite\.json lists"):
+        train(run, folder)
+    record = json.loads((folder / "non_finite.json").read_text())
+    assert record["step"] == 2
+    assert len(record["files"]) == files
+    assert all(Path(file).is_file() for file in record["files"])
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(NumericError, match=r"step 2 once more: .*\(as recorded\)") as error:
+        replay(run, folder)
+    assert re.search(r"First layer whose output is not finite: (student|teacher)\.", str(error.value))
+    assert record["files"][-1] in str(error.value)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "non_finite.json").unlink()
+    with pytest.raises(UserError, match=r"no non_finite\.json"):
+        replay(run, folder)
 
 
 def test_a_method_outside_the_package_resumes_too(data: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from small_networks import tiny
 from torch import Tensor, nn
 
+from damage import damaged
 from s4former.config import NumericError, S4FormerError, UserError
 from s4former.models import convert_weights, load_backbone_weights, read_state, require_finite
 
@@ -275,23 +276,6 @@ def test_tensors_that_are_no_weights(vit: State, value: Tensor, why: str) -> Non
         UserError, match=f"(?s)blocks.0.attn.proj.weight.*{why}|{why}.*blocks.0.attn.proj.weight"
     ):
         load_backbone_weights(tiny(0).backbone, vit | {"blocks.0.attn.proj.weight": value})
-
-
-def damaged(content: bytes, generator: random.Random) -> bytes:
-    """The content with a few bits, bytes or pieces changed, mostly in its first and last kilobytes."""
-    data, kind = bytearray(content), generator.choice(["flip", "head", "tail", "cut", "insert", "repeat"])
-    spot = generator.randrange(len(data))
-    if kind == "cut":
-        return bytes(data[:spot])
-    if kind in ("insert", "repeat"):
-        piece = data[spot : spot + 200] if kind == "repeat" else generator.randbytes(5)
-        data[spot:spot] = piece
-        return bytes(data)
-    low = max(0, len(data) - 3000) if kind == "tail" else 0
-    high = min(3000, len(data)) if kind == "head" else len(data)
-    for _ in range(generator.choice([1, 3, 20])):
-        data[generator.randrange(low, high)] ^= 1 << generator.randrange(8)
-    return bytes(data)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -42,6 +42,13 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")
     ] = False,
+    replayed: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Take the step at which the numbers stopped being finite once more, and say where.",
+        ),
+    ] = False,
     memory: Annotated[
         str | None,
         typer.Option(help="As 8GB: fit into it by accumulation and recomputation, as the same experiment."),
@@ -57,16 +64,17 @@ def train(
     """
     from s4former.config.invocation import again, invoked, program
     from s4former.engine.launch import is_worker
-    from s4former.engine.progress import is_main_process
+    from s4former.engine.progress import is_main_process, progress_for
     from s4former.engine.start import start
     from s4former.recipes import plan_run
 
     changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
-    with invoked(again(program(), "--resume"), out="--out"):
-        planned = plan_run(config, changes, out if resume else None)
+    with invoked(again(program(), "--resume"), "--out", again(program(), "--replay")):
+        there = resume or replayed
+        planned = plan_run(config, changes, out if there else None)
         run = planned.run
         folder = out or Path("runs") / f"{_run_name(config, run.method.name)}_seed{run.seed}"
-        if resume and not out:
+        if there and not out:
             planned = plan_run(config, changes, folder)
         picked: tuple[str, ...] = ()
         if memory and not is_worker(os.environ) and not (resume and (folder / "run.json").is_file()):
@@ -76,6 +84,11 @@ def train(
         if is_main_process():
             for note in planned.notes:
                 typer.echo(note, err=True)
+        if replayed:
+            from s4former.engine import replay
+
+            with progress_for(Console(stderr=True)) as shown:
+                return replay(planned.run, folder, shown, planned.source)
         outcome = start(planned.run, folder, resume=resume, config=config, source=planned.source)
     report(outcome, Console())
 
@@ -190,7 +203,8 @@ def _page(outcome: Outcome) -> str:
 
     page = outcome.folder / "report.html"
     scored = outcome.last.get(outcome.deployed)
-    quick = scored is None or scored["seconds"] > _SECONDS
+    # Predictions are shared by all processes, of which the others are gone by now.
+    quick = scored is None or scored["seconds"] > _SECONDS or "WORLD_SIZE" in os.environ
     command = typed(program(), ["report", str(outcome.folder)])
     try:
         outputs = claim([(page, "the report")], "page", instead=f"`{command} --out FILE` writes it elsewhere")

@@ -43,3 +43,7 @@ class Interrupted(S4FormerError):
     """The run was asked to stop and has saved itself; it can be resumed."""
 
     exit_code = 75
+
+
+class StoppedAtOnce(Interrupted):
+    """The run was told to leave without saving, perhaps this process alone."""

@@ -24,10 +24,12 @@ class Invocation:
     Attributes:
         resume: How to go on with the same run, as an order: ``type `s4former train demo --resume` ``.
         out: What names the run folder.
+        replay: How to take a step once more that was not finite.
     """
 
     resume: str = "make the same call with resume=True"
     out: str = "out="
+    replay: str = "call s4former.engine.replay with the run and its folder"
 
 
 _FROM_PYTHON = Invocation()
@@ -40,9 +42,9 @@ def invocation() -> Invocation:
 
 
 @contextmanager
-def invoked(resume: str, out: str) -> Iterator[None]:
+def invoked(resume: str, out: str, replay: str = _FROM_PYTHON.replay) -> Iterator[None]:
     """Let advice name the options of a command line; the arguments are those of `Invocation`."""
-    token = _current.set(Invocation(resume, out))
+    token = _current.set(Invocation(resume, out, replay))
     try:
         yield
     finally:

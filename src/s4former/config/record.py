@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from s4former.config.errors import ValueMistake
+
 PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors")
 """Packages whose versions can change a result."""
 
@@ -76,16 +78,38 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the content of a JSON file.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a diary; a last line that was cut off while being written does not count."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """Return the objects of a diary; a last line that was cut off while being written does not count.
+
+    Raises:
+        ValueMistake: If another line is damaged.
+    """
+    found: list[dict[str, Any]] = []
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        for number, line in enumerate(lines, 1):
+            try:
+                found.append(dict(_parsed(line)))
+            except (ValueError, TypeError) as error:
+                raise ValueMistake(
+                    f"line {number} of {path} is damaged ({error}); delete that line"
+                ) from None
+    return found
 
 
 def now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import yaml
 
 from s4former.config.errors import UserError
+
+_LARGEST = 1_000_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,12 +44,38 @@ def parse_yaml(text: str, where: str) -> Any:
     """Return the plain data in a YAML text.
 
     Raises:
-        UserError: If it is not YAML; the message starts with ``where``.
+        UserError: If it is not YAML, or its aliases would fill the memory; the message starts with ``where``.
     """
+    loader = None
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _LARGEST:
+            raise UserError(
+                f"{where}: its aliases (as in *name) stand for more than {_LARGEST:,} "
+                "values; write the values themselves"
+            )
+        return loader.construct_document(node)
+    except (yaml.YAMLError, ValueError) as error:  # the latter: numbers of thousands of digits
         raise UserError(f"{where}: not readable as YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{where}: not readable as YAML: its brackets are nested too deeply") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a node stands for, aliases included; infinite if it stands in itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner: list[Any] = list(node.value)
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in inner for part in pair]
+        known[id(node)] = 1 + sum(_size(each, known) for each in inner if isinstance(each, yaml.Node))
+    return known[id(node)]
 
 
 def config_file(path: Path) -> str:

@@ -15,6 +15,7 @@ from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
 from s4former.data.order import Order
 from s4former.data.sources.base import Image, Source, Split, require_same_size
+from s4former.data.sources.folder import FolderSource
 from s4former.data.split_lists import first_few
 from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
 from s4former.ops.randomness import keyed_generator
@@ -100,6 +101,16 @@ class TrainBatches:
             return Batch(_stack_labeled(labeled), None, key), bad
         unlabeled = [self._unlabeled_sample(key, index, bad) for index in self.unlabeled]
         return Batch(_stack_labeled(labeled), _stack_unlabeled(unlabeled), key), bad
+
+    def files(self, step: int) -> list[str]:
+        """Return the image files that a step's batch is made of, or the ids of images that lie in none."""
+        key = DrawKey(self.seed, step)
+        first = step * self.config.labeled_batch_size
+        labeled = [self.source.labeled[self._labeled_order[first + index]] for index in self.labeled]
+        found: list[tuple[str, Split]] = [(id, "labeled") for id in labeled]
+        found += [(self.unlabeled_image(key, index, {})[0], "unlabeled") for index in self.unlabeled]
+        where = self.source.image_file if isinstance(self.source, FolderSource) else lambda id, _: id
+        return [str(where(id, split)) for id, split in found]
 
     def note(self, bad: dict[str, str]) -> None:
         """Remember unreadable unlabeled images, and warn of each once."""

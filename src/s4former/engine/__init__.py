@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from s4former.engine.journal import read_lines
     from s4former.engine.loop import train
     from s4former.engine.memory import lack_of_memory
+    from s4former.engine.non_finite import replay
     from s4former.engine.optim import build_optimizer, set_learning_rate
     from s4former.engine.pace import in_words
     from s4former.engine.progress import progress_for
@@ -30,6 +31,7 @@ __all__ = [
     "print_table",
     "progress_for",
     "read_lines",
+    "replay",
     "set_learning_rate",
     "train",
     "validate",

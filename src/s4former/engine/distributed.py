@@ -22,7 +22,8 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from s4former import collectives
-from s4former.config.errors import OutOfMemory, S4FormerError, UserError
+from s4former.config.errors import OutOfMemory, S4FormerError, StoppedAtOnce, UserError
+from s4former.config.invocation import invocation
 from s4former.methods import Method
 
 T = TypeVar("T")
@@ -60,10 +61,22 @@ def joined() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory)
+        shared = isinstance(error, S4FormerError) and not isinstance(error, OutOfMemory | StoppedAtOnce)
         if not shared and _leaving_waits():
             atexit.unregister(_leave)
-        raise
+        if not _lost_another(error):
+            raise
+        raise StoppedAtOnce(
+            f"another process of this run is gone, so this one ends too ({str(error).splitlines()[0]}). "
+            f"What it said itself stands above, unless it was killed; {invocation().resume} to go on from "
+            "the last saved step, if any"
+        ) from error
+
+
+def _lost_another(error: BaseException) -> bool:
+    """Whether an error says that a process cannot be reached any more."""
+    of_torch = isinstance(error, RuntimeError) and collectives.world_size() > 1
+    return of_torch and ("gloo" in str(error) or isinstance(error, dist.DistError))
 
 
 def _leaving_waits() -> bool:

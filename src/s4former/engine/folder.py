@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,9 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     if problem:
         raise UserError(f"{problem}; choose another {invocation().out}")
     if (folder / "run.json").exists():
-        if resume:
-            run: dict[str, Any] = _record(folder)["run"]
+        record = _record(folder)
+        if resume or _restarted(record):
+            run: dict[str, Any] = record["run"]
             return run
         if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
@@ -93,6 +96,18 @@ def _never_started(folder: Path) -> bool:
     return alone and bool(_record(folder))
 
 
+def _restarted(record: dict[str, Any]) -> bool:
+    """Whether this process takes the place of one that died in the same run (``torchrun --max-restarts``)."""
+    began = [record.get("launch"), *(entry.get("launch") for entry in record["resumed"])]
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0 and _launch() in began
+
+
+def _launch() -> str | None:
+    """Return what a process and those that take its place have in common, None if nobody restarts it."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return None if name is None else f"{name} by process {os.getppid()} of {platform.node()}"
+
+
 def _is_record(content: Any) -> bool:
     parts = {"run": dict, "data": dict, "resumed": list}
     return isinstance(content, dict) and all(
@@ -106,10 +121,11 @@ def enter(
     """Write ``splits/`` and ``run.json`` into a new run folder, or note in it that the run is resumed."""
     if before is None:
         data, devices = describe_data(source), describe(run.device)
-        record = run_record(run.model_dump(mode="json"), data, devices, config)
+        record = run_record(run.model_dump(mode="json"), data, devices, config) | {"launch": _launch()}
     else:
         record = _record(folder)
-        record["resumed"].append({"time": now(), "command": list(sys.argv), "hardware": describe(run.device)})
+        again = {"time": now(), "command": list(sys.argv), "hardware": describe(run.device)}
+        record["resumed"].append({**again, "launch": _launch()})
     write_json(folder / "run.json", record)  # first: a folder with this is known as a run, whatever happens
     for split in ("labeled", "unlabeled", "val"):
         ids = getattr(source, split)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from s4former import collectives
-from s4former.config.errors import NumericError
-from s4former.config.invocation import invocation
 from s4former.curation.check import quick_check
 from s4former.curation.sources import open_source
 from s4former.data.loader import TrainBatches, batch_iterator
@@ -26,23 +21,24 @@ from s4former.engine.device import fewer_threads, own_threads, set_up
 from s4former.engine.diagnosis import Diagnoses
 from s4former.engine.fallback import Fallback
 from s4former.engine.folder import check_same, earlier_run, enter
-from s4former.engine.interrupt import StopRequest
+from s4former.engine.interrupt import StopRequest, stopping_at_once
 from s4former.engine.journal import JournalWriter
 from s4former.engine.memory import memory_watched
 from s4former.engine.meter import Meter
-from s4former.engine.optim import clip_gradients, set_learning_rate
+from s4former.engine.non_finite import refuse_non_finite
 from s4former.engine.pace import Forecast
 from s4former.engine.prepare import prepare
 from s4former.engine.pseudo_label_panels import PseudoLabelPanels
 from s4former.engine.run import Run
 from s4former.engine.scorer import Scorer
 from s4former.engine.state import Training, TrainState
-from s4former.engine.step import accumulate
+from s4former.engine.step import learn, move
 from s4former.engine.writer import Outcome, RunFolderWriter
 
 
 @own_threads()
 @distributed.joined()
+@stopping_at_once()
 def train(
     run: Run,
     folder: Path,
@@ -66,7 +62,7 @@ def train(
         DataError: If the data set lacks something or holds a bad file.
         NumericError: If a loss or gradient stops being finite.
         OutOfMemory: If memory runs out; states that were saved before are kept.
-        Interrupted: If SIGINT or SIGTERM asked to stop; the run is saved.
+        Interrupted: If a signal asked to stop; during steps the run is saved first.
     """
     before, checkpoints = collectives.on_rank0(lambda: earlier_run(folder, resume)), Checkpoints(folder)
     with collectives.raise_on_all_ranks():
@@ -130,8 +126,8 @@ def take_steps(
     Raises:
         Interrupted: If a stop was asked for; the state is saved by then.
     """
-    state, method, optimizer, meter = training.state, training.method, training.optimizer, training.meter
-    step_of, due = distributed.wrap(method), partial(state.due, run.steps)
+    state, meter = training.state, training.meter
+    step_of, due = distributed.wrap(training.method), partial(state.due, run.steps)
     checkpoints = Checkpoints(writer.folder)
     with StopRequest() as stop:
         scorer = Scorer(run, writer, drawn.source, emit, stop)
@@ -145,16 +141,10 @@ def take_steps(
         pinned = device.type == "cuda"
         batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
         for batch in collectives.in_lockstep(meter.timed(batches)):
-            rates = set_learning_rate(optimizer, run.optimizer, state.step, run.steps)
             diagnosis = diagnoses.of(state.step)
-            out = accumulate(run, method, step_of, batch.to(device), state.step, diagnosis)
-            norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
-            scalars = distributed.averaged({"loss": out.loss, **out.scalars})
-            refuse_non_finite(run, state.step, scalars, norm, checkpoints.kept)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            method.after_update(state.step)
-            state.step += 1
+            scalars, norm, rates = learn(run, training, step_of, batch.to(device), diagnosis)
+            refuse_non_finite(run, writer.folder, state.step, drawn, scalars, norm)
+            move(training)
             meter.add({**scalars, "gradient_norm": norm})
             meter.diagnose(diagnosis)
             fallback.keep(state.step)
@@ -191,34 +181,6 @@ def finish(training: Training, fallback: Fallback, writer: RunFolderWriter, emit
             f"alarms that are not over: {', '.join(alarms)}; see {writer.folder / 'alarms.jsonl'}"
         )
     return writer.result(training.state, seconds, unreadable, verdict.record() if verdict else None)
-
-
-def refuse_non_finite(
-    run: Run, step: int, scalars: Mapping[str, Tensor], norm: Float[Tensor, ""], kept: Callable[[], str]
-) -> None:
-    """Stop before the optimizer moves if the loss or the gradient is not finite.
-
-    The host waits for the device here, once a step: the optimizer must not start before the answer is known.
-
-    Raises:
-        NumericError: With the step, what was not finite, and what to type.
-    """
-    if torch.isfinite(scalars["loss"].detach() + norm):
-        return
-    values = {**scalars, "gradient norm": norm}
-    found = ", ".join(
-        f"{name} is {float(value.detach())}" for name, value in values.items() if not value.isfinite()
-    )
-    advice = [f"optimizer.lr={run.optimizer.lr / 2:g}"]
-    if run.optimizer.max_grad_norm == 0:
-        advice.append("optimizer.max_grad_norm=1")
-    if run.precision != "float32":
-        advice.append("precision=float32")
-    raise NumericError(
-        f"step {step + 1}: {found}. The optimizer did not move the weights. {kept()} "
-        "A resumed run would come to the same point, so start another one with "
-        f"{' '.join(advice)} and a new {invocation().out}."
-    )
 
 
 def opening(run: Run, source: Source) -> str:

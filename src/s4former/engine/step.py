@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from s4former import collectives
 from s4former.config.errors import UserError
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
+from s4former.engine.optim import clip_gradients, set_learning_rate
 from s4former.engine.run import Run
+from s4former.engine.state import Training
 from s4former.inference.device import autocast
 from s4former.methods import Method
 from s4former.methods.parts import Diagnosis, diagnosing
@@ -27,6 +30,29 @@ def build_method(run: Run, student: Segmenter) -> Method:
     except ValueError as error:
         raise UserError(f"data.crop_size={run.data.crop_size} does not fit: {error}") from None
     return method
+
+
+def learn(
+    run: Run, training: Training, step_of: nn.Module, batch: Batch, diagnosis: Diagnosis | None
+) -> tuple[dict[str, Tensor], Float[Tensor, ""], dict[str, float]]:
+    """Compute the gradients of the next step, clipped.
+
+    Returns:
+        Losses and other scalars of the global batch, the gradient's norm, and the learning rates.
+    """
+    optimizer, step = training.optimizer, training.state.step
+    rates = set_learning_rate(optimizer, run.optimizer, step, run.steps)
+    out = accumulate(run, training.method, step_of, batch, step, diagnosis)
+    norm = clip_gradients(optimizer, run.optimizer.max_grad_norm)
+    return distributed.averaged({"loss": out.loss, **out.scalars}), norm, rates
+
+
+def move(training: Training) -> None:
+    """Take the step whose gradients are there."""
+    training.optimizer.step()
+    training.optimizer.zero_grad(set_to_none=True)
+    training.method.after_update(training.state.step)
+    training.state.step += 1
 
 
 def accumulate(

@@ -45,9 +45,14 @@ Answer = tuple[
 
 
 def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
-    """Write a network, without the parts that only training needs, and its card into ``folder``."""
+    """Write a network, without the parts that only training needs, and its card into ``folder``.
+
+    Raises:
+        NumericError: If a weight is a NaN or an infinity; nothing is written then.
+    """
     _, state = network.for_inference()
     weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    require_finite(weights, f"the network for {folder}")
     write_atomically(folder / WEIGHTS, lambda temporary: temporary.write_bytes(save(weights)))
     write_json(folder / CARD, card.model_dump(mode="json"))
 

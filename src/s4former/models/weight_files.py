@@ -95,13 +95,18 @@ def require_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
         kind = tensors[odd[0]]
         what = "no values" if kind.is_meta else f"a {kind.layout} {kind.dtype}".replace("torch.", "")
         raise UserError(f"{origin}: expected dense tensors of numbers; {_listed(odd)} hold {what}")
-    bad = [name for name, value in tensors.items() if not _is_finite(value)]
+    bad = non_finite(tensors)
     if bad:
         raise NumericError(
             f"{origin} holds values that are no numbers (NaN or infinite) in {len(bad)} of {len(tensors)} "
             f"tensors: {_listed(bad)}. A network with these predicts nothing. The training that wrote them "
             "broke down, or the file is damaged: take a file from before that, or get it anew"
         )
+
+
+def non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold a NaN or an infinity."""
+    return [name for name, value in tensors.items() if not _is_finite(value)]
 
 
 def _is_finite(value: Tensor) -> bool:

@@ -9,9 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from s4former.config.errors import UserError
 from s4former.config.record import read_json, read_lines
 from s4former.data.sources import short_names
+from s4former.report.shapes import LineShape, ResultShape, RunShape, ScoreShape
 
 Line = Mapping[str, Any]
 
@@ -124,6 +127,11 @@ def _read(path: Path, name: str) -> RunRecord:
                 for file in (path / "result.json", path / "confusion.json")
             ),
         )
+        RunShape.model_validate(found.record)
+        ResultShape.model_validate(found.result)
+        for shape, lines in ((LineShape, found.journal), (ScoreShape, found.scores)):
+            for line in lines:
+                shape.model_validate(line)
         _ = (
             found.method,
             found.names,
@@ -132,9 +140,15 @@ def _read(path: Path, name: str) -> RunRecord:
             found.command,
         )
     except (ValueError, KeyError, TypeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        said = (
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            if first
+            else f"{type(error).__name__}: {error}"
+        )
         raise UserError(
             f"the run in {path} cannot be read, as one of its files is damaged or of another program "
-            f"({type(error).__name__}: {error}); leave it out of the report"
+            f"({said}); leave it out of the report"
         ) from None
     return found
 

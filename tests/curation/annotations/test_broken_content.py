@@ -2,57 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from drawn import NAMES, OUTSIDE, tiny, write_images, write_json
 
+from damage import ODD, changed, places
 from s4former.config import DataError
 from s4former.curation.annotations import class_names, convert, detect_format
-
-ODD = (
-    None,
-    True,
-    -1,
-    2.5,
-    1e308,
-    float("nan"),
-    10**400,
-    "",
-    "x",
-    "9" * 5000,
-    "\ud800",
-    [],
-    [[]],
-    [None],
-    {},
-    1e7,
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to each value in a tree; of long lists the first ones."""
-    yield path
-    if isinstance(value, dict | list):
-        keys = value if isinstance(value, dict) else range(min(len(value), 3))
-        for key in keys:
-            yield from places(value[key], (*path, key))
-
-
-def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    content = copy.deepcopy(content)
-    target = content
-    for key in path[:-1]:
-        target = target[key]
-    target[path[-1]] = value
-    return content
 
 
 def try_to_read(path: Path, format: str, images: dict[str, Path], out: Path) -> None:

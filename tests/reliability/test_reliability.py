@@ -1,0 +1,77 @@
+"""The short form of ``benchmarks/reliability.py``: each promise of docs/reliability.md, tried a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attacks import ATTACKS, attack_everything
+from disks import VERBS, fail_at_every_write
+from mutations import SURFACES, mutate
+from restarting import stop_by_signals
+from resuming import Kind, kill_and_resume
+from soaking import growth
+from trials import Trials, lacks_compiler, trials
+
+pytestmark = pytest.mark.skipif(bool(lacks_compiler()), reason=lacks_compiler())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Trials]:
+    with trials() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trials")
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(server: Trials, tmp_path: Path) -> None:
+    for record in kill_and_resume(server, tmp_path, [Kind()], moments=1, seed=1):
+        assert record["differ"] == []
+
+
+@pytest.mark.parametrize(("verb", "writes"), [("convert", 3), ("train", 1)])
+def test_a_failing_disk_is_said_and_leaves_nothing_half(
+    server: Trials, root: Path, verb: str, writes: int
+) -> None:
+    for record in fail_at_every_write(server, root, {verb: VERBS[verb]}, writes, seed=5):
+        assert record["wrong"] == [], record
+
+
+@pytest.mark.parametrize(("signal", "times"), [("SIGUSR1", 1), ("SIGTERM", 2)])
+def test_one_signal_saves_and_a_second_leaves(
+    server: Trials, tmp_path: Path, signal: str, times: int
+) -> None:
+    record = stop_by_signals(tmp_path, signal, times, server)
+    assert record["code"] == 75
+    assert record["states"][-1] == ("step_00000003" if times == 1 else "step_00000002")
+
+
+def test_attacks_are_refused(server: Trials, root: Path) -> None:
+    some = [
+        "saved_state_with_a_right_checksum",
+        "pickle_by_opcodes",
+        "yaml bomb in a run",
+        "image of 2^62 pixels",
+        "onnx reads through a link",
+        "names_that_are_markup",
+    ]
+    assert set(some) <= ATTACKS.keys()
+    for record in attack_everything(server, root, some):
+        assert record["wrong"] == [], record
+
+
+def test_sound_inputs_are_taken_and_mutated_ones_end_as_they_should(server: Trials, root: Path) -> None:
+    for record in mutate(server, root, len(SURFACES), seed=0):
+        assert record["wrong"] == [], record
+
+
+def test_nothing_grows(server: Trials, tmp_path: Path) -> None:
+    (trial,) = server.call("soaking:soak", str(tmp_path), 60, 0)
+    grown = growth(trial.value)
+    assert grown.pop("memory_kib") < 20_000
+    assert not any(grown.values()), grown
+    assert len(list((tmp_path / "run/checkpoint").glob("*.pt"))) == 2
