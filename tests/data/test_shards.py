@@ -170,18 +170,20 @@ def test_shards_are_read_through_an_address(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_damaged_image_is_replaced_and_named(tmp_path: Path) -> None:
     make_folder(tmp_path)
+    write_image(tmp_path / "images/train/z.bmp", 9)  # a format that does not notice
     config = packed(tmp_path, 40_000)
     source = open_source(config)
-    shard = tmp_path / "shards/train-000001.tar"
+    shard = max(tmp_path.glob("shards/*.tar"))
+    with tarfile.open(shard) as file:
+        place = file.getmember("z.bmp").offset_data + 1000
     content = bytearray(shard.read_bytes())
-    content[700] ^= 1
+    content[place] ^= 1
     shard.write_bytes(content)
     drawn = batches(source, config)
     for step in range(6):
         drawn.batch(step)
-    [(id, message)] = drawn.bad_unlabeled.items()
-    assert id.startswith("train-000001/")
-    assert f"{shard}/{id.split('/')[1]}.png" in message
+    assert drawn.bad_unlabeled.keys() == {f"{shard.stem}/z"}
+    assert f"{shard}/z.bmp: its bytes" in drawn.bad_unlabeled[f"{shard.stem}/z"]
 
 
 def member(name: str, **what: object) -> tarfile.TarInfo:

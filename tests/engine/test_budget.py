@@ -39,6 +39,8 @@ def test_live_bytes_are_those_of_tensors_that_are_not_freed() -> None:
     assert (live.now, live.most) == (6000, 8000)
     del first, view, third
     assert live.now == 0
+    with pytest.raises(budget._TooMuch), budget.LiveBytes(3000):
+        torch.zeros(1000)
 
 
 def test_less_memory_is_met_by_parts_first_then_by_recomputing(
@@ -63,7 +65,7 @@ def test_less_memory_is_met_by_parts_first_then_by_recomputing(
 
 
 def test_a_batch_norm_never_sees_smaller_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "_measured", lambda run, source: 10**9 / run.accumulate)
+    monkeypatch.setattr(budget, "_measured", lambda run, *_: 10**9 / run.accumulate)
     normed = run.model_copy(
         update={"model": run.model.model_validate({**run.model.model_dump(), "head": "setr_pup"})}
     )
@@ -85,7 +87,7 @@ def test_the_command_says_what_it_picked_and_trains_the_same_experiment(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
-    monkeypatch.setattr(budget, "_measured", lambda run, source: 10**12 / run.accumulate)
+    monkeypatch.setattr(budget, "_measured", lambda run, *_: 10**12 / run.accumulate)
     shell = CommandLine(monkeypatch, capsys, 300)
     train = ("train", "run.yaml", "steps=2", "evaluate_every=0", "log_every=1")
     assert shell(*train, "--out", "whole") == 0, shell.err

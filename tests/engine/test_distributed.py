@@ -137,7 +137,11 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_the_run_resumes_to_the_s
     assert all(torch.equal(value, stopped[key]) for key, value in straight.items())
     lines = [
         [
-            {key: value for key, value in line.items() if not key.endswith(("seconds", "second"))}
+            {
+                key: value
+                for key, value in line.items()
+                if not key.endswith(("seconds", "second", "data_wait"))
+            }
             for line in log
         ]
         for log in (read_lines(runs / name / "journal.jsonl") for name in ("straight", "stopped"))

@@ -103,6 +103,29 @@ def test_large_maps_take_the_cheap_order(scale: int) -> None:
     torch.testing.assert_close(result, enlarge_then_conv(x, weight, scale), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_large_maps_take_the_cheap_order_in_bfloat16_as_well(scale: int) -> None:
+    """Outputs and gradients are as near to float32's as those of the plain order."""
+    torch.manual_seed(0)
+    plain, fast = module.UpsampledConv2d(64, 64, scale), module.FastUpsampledConv2d(64, 64, scale)
+    fast.load_state_dict(plain.state_dict())
+    x, probe = torch.randn(1, 64, 128 // scale, 128 // scale), torch.randn(1, 64, 128, 128)
+    assert fast._is_worthwhile(x)
+    found = []
+    for layer, low in ((plain, False), (plain, True), (fast, True)):
+        inputs = x.clone().requires_grad_()
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            out = layer(inputs)
+        (out.float() * probe).sum().backward()
+        assert out.dtype == (torch.bfloat16 if low else torch.float32)
+        found.append((out.detach().float(), inputs.grad, layer.weight.grad))
+    for exact, usual, cheap in zip(*found, strict=True):
+        spread = exact.square().mean().sqrt()
+        assert (cheap - exact).square().mean().sqrt() < 0.01 * spread
+        assert (cheap - usual).abs().max() > 0  # it is another order
+
+
 def test_small_maps_take_the_plain_order_to_the_bit() -> None:
     x, weight = numbers(1, 5, 4, 6), numbers(7, 5, 3, 3, seed=1)
     layer = FastUpsampledConv2d(5, 7, 2)

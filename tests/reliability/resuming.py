@@ -16,7 +16,7 @@ from trials import Fault, Trials
 from s4former.engine import read_lines
 from tiny_run import make_data, tiny_run
 
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "data_wait")
 
 
 @dataclass(frozen=True)

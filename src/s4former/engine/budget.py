@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, inf
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from s4former.engine.run import Run
 from s4former.engine.timing import rehearsal
 from s4former.models import build_segmenter
 
-_MARGIN = 1.15
+_MARGIN = 1.2
 """Fragments and scratch space of kernels, beside tensors."""
 _ON_DEVICE = 700e6
 """Bytes of a GPU that its driver and the libraries take."""
+_BESIDE_STEPS = 150 * 10**6
+"""Bytes that saving, scoring and the page at the end take on a CPU (benchmarks/memory.py)."""
 _RECOMPUTED = ("none", "heads", "all")
 
 
@@ -97,22 +100,25 @@ def _peaks(run: Run, source: Source, fixed: float, memory: float) -> Iterator[Fi
     if len(counts) == 1 or least > memory:
         yield Fit(_with(run, accumulate=counts[-1]), least)
         return
-    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source)
+    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source, memory - fixed)
+    if larger > memory:
+        yield Fit(_with(run, accumulate=counts[-1]), least)
+        return
     slope = max(0.0, larger - least) / (1 / counts[-2] - 1 / counts[-1])
     for count in counts:
         yield Fit(_with(run, accumulate=count), least + slope * (1 / count - 1 / counts[-1]))
 
 
 @own_threads()
-def _measured(run: Run, source: Source) -> float:
-    """Return the bytes of all tensors at the peak of a step."""
+def _measured(run: Run, source: Source, limit: float = inf) -> float:
+    """Return the bytes of all tensors at the peak of a step; infinity if above a limit, where it ends."""
     device = set_up(run.device, run.threads, run.deterministic)
     with rehearsal(run, source, device) as (method, step):
         held = sum(tensor.nbytes for tensor in (*method.parameters(), *method.buffers()))
-        with LiveBytes() as live:
+        with suppress(_TooMuch), LiveBytes(limit / _MARGIN - held) as live:
             for _ in range(2):  # the second one with what the optimizer remembers
                 step(run.steps - 1)
-    return float(held + live.most)
+    return held + live.most if held + live.most <= limit / _MARGIN else inf
 
 
 def _has_batch_norms(run: Run) -> bool:
@@ -123,11 +129,11 @@ def _has_batch_norms(run: Run) -> bool:
 
 
 def _resident() -> int:
-    """Return how many bytes of memory this process takes now."""
+    """Return how many bytes of memory this process takes now, and will beside steps."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 + _BESIDE_STEPS
     except OSError:  # not Linux
-        return 600 * 2**20
+        return 600 * 2**20 + _BESIDE_STEPS
 
 
 def _batches(run: Run) -> dict[str, int]:
@@ -142,17 +148,25 @@ def _with(run: Run, recompute: str | None = None, accumulate: int | None = None)
     return run.model_copy(update={"model": model, "accumulate": accumulate or run.accumulate})
 
 
+class _TooMuch(Exception):
+    """Tensors take more than a limit."""
+
+
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that are made while it is on and not yet freed.
+
+    Args:
+        limit: Bytes at which the block is left.
 
     Attributes:
         now: Bytes at the moment.
         most: Bytes at the peak.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = inf) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
+        self._limit = limit
         self._seen: set[int] = set()
 
     def __torch_dispatch__(
@@ -173,6 +187,8 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._seen.add(key)
         self.now += size
         self.most = max(self.most, self.now)
+        if self.now > self._limit:
+            raise _TooMuch
         weakref.finalize(storage, self._freed, key, size)
 
     def _freed(self, key: int, size: int) -> None:

@@ -34,9 +34,10 @@ else:
 __all__ = [
     "BACKBONES", "HEADS", "Backbone", "BackboneConfig", "DPTConfig", "Head", "HeadConfig", "MiTConfig",
     "ModelConfig", "SETRPUPConfig", "SegFormerConvConfig", "TimmBackbone", "TimmConfig", "ViTConfig",
-    "ViTSegmenter", "build_segmenter", "convert_authors_checkpoint", "convert_weights", "describe_preset",
-    "faster_on_cpu", "from_authors", "list_backbones", "load_backbone_weights", "load_checkpoint",
-    "model_preset", "preset_names", "read_state", "rebuild_segmenter", "require_colors", "require_finite",
-    "segmenter_from_checkpoint", "segmenter_from_state",
+    "ViTSegmenter", "build_segmenter", "convert_authors_checkpoint",
+    "convert_weights", "describe_preset", "faster_on_cpu", "from_authors", "list_backbones",
+    "load_backbone_weights", "load_checkpoint", "model_preset", "preset_names", "read_state",
+    "rebuild_segmenter", "require_colors", "require_finite", "segmenter_from_checkpoint",
+    "segmenter_from_state",
 ]
 # fmt: on

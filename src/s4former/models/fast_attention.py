@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from timm.layers.attention import Attention
 from torch import Tensor
+
+from s4former.models.fast_linear import in_bfloat16_on_cpu
 
 # Up to so many tokens (37 x 37 patches) the scores of all pairs are written out: 24 MB an image in ViT-S.
 _FEW_TOKENS = 1400
@@ -19,16 +20,7 @@ class FastAttention(Attention):
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """Return what attention gathers for each token."""
-        self.fused_attn = not self._better_written_out(x)  # type: ignore[misc]
+        # In this order, as a graph for export leaves the number of tokens open.
+        self.fused_attn = not (in_bfloat16_on_cpu(x) and x.shape[1] <= _FEW_TOKENS)  # type: ignore[misc]
         gathered: Tensor = super().forward(x, attn_mask, is_causal)
         return gathered
-
-    @staticmethod
-    def _better_written_out(x: Tensor) -> bool:
-        return (
-            not torch.compiler.is_compiling()  # first, as a graph for export leaves the number of tokens open
-            and x.device.type == "cpu"
-            and x.shape[1] <= _FEW_TOKENS
-            and torch.is_autocast_enabled("cpu")
-            and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        )

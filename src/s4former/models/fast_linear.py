@@ -93,6 +93,17 @@ def on_plain_cpu(*tensors: Tensor) -> bool:
     )
 
 
+def in_bfloat16_on_cpu(x: Tensor) -> bool:
+    """Whether products of ``x`` run in bfloat16 on a CPU, outside of whatever records a graph to export."""
+    return (
+        not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        and x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    )
+
+
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``x @ weight.T + bias``."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from s4former.models.fast_linear import on_plain_cpu
+from s4former.models.fast_linear import in_bfloat16_on_cpu, on_plain_cpu
 from s4former.ops.resize import resize_bilinear
 
 _SCALES = (2, 4)
@@ -47,12 +47,16 @@ class FastUpsampledConv2d(UpsampledConv2d):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         """Return a map ``scale`` times as large."""
-        if self.scale in _SCALES and on_plain_cpu(x, self.weight) and self._products(x) >= _WORTHWHILE:
-            return conv_then_enlarge(x, self.weight, self.scale)
+        low = in_bfloat16_on_cpu(x)
+        if (low or on_plain_cpu(x, self.weight)) and self._is_worthwhile(x):
+            dtype = torch.bfloat16 if low else torch.float32
+            with torch.autocast("cpu", enabled=False):
+                return conv_then_enlarge(x.to(dtype), self.weight.to(dtype), self.scale)
         return super().forward(x)
 
-    def _products(self, x: Tensor) -> int:
-        return x.numel() * self.scale**2 * self.weight[:, 0].numel()
+    def _is_worthwhile(self, x: Tensor) -> bool:
+        products = x.numel() * self.scale**2 * self.weight[:, 0].numel()
+        return self.scale in _SCALES and products >= _WORTHWHILE
 
 
 def conv_then_enlarge(
