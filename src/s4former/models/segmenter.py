@@ -218,10 +218,22 @@ def rebuild_segmenter(config: ModelConfig, num_classes: int, state: Mapping[str,
     """Build a trained network from its config and state dict, in eval; ``config.pretrained`` plays no part.
 
     Raises:
-        UserError: If the state dict is not that of such a network.
+        UserError: If there is no such network, or the state dict is not that of one.
     """
-    with torch.random.fork_rng(devices=[]):
-        segmenter = ViTSegmenter(config, num_classes)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            segmenter = ViTSegmenter(config, num_classes)
+    except UserError:
+        raise
+    except (
+        RuntimeError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+    ) as error:  # sizes beyond all bounds
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the network in the config cannot be built: {why}") from None
     try:
         segmenter.load_state_dict(dict(state))
     except RuntimeError as error:
