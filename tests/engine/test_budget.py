@@ -55,7 +55,7 @@ def test_less_memory_is_met_by_parts_first_then_by_recomputing(
     assert half.run.model.recompute_activations == "none"
     with pytest.raises(UserError, match="is too little") as refusal:
         budget.fit(run, source, 10**6)
-    amount = re.search(r"type --memory (\S+),", str(refusal.value))
+    amount = re.search(r"type `--memory (\S+)`,", str(refusal.value))
     assert amount
     least = budget.fit(run, source, to_bytes(amount[1], "--memory"))
     assert (least.run.accumulate, least.run.model.recompute_activations) == (4, "all")

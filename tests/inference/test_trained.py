@@ -204,10 +204,17 @@ def test_a_run_and_a_model_with_values_that_are_no_numbers(tmp_path: Path) -> No
         train(other, tmp_path / "other")
 
 
-def test_a_saved_state_with_values_that_are_no_numbers_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_saved_state_with_values_that_are_no_numbers_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoints = Checkpoints(tmp_path)
     state = {"state": {0: {"exp_avg": torch.full((2,), torch.inf)}}}
-    checkpoints.save(1, {"step": 1, "method": {"a": torch.zeros(1)}, "optimizer": state})
+    bad = {"step": 1, "method": {"a": torch.zeros(1)}, "optimizer": state}
+    with pytest.raises(NumericError, match=r"after step 1, .*optimizer\.state\.0\.exp_avg"):
+        checkpoints.save(1, bad)
+    with monkeypatch.context() as careless:
+        careless.setattr("s4former.engine.checkpoint.non_finite", lambda _: [])
+        checkpoints.save(1, bad)
     with pytest.raises(NumericError, match=r"step_00000001.pt holds .*: optimizer.state.0.exp_avg"):
         checkpoints.load("cpu")
     # What a meter has summed so far may be undefined.

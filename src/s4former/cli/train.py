@@ -111,18 +111,18 @@ def _fitted(planned: PlannedRun, memory: str, processes: int) -> tuple[PlannedRu
 
 def _together(planned: PlannedRun, gpus: int, picked: tuple[str, ...]) -> int:
     """Give the same command line to several processes, and return their exit code."""
-    from s4former.config.invocation import PROGRAM, program
+    from s4former.config.invocation import starting_others
     from s4former.curation.sources import open_source
     from s4former.engine.launch import start_processes
 
     run = planned.run
     if planned.source is None and run.data.source != "scenes":
         open_source(run.data)  # what is missing is said once, before processes start
-    os.environ[PROGRAM] = program()
     batches = [run.data.labeled_batch_size // run.accumulate]
     if run.method.views.unlabeled:
         batches.append(run.data.unlabeled_batch_size // run.accumulate)
-    return start_processes(["-m", "s4former", *sys.argv[1:], *picked], gpus, batches, run.device == "cpu")
+    with starting_others():
+        return start_processes(["-m", "s4former", *sys.argv[1:], *picked], gpus, batches, run.device == "cpu")
 
 
 def config_name(config: str) -> str:

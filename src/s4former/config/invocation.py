@@ -84,6 +84,19 @@ def program() -> str:
     return "s4former"
 
 
+@contextmanager
+def starting_others() -> Iterator[None]:
+    """Let processes that are started in the block name commands as this one does."""
+    before, os.environ[PROGRAM] = os.environ.get(PROGRAM), program()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PROGRAM]
+        else:
+            os.environ[PROGRAM] = before
+
+
 def as_typed(text: str) -> str:
     """Return a text with its commands, as in `` `s4former recipes` ``, as this terminal knows them."""
     return text.replace("`s4former ", f"`{program()} ")

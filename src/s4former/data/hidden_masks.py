@@ -92,7 +92,9 @@ def _matched(source: FolderSource, folder: str) -> dict[str, str]:
             "field out"
         )
     naming = file.labeled.model_dump(include={"mask_prefix", "mask_suffix"})
-    part = LabeledFiles.model_validate({**images.model_dump(exclude={"list"}), **naming, "masks": folder})
+    part = LabeledFiles.model_validate(
+        {**images.model_dump(exclude={"list", "shards"}), **naming, "masks": folder}
+    )
     matcher = Matcher(source.layout)
     try:
         masks, _ = matcher.masks(part, "unlabeled", matcher.images(images, "unlabeled"), source.unlabeled, {})

@@ -84,9 +84,9 @@ def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
     least = min(tried, key=lambda option: option.peak)
     amount = in_units(1.005 * least.peak)
     raise UserError(
-        f"--memory {in_units(memory)} is too little: as the same experiment this run takes {amount}, with "
-        f"{' '.join(least.overrides)}; type --memory {amount}, or make it another experiment with a smaller "
-        "data.crop_size or model.frozen_blocks=all, which trains the heads alone"
+        f"a memory of {in_units(memory)} is too little: as the same experiment this run takes {amount}, with "
+        f"{' '.join(least.overrides)}; type `--memory {amount}`, or make it another experiment with a "
+        "smaller data.crop_size or model.frozen_blocks=all, which trains the heads alone"
     )
 
 
