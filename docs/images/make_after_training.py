@@ -1,9 +1,9 @@
-"""Makes the pictures of ``docs/predict.md`` and ``docs/label.md`` from a run on the demo's scenes.
+"""Makes the pictures of ``docs/predict.md``, ``label.md`` and ``watch.md`` from a run on the demo's scenes.
 
     s4former demo --out demo
     python docs/images/make_after_training.py demo/s4former
 
-writes ``predict.png`` and ``label_next.png`` beside this script.
+writes ``predict.png``, ``label_next.png``, ``curves.png`` and ``unlabeled.png`` beside this script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCENES = 24
 
 def main() -> None:
     """Write some scenes as files, and make the pictures."""
-    parser = argparse.ArgumentParser(description="Make the pictures of docs/predict.md and docs/label.md.")
+    parser = argparse.ArgumentParser(description="Make pictures of a trained model and its run.")
     parser.add_argument("run", type=Path, help="a run on the demo's scenes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="for the pictures")
     options = parser.parse_args()
@@ -43,7 +43,9 @@ def main() -> None:
         for id in source.val[:SCENES]:
             Image.fromarray(source.read_image(id, "val")).save(photos / f"{id}.png")
         print(save_small(draw_prediction(options.run, photos, options.out)))
-        print(draw_next(options.run, photos, options.out))
+        print(save_small(draw_next(options.run, photos, options.out), 255))
+    print(save_small(Path(shutil.copy(options.run / "curves.png", options.out / "curves.png"))))
+    print(save_small(draw_unlabeled(options.run / "panels/unlabeled", options.out)))
 
 
 def draw_prediction(run: Path, photos: Path, out: Path) -> Path:
@@ -64,6 +66,20 @@ def draw_next(run: Path, photos: Path, out: Path) -> Path:
     command = ["label", run, photos, "--out", labels, "--next", "6"]
     subprocess.run([sys.executable, "-m", "s4former", *map(str, command)], check=True)
     return Path(shutil.copy(labels / "next.png", out / "label_next.png"))
+
+
+def draw_unlabeled(pictures: Path, out: Path) -> Path:
+    """Show what became of unlabeled images in the last step that was kept."""
+    last = max(path.name.split("_")[0] for path in pictures.glob("*.png"))
+    kinds = ["weak", "teacher", "kept", "uncertainty", "strong", "shuffled"]
+    rows = [
+        (
+            "",
+            [np.array(Image.open(pictures / f"{last}_{number}_{kind}.png").convert("RGB")) for kind in kinds],
+        )
+        for number in range(2)
+    ]
+    return panel(rows, kinds, out / "unlabeled.png")
 
 
 if __name__ == "__main__":

@@ -90,9 +90,9 @@ def _count(mask: Image.Image) -> int:
     return len(np.unique(np.array(mask)))
 
 
-def save_small(path: Path) -> Path:
-    """Save a picture anew with a palette of 128 colors: a fraction of the bytes."""
-    picture = Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+def save_small(path: Path, colors: int = 128) -> Path:
+    """Save a picture anew with a palette of few colors: a fraction of the bytes."""
+    picture = Image.open(path).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)
     return path
 
