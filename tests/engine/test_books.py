@@ -98,7 +98,12 @@ def test_a_full_disk_is_no_traceback(tmp_path: Path) -> None:
     assert not list((tmp_path / "checkpoint").iterdir())
 
 
-@pytest.mark.parametrize("damage", ["", "[{", '[{"file": 1}]', "\xff"])
+INDEX = '[{{"file": {}, "step": 2, "size": 1, "sha256": "0"}}]'
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "[{", "{}", '[{"file": 1}]', INDEX.format("null"), INDEX.format('"../step_1.pt"'), "\xff"]
+)
 def test_without_its_index_the_newest_whole_state_is_found(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:

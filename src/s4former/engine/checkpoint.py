@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
 
 import torch
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from s4former.config.errors import NumericError, UserError
 from s4former.config.invocation import invocation
@@ -26,10 +27,13 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class _Entry:
-    file: str
+    file: Annotated[str, Field(pattern=r"^step_\d+\.pt$")]  # beside the index, and nowhere else
     step: int
     size: int
     sha256: str
+
+
+_ENTRIES = TypeAdapter(list[_Entry])
 
 
 class Checkpoints:
@@ -121,8 +125,8 @@ class Checkpoints:
     def _index(self) -> list[_Entry]:
         index = self.folder / "index.json"
         try:
-            return [_Entry(**entry) for entry in read_json(index)] if index.is_file() else []
-        except (OSError, ValueError, TypeError):
+            return _ENTRIES.validate_python(read_json(index)) if index.is_file() else []
+        except (OSError, ValueError):
             _logger.warning("%s is damaged; the states beside it are looked at one by one", index)
             return list(self._without_index())
 
