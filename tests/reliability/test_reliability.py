@@ -9,7 +9,7 @@ import pytest
 from attacks import ATTACKS, attack_everything
 from disks import VERBS, fail_at_every_write
 from mutations import SURFACES, mutate
-from restarting import stop_by_signals
+from restarting import kill_under_torchrun, stop_by_signals
 from resuming import Kind, kill_and_resume
 from soaking import growth
 from trials import Trials, lacks_compiler, trials
@@ -48,6 +48,13 @@ def test_one_signal_saves_and_a_second_leaves(
     record = stop_by_signals(tmp_path, signal, times, server)
     assert record["code"] == 75
     assert record["states"][-1] == ("step_00000003" if times == 1 else "step_00000002")
+
+
+def test_processes_that_torchrun_starts_anew_end_as_if_none_had_died(tmp_path: Path) -> None:
+    record = kill_under_torchrun(tmp_path, step=3, rank=1)
+    assert record["codes"] == {"straight": 0, "killed": 0}, record["differ"]
+    assert record["resumed"]
+    assert record["differ"] == []
 
 
 def test_attacks_are_refused(server: Trials, root: Path) -> None:
