@@ -8,23 +8,15 @@ CPU seconds, forward and backward, as medians of the rounds.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import statistics
-import time
-from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import torch
 
-from s4former.config import versions
-from s4former.config.record import hardware
 from s4former.models import ViTSegmenter, build_segmenter, faster_on_cpu
 from s4former.ops import adaptive_bias
 from s4former.types import FactoredBias
 from step import NUM_CLASSES, PRESETS
+from taking_turns import main, seconds_of
 
 PRESET = PRESETS["small_2x2_256"]
 SIZE = (PRESET.crop, PRESET.crop)
@@ -96,31 +88,18 @@ def compiled() -> dict[str, Callable[[], object]]:
     return ways
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    record = {"hardware": hardware(), "versions": versions(), "rounds": options.rounds, "seconds": {}}
+def all_choices(rounds: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield what the ways of each choice take, in both precisions."""
     for precision in ("float32", "bfloat16"):
         for choice in (passes, heads, optimizers, compiled):
-            spent, ways = defaultdict(list), choice()
-            for _ in range(options.rounds + 1):
-                for name, way in ways.items():
-                    start = time.process_time()
-                    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-                        way()
-                    spent[name].append(time.process_time() - start)
-            found = {name: round(statistics.median(seconds[1:]), 4) for name, seconds in spent.items()}
-            record["seconds"][f"{choice.__name__} {precision}"] = found
-            print(choice.__name__, precision, found, os.getloadavg()[0], flush=True)
-            if options.out:
-                options.out.write_text(json.dumps(record, indent=1) + "\n")
+            ways = choice()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                spent = seconds_of(ways, rounds)
+            yield (
+                f"{choice.__name__} {precision}",
+                {name: round(seconds, 4) for name, seconds in spent.items()},
+            )
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, 5, "seconds", all_choices)

@@ -96,10 +96,8 @@ def replay(run: Run, folder: Path, progress: Callback | None = None, source: Sou
         NumericError: With what was found in the step, if it is not finite again.
         UserError: If there is no such step, or ``folder`` holds another run.
     """
-    before, say = (
-        collectives.on_rank0(lambda: earlier_run(folder, resume=True)),
-        (progress or Callback()).on_message,
-    )
+    before = collectives.on_rank0(lambda: earlier_run(folder, resume=True))
+    say = (progress or Callback()).on_message
     with collectives.raise_on_all_ranks():
         record, run = _recorded(folder), run.resolved(before)
         device = set_up(run.device, run.threads, run.deterministic)
