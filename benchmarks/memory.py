@@ -40,10 +40,10 @@ def main() -> None:
     lines = ["| asked | picked | promised | measured peak |", "|---|---|---:|---:|"]
     for memory in given.memory:
         code, said, most = peak([*RUN.split(), *NETWORK.split(), "--memory", memory])
-        found = re.search(r"(accumulate=\S+) (\S+): takes (\S+) of", said)
-        refused = re.search(r"type --memory (\S+),", said)
+        found = re.search(r"(accumulate=.*): takes (\S+) of", said)
+        refused = re.search(r"type `--memory (\S+)`,", said)
         if found:
-            lines.append(f"| {memory} | {found[1]} {found[2]} | {found[3]} | {most / 1e9:.3g}GB |")
+            lines.append(f"| {memory} | {found[1]} | {found[2]} | {most / 1e9:.3g}GB |")
         else:
             lines.append(f"| {memory} | refused: {refused[1] if refused else said[-300:]} | | |")
         print(lines[-1], f"exit code {code}", flush=True)

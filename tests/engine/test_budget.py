@@ -49,7 +49,7 @@ def test_less_memory_is_met_by_parts_first_then_by_recomputing(
     monkeypatch.setattr(budget, "_resident", lambda: 0)
     source = open_source(run.data)
     whole = budget.fit(run, source, 10**12)
-    assert whole.overrides == ("accumulate=1", "model.recompute_activations=none")
+    assert whole.overrides == ("accumulate=1", "model.recompute_activations=none", "data.cache_images=0")
     half = budget.fit(run, source, whole.peak * 0.95)
     assert half.run.accumulate > 1
     assert half.run.model.recompute_activations == "none"
@@ -74,9 +74,25 @@ def test_a_batch_norm_never_sees_smaller_parts(run: Run, monkeypatch: pytest.Mon
         budget.fit(normed, open_source(run.data), 5 * 10**8)
 
 
+def test_decoded_images_are_kept_in_what_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_resident", lambda: 0)
+    monkeypatch.setattr(budget, "_measured", lambda *_: 10**8)
+    keeping = run.model_copy(update={"data": run.data.model_copy(update={"cache_images": 512})})
+    source = open_source(run.data)
+    few = budget.fit(keeping, source, 10**12)
+    assert few.run.data.cache_images == 512
+    assert few.peak < 1.2e8 + 2**20  # the set is small, whatever may be kept
+    tight = budget.fit(keeping, source, 1.2e8 + 3 * 2**20)
+    assert tight.run.data.cache_images == 3
+    monkeypatch.setattr(budget, "_all_decoded", lambda *_: float("inf"))
+    assert budget.fit(keeping, source, 10**12).peak == 1.2e8 + 512 * 2**20
+    assert budget.fit(keeping, source, 1.2e8 + 3 * 2**20).peak <= 1.2e8 + 3 * 2**20
+
+
 def test_amounts() -> None:
     assert [to_bytes(text, "x") for text in ("8GB", "0.5 gib", "512MB")] == [8 * 10**9, 2**29, 512 * 10**6]
-    assert (in_units(3.14159e9), in_units(2e6)) == ("3.14GB", "2MB")
+    amounts = (3.14159e9, 2e6, 999.9e6, 2e12)
+    assert list(map(in_units, amounts)) == ["3.14GB", "2MB", "1GB", "2TB"]
     for wrong in ("8", "GB", "-1GB", "0GB", "8 apples", "1e3GB", "nanGB"):
         with pytest.raises(UserError, match=f"--memory {re.escape(wrong)}: expected"):
             to_bytes(wrong, "--memory")
@@ -92,7 +108,9 @@ def test_the_command_says_what_it_picked_and_trains_the_same_experiment(
     train = ("train", "run.yaml", "steps=2", "evaluate_every=0", "log_every=1")
     assert shell(*train, "--out", "whole") == 0, shell.err
     assert shell(*train, "--out", "parts", "--memory", "1000GB") == 0, shell.err
-    assert re.search(r"accumulate=2 model\.recompute_activations=none: takes \d+GB of 1e\+03GB", shell.err)
+    assert re.search(
+        r"accumulate=2 model\.recompute_activations=none data\.cache_images=0: takes \d+GB of 1TB", shell.err
+    )
     fitted = started_run(tmp_path / "parts", "run.yaml")
     assert fitted
     assert fitted.accumulate == 2

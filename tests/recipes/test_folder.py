@@ -107,6 +107,8 @@ def test_the_method_follows_from_the_unlabeled_images(tmp_path: Path) -> None:
     assert any(
         "fall_back=true" in note and "6 val images or more could show it, 0 cannot" in note for note in notes
     )
+    _, notes = load_run(tmp_path / "one" / "dataset.yaml", ["method=supervised"])
+    assert not any("fall_back" in note or "unlabeled_start_step" in note for note in notes)
     run, notes = load_run(make(tmp_path / "two", (30, 30)))
     assert run.method.name == "supervised"
     assert not run.fall_back

@@ -77,8 +77,11 @@ def train(
         if there and not out:
             planned = plan_run(config, changes, folder)
         picked: tuple[str, ...] = ()
-        if memory and not is_worker(os.environ) and not (resume and (folder / "run.json").is_file()):
-            planned, picked = _fitted(planned, memory, gpus or 1)
+        if memory and not is_worker(os.environ):
+            if resume and (folder / "run.json").is_file():
+                typer.echo("--memory: the run goes on as it was fitted when it began", err=True)
+            else:
+                planned, picked = _fitted(planned, memory, gpus or 1)
         if gpus and not is_worker(os.environ):
             raise typer.Exit(_together(planned, gpus, picked))
         if is_main_process():

@@ -28,4 +28,5 @@ def to_bytes(text: str, option: str) -> int:
 
 def in_units(count: float) -> str:
     """Return a number of bytes in words, as ``to_bytes`` reads them."""
-    return f"{count / 1e9:.3g}GB" if count >= 1e9 else f"{count / 1e6:.3g}MB"
+    unit, size = ("TB", 1e12) if count >= 999.5e9 else ("GB", 1e9) if count >= 999.5e6 else ("MB", 1e6)
+    return f"{count / size:.3g}{unit}"

@@ -1,5 +1,7 @@
 """Fitting a run into an amount of memory: the same experiment in parts, or with activations recomputed.
 
+Decoded images are kept in what is left.
+
 Nothing is guessed: a step of the run is taken, in the smallest parts and in parts twice as large, and what
 tensors take at their peak is counted. Larger parts take more in proportion.
 """
@@ -20,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from s4former.config.amounts import in_units
-from s4former.config.errors import UserError
-from s4former.data.sources import Source
+from s4former.config.errors import DataError, UserError
+from s4former.data import Source, Split, split_ids, spread
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.run import Run
 from s4former.engine.timing import rehearsal
@@ -31,7 +33,7 @@ _MARGIN = 1.2
 """Fragments and scratch space of kernels, beside tensors."""
 _ON_DEVICE = 700e6
 """Bytes of a GPU that its driver and the libraries take."""
-_BESIDE_STEPS = 150 * 10**6
+_BESIDE_STEPS = 320 * 10**6
 """Bytes that saving, scoring and the page at the end take on a CPU (benchmarks/memory.py)."""
 _RECOMPUTED = ("none", "heads", "all")
 
@@ -49,10 +51,14 @@ class Fit:
     peak: float
 
     @property
-    def overrides(self) -> tuple[str, str]:
+    def overrides(self) -> tuple[str, str, str]:
         """What was picked, as a person would type it."""
         recompute = f"model.recompute_activations={self.run.model.recompute_activations}"
-        return f"accumulate={self.run.accumulate}", recompute
+        return (
+            f"accumulate={self.run.accumulate}",
+            recompute,
+            f"data.cache_images={self.run.data.cache_images}",
+        )
 
 
 def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
@@ -72,14 +78,14 @@ def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
     """
     shares = {name: size // processes for name, size in _batches(run).items()}
     run = run.model_copy(update={"data": run.data.model_copy(update=shares)})
-    cache = run.data.cache_images * 2**20
-    fixed = _ON_DEVICE if run.device.startswith("cuda") else _resident() + cache
+    on_gpu = run.device.startswith("cuda")
+    fixed = _ON_DEVICE if on_gpu else _resident()
     tried: list[Fit] = []
     for mode in _RECOMPUTED[_RECOMPUTED.index(run.model.recompute_activations) :]:
         options = list(_peaks(_with(run, mode), source, fixed, memory))
         found = next((option for option in options if option.peak <= memory), None)
         if found:
-            return found
+            return found if on_gpu else _with_cache(found, source, memory)
         tried += options
     least = min(tried, key=lambda option: option.peak)
     amount = in_units(1.005 * least.peak)
@@ -107,6 +113,27 @@ def _peaks(run: Run, source: Source, fixed: float, memory: float) -> Iterator[Fi
     slope = max(0.0, larger - least) / (1 / counts[-2] - 1 / counts[-1])
     for count in counts:
         yield Fit(_with(run, accumulate=count), least + slope * (1 / count - 1 / counts[-1]))
+
+
+def _with_cache(found: Fit, source: Source, memory: float) -> Fit:
+    """Return what fits with as many decoded images kept as there is room for; it only saves time."""
+    room = int((memory - found.peak) / 2**20)
+    data = found.run.data.model_copy(update={"cache_images": min(found.run.data.cache_images, room)})
+    run = found.run.model_copy(update={"data": data})
+    return Fit(run, found.peak + min(data.cache_images * 2**20, _all_decoded(run, source)))
+
+
+def _all_decoded(run: Run, source: Source) -> float:
+    """Return about how many bytes all images and masks of a run take, from some of each split."""
+    splits: tuple[Split, ...] = ("labeled", "unlabeled") if run.method.views.unlabeled else ("labeled",)
+    total = 0.0
+    for split in splits:
+        ids, sizes = split_ids(source, split), list[int]()
+        for id in spread(ids, 4):
+            with suppress(DataError):  # training says what is wrong with it
+                sizes.append(source.read_image(id, split).nbytes)
+        total += 4 / 3 * len(ids) * max(sizes, default=inf)
+    return total
 
 
 @own_threads()

@@ -117,7 +117,11 @@ def plan_run(
     run, implied = override(loosened(plan.run, plan.derived, given), changes)
     run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
-    decided = [each.text for each in plan.decisions if not concerns(each.field, [*given, *followed])]
+    decided = [
+        each.text
+        for each in plan.decisions
+        if not any(concerns(field, [*given, *followed]) for field in (each.field, each.given))
+    ]
     source = plan.source if plan.source and plan.source.layout.config.opens_same(run.data) else None
     named = str(config) if isinstance(config, str | Path) else None
     return PlannedRun(run, [*decided, *implied, *followed.values()], named, source)

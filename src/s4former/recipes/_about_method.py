@@ -31,6 +31,7 @@ def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
                 "fall_back=true: the network from before unlabeled images take part is kept, and is the "
                 f"model if val shows the end to be worse{few if val < LEAST_IMAGES else ''}",
                 "fall_back",
+                given="method.name",
             ),
             Decision(
                 f"method.confidence_threshold={method.confidence_threshold:g}: as published, but that of a "

@@ -43,10 +43,17 @@ class Derived:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided and why, in a sentence, and the field that it is about; none: it is a fact."""
+    """What was decided and why; it goes unsaid where somebody else decided.
+
+    Attributes:
+        text: A sentence.
+        field: The field that it is about; none: it is a fact.
+        given: Another field that it holds for as it is.
+    """
 
     text: str
     field: str | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True)
