@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,6 @@ PAGE = ROOT / "docs/architecture.md"
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the page's files, on Python's path."""
     (tmp_path / "my_project").mkdir()
-    for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
-        del sys.modules[name]  # of another test's folder
     for block in blocks(PAGE):
         (tmp_path / block.remark.removeprefix("file: ")).write_text(block.text)
     monkeypatch.syspath_prepend(tmp_path)

@@ -38,8 +38,6 @@ def test_the_documented_callback_runs_from_a_file_outside_of_the_package(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (code,) = re.findall(r"file: my_project/beep.py -->\n```python\n(.*?)```", _PAGE.read_text(), re.DOTALL)
-    for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
-        del sys.modules[name]  # of another test's folder
     (tmp_path / "my_project").mkdir()
     (tmp_path / "my_project" / "beep.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
