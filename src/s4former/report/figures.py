@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from s4former.config.outputs import Outputs
 
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 _DPI = 110
 _INK = "#303030"
