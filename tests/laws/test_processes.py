@@ -17,7 +17,7 @@ from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
 
-STEPS = 3
+STEPS = 2
 COUNT = 4
 
 
