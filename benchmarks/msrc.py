@@ -19,8 +19,7 @@ from comparing import Benchmark, main
 MSRC = Benchmark(
     name="MSRC-21",
     recipe="msrc",
-    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,"
-    "s4former_plus:confidence_threshold=0.95",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,s4former_plus",
     labels="21",
     splits="splits/{labels}_draw{draw}",
     steps=400,
