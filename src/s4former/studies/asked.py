@@ -10,7 +10,7 @@ from s4former.config.errors import UserError
 from s4former.config.suggestions import nearest
 from s4former.studies.lists import SPLITS
 from s4former.studies.plan import ALL, Cell, Study
-from s4former.studies.rows import Row, parse_rows
+from s4former.studies.rows import Row, parse_rows, split_rows
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
@@ -107,7 +107,7 @@ def references(asked: str, rows: Sequence[Row]) -> list[str]:
     names = [row.name for row in rows]
     if not asked:
         return ["supervised" if "supervised" in names else names[0]]
-    found = [name.strip() for name in asked.split(",")]
+    found = split_rows(asked)
     for name in found:
         if name not in names:
             raise UserError(f"--against {name}: there is no such row; {nearest(name, names)}")

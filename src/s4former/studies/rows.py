@@ -68,7 +68,7 @@ def parse_rows(methods: str = "", file: Path | None = None) -> list[Row]:
     Raises:
         UserError: If a method is unknown, a row has no name of its own, or there is no row.
     """
-    rows = [_parse(text) for text in _split(methods)]
+    rows = [_parse(text) for text in split_rows(methods)]
     if file is not None:
         rows += _read(file)
     names = [row.slug for row in rows]
@@ -80,7 +80,7 @@ def parse_rows(methods: str = "", file: Path | None = None) -> list[Row]:
     return rows
 
 
-def _split(methods: str) -> list[str]:
+def split_rows(methods: str) -> list[str]:
     """Cut a list of rows at its commas; a part with a ``=`` but no colon before it is of the row before."""
     rows: list[str] = []
     for text in _COMMA.split(methods) if methods.strip() else []:
