@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from s4former.cli.arguments import Device
+
 
 def app(
     model: Annotated[
@@ -17,7 +19,7 @@ def app(
         str, typer.Option(help="Address to listen on; 0.0.0.0: all who can reach this machine may use it.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show a model in the browser: upload pictures, look at their classes, download them.
 

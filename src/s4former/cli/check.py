@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from s4former.cli.bars import bars
-from s4former.cli.completion import complete_recipe
-from s4former.cli.screen import say
+from s4former.cli.arguments import complete_recipe
+from s4former.cli.screen import bars, say
 from s4former.config.errors import DataError, S4FormerError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from s4former.cli.completion import complete_recipe
+from s4former.cli.arguments import RunConfig
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
@@ -65,13 +65,7 @@ TableOnly = Annotated[bool, typer.Option("--table-only", help="Train nothing: a 
 
 
 def compare(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
-            autocompletion=complete_recipe,
-        ),
-    ],
+    config: RunConfig,
     overrides: Fields = None,
     methods: Methods = "",
     rows: Rows = None,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from s4former.cli.bars import bars
-from s4former.cli.screen import say
+from s4former.cli.screen import bars, say
 
 if TYPE_CHECKING:
     from s4former.config.outputs import Outputs

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from s4former.cli.arguments import Device, TrainedModel, require_device
+
 if TYPE_CHECKING:
     from s4former.inference.jobs import Summary
 
@@ -18,7 +20,7 @@ _LEAST_SURE = 5
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
+    model: TrainedModel,
     sources: Annotated[
         list[str],
         typer.Argument(metavar="IMAGES...", help="Files, folders (searched through), globs, videos."),
@@ -40,7 +42,7 @@ def predict(
     tta: Annotated[
         str | None, typer.Option(metavar="flip,0.75,1.25", help="Look mirrored and at other sizes, too.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     workers: Annotated[
         int, typer.Option(min=0, help="Threads that read ahead, and as many that write behind.")
     ] = 1,
@@ -50,15 +52,12 @@ def predict(
     Both have the size of the image; a GeoTIFF gets NAME.tif of the same place. A second call goes on
     where the first one stopped.
     """
-    from s4former.config.errors import DataError, UserError
+    from s4former.config.errors import DataError
+    from s4former.inference.config import Options, parse_tta
     from s4former.inference.device import resolve_device
-    from s4former.inference.options import Options, parse_tta
     from s4former.inference.plans import make_plan
 
-    try:
-        resolve_device(device)
-    except UserError as error:
-        raise UserError(str(error).replace("device=", "--device ")) from None
+    require_device(device)
     flip, scales = parse_tta(tta)
     options = Options(overlay=overlay, confidence=confidence, probs=probs, flip=flip, scales=scales)
     plan = make_plan(model, sources, out, options, csv=csv, coco=coco)
@@ -70,7 +69,7 @@ def predict(
 
     import torch
 
-    from s4former.cli.bars import image_bar
+    from s4former.cli.screen import image_bar
     from s4former.engine.distributed import joined, own_device
     from s4former.engine.memory import lack_of_memory
     from s4former.inference.jobs import run_plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s4former.cli.bars import bars
+from s4former.cli.screen import bars
 
 if TYPE_CHECKING:
     from s4former.config.outputs import Outputs
@@ -37,7 +37,7 @@ def prepare(
     """
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
-    from s4former.config.suggestions import nearest
+    from s4former.config.validation import nearest
     from s4former.curation.prepare import DATASETS, carry_out, plan, verify
 
     if dataset not in DATASETS:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from s4former.cli.bars import bars
+from s4former.cli.screen import bars
 
 if TYPE_CHECKING:
     from s4former.curation.splits.check import SplitCheck
@@ -34,7 +34,7 @@ def fetch(
     Those of the S4Former release come with the package, the others from their publishers.
     """
     from s4former.config.errors import DataError, UserError
-    from s4former.config.suggestions import nearest
+    from s4former.config.validation import nearest
     from s4former.curation.splits.fetch import fetch_splits, unverified
     from s4former.data.published_lists import PUBLISHERS
     from s4former.engine.tables import print_table

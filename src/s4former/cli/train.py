@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from s4former.cli.completion import complete_recipe
+from s4former.cli.arguments import RunConfig
 
 if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
@@ -25,13 +25,7 @@ _SECONDS = 5
 
 
 def train(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
-            autocompletion=complete_recipe,
-        ),
-    ],
+    config: RunConfig,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Any field of `s4former config show`.")
     ] = None,

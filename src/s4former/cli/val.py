@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from s4former.cli.arguments import TrainedModel
+
 
 def val(
-    model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
+    model: TrainedModel,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(

@@ -13,9 +13,9 @@ from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.config.outputs import Outputs
+from s4former.inference.config import Options
 from s4former.inference.geotiff import GeoReference
 from s4former.inference.logits import Pixels, stacked
-from s4former.inference.options import Options
 from s4former.inference.overlay import (
     index_picture,
     overlay_picture,

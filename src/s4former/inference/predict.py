@@ -14,7 +14,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from s4former.config.record import write_atomically, write_json
-from s4former.inference.batches import by_size
 from s4former.inference.card import CARD, WEIGHTS, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
@@ -22,6 +21,7 @@ from s4former.inference.images import ImageLike, Several, pixels_of
 from s4former.inference.logits import (
     MAX_PATCHES,
     Pixels,
+    by_size,
     check_image_size,
     in_eval,
     logit_row_chunks,

@@ -11,8 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image as PilImage
 
 from s4former.config.outputs import Outputs, claim
-from s4former.inference.legend import with_legend
-from s4former.inference.overlay import gray_picture, index_picture, overlay_picture, write_png
+from s4former.inference.overlay import gray_picture, index_picture, overlay_picture, with_legend, write_png
 
 _NOTEBOOK_SIDE = 640
 

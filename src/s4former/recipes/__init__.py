@@ -22,8 +22,7 @@ from pydantic import ValidationError
 from s4former.config.base import config_named
 from s4former.config.errors import UserError
 from s4former.config.override import override, parse_override
-from s4former.config.suggestions import nearest
-from s4former.config.validation import explain, validated
+from s4former.config.validation import explain, nearest, validated
 from s4former.config.yaml_text import config_file, parse_yaml
 from s4former.recipes.derived import Plan, PlannedRun, concerns, follow, loosened
 

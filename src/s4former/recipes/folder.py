@@ -18,7 +18,7 @@ from s4former.augment.jitter import Jitter
 from s4former.config.base import Config
 from s4former.config.override import override
 from s4former.curation.annotations.masks import annotated_masks
-from s4former.curation.annotations.sizes import displayed_size
+from s4former.curation.annotations.matching import displayed_size
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import DatasetFile
 from s4former.data.sources.base import Split, split_ids

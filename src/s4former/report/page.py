@@ -10,12 +10,35 @@ from typing import Any
 from s4former.curation.check import Check, SplitSummary
 from s4former.data.sources.base import Split
 from s4former.data.statistics import spread
-from s4former.report.rendering import render
+from s4former.inference.wording import percent
 from s4former.report.sheets import Picture
 
+_DASHES = ("none", "5 2", "1.5 1.5", "7 2 1.5 2")
+"""Curves are told apart by these as well as by color."""
 _POINTS = 400
 _RADIUS = {"labeled": 2.5, "unlabeled": 4.5, "val": 6.5, "test": 8.5}
 """Of the rings that stand for images of a size: where several splits have it, each is seen."""
+
+
+def render(template: str, content: Mapping[str, Any]) -> str:
+    """Return a template of this room, filled in."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("s4former.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"percent": percent, "points": points}
+    environment.globals["dash"] = lambda curve: _DASHES[curve % len(_DASHES)]
+    return environment.get_template(template).render(content)
+
+
+def points(fraction: float) -> str:
+    """Return a difference of two scores in points, with its sign."""
+    return f"{100 * fraction:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
 from s4former.curation.annotations.formats import FORMATS, AnnotationFormat
-from s4former.curation.annotations.values import SPECIAL_LABELS
+from s4former.curation.annotations.writing import SPECIAL_LABELS
 
 
 def format_named(name: str) -> AnnotationFormat:

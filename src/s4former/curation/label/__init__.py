@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
-    from s4former.curation.label.known import known_images
-    from s4former.curation.label.looking import Look, look
     from s4former.curation.label.origins import MASKS, Item, origin
-    from s4former.curation.label.ranking import PARTS, Choice, Known, choose_next
+    from s4former.curation.label.ranking import PARTS, Choice, Known, Look, choose_next, known_images, look
     from s4former.curation.label.results import COCO, DATASET, LABELME, NEXT, SHEET, Labeled
     from s4former.curation.label.work import Labeler
 else:

@@ -12,7 +12,7 @@ from s4former.config.errors import UserError
 from s4former.config.record import write_json
 from s4former.curation.download import download
 from s4former.curation.prepare.archives import Members, unpack
-from s4former.curation.splits.shipped import shipped_lists, write_shipped
+from s4former.curation.splits.fetch import shipped_lists, write_shipped
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import Split
