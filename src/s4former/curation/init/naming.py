@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s4former.curation.init.mask_survey import MaskSurvey, Suggestion
+from s4former.curation.prepare.cityscapes import LABEL_IDS
 from s4former.data.classes import Color, MaskValue, as_color
 from s4former.data.dataset_yaml import ClassEntry
 from s4former.data.sources.known import KNOWN
@@ -32,8 +33,7 @@ _LARGEST = 1_000_000
 """Bytes; a larger file is no list of classes."""
 _UNKNOWN = re.compile(r"void|ignored?|unlabell?ed|unknown|don.?t.?care", re.IGNORECASE)
 _NUMBERED = re.compile(r"class_\d+")
-_CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-_MOST_IDS = 33
+_MOST_IDS = max(LABEL_IDS)
 _ADE_LEAST = 75
 """So many different values up to 150 are ADE20K's."""
 _TOLD_BY_COLOR = {"voc": "Pascal VOC", "cityscapes": "Cityscapes", "camvid": "CamVid", "ade20k": "ADE20K"}
@@ -216,8 +216,8 @@ def _known(suggestion: Suggestion, survey: MaskSurvey) -> tuple[str, list[NamedC
     numbers = {value for entry in suggestion.names for value in entry.values or () if isinstance(value, int)}
     cityscapes, ade = KNOWN["cityscapes"], KNOWN["ade20k"]
     if all("_labelIds" in name for name in names) and max(numbers, default=0) <= _MOST_IDS:
-        others = [NamedClass("void", value) for value in range(_MOST_IDS + 1) if value not in _CITYSCAPES_IDS]
-        pairs = zip(_CITYSCAPES_IDS, cityscapes.names, cityscapes.colors, strict=True)
+        others = [NamedClass("void", value) for value in range(_MOST_IDS + 1) if value not in LABEL_IDS]
+        pairs = zip(LABEL_IDS, cityscapes.names, cityscapes.colors, strict=True)
         return "Cityscapes", [*(NamedClass(name, value, color) for value, name, color in pairs), *others]
     if all("_labelTrainIds" in name for name in names) and max(numbers, default=0) < len(cityscapes):
         return "Cityscapes", _numbered(cityscapes.names, cityscapes.colors, 0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from s4former.config.errors import DataError, UserError
 from s4former.curation.prepare.masks import for_each, write_mask
-from s4former.curation.prepare.steps import Archive, DataSet, Step, count_files, unpacking
+from s4former.curation.prepare.steps import Archive, DataSet, Step, there, unpacking
 from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
@@ -96,27 +96,17 @@ def draw_instances(
 
 
 def _steps(folder: Path) -> list[Step]:
-    images = [
-        unpacking(f"{part}: images", _ARCHIVES[part], folder, _member, {part: count})
-        for part, count in _PARTS.items()
-    ]
-
-    def masks_done() -> bool:
-        return all(count_files(folder / "masks" / part) >= count for part, count in _PARTS.items())
-
-    annotations = unpacking("annotations", _ANNOTATIONS, folder, _member, {"annotations": 2})
+    masks_done = there(folder / "masks", _PARTS)
     return [
-        *images,
-        Step(annotations.title, lambda: masks_done() or annotations.done(), annotations.run, _ANNOTATIONS),
+        *(
+            unpacking(f"{part}: images", _ARCHIVES[part], folder, _WANTED, {part: count})
+            for part, count in _PARTS.items()
+        ),
+        unpacking("annotations", _ANNOTATIONS, folder, _WANTED, {"annotations": 2}, masks_done),
         Step(
             "masks", masks_done, lambda _, report: sum(_make_masks(folder, part, report) for part in _PARTS)
         ),
     ]
-
-
-def _member(name: str) -> str | None:
-    match = _WANTED.fullmatch(name)
-    return match and match[1]
 
 
 def _make_masks(folder: Path, part: str, report: Report) -> int:
