@@ -117,10 +117,10 @@ def _say(labeler: Labeler, done: Labeled, console: Console) -> None:
 
 def _table(labeler: Labeler, done: Labeled) -> Table:
     """Return what was kept of each class that was predicted."""
-    table = Table(title="what was kept")
-    table.add_column("class")
-    for column in ("least probability", "pixels kept", "of those predicted"):
-        table.add_column(column, justify="right")
+    from s4former.engine.tables import table_of
+
+    columns = ["least probability", "pixels kept", "of those predicted"]
+    table = table_of(["class"], columns, title="what was kept")
     for index, name in enumerate(labeler.encoder.classes.names):
         value, said, kept = done.thresholds.values[index], int(done.said[index]), int(done.kept[index])
         share = f"{100 * kept / said:.0f} %" if said else ""

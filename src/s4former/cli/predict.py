@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from s4former.cli.arguments import Device, TrainedModel, require_device
 
@@ -92,24 +91,21 @@ def predict(
 
 def _print(summary: Summary, names: tuple[str, ...], files: int, done: int, out: Path) -> None:
     """Print which classes there are, and where to look first."""
-    from s4former.engine.tables import print_table
+    from s4former.engine.tables import print_table, table_of
 
     console, images = Console(), summary.images
     if images:
         pixels = [sum(image.pixels[index] for image in images) for index in range(len(names))]
         absent = [name for name, count in zip(names, pixels, strict=True) if not count]
         caption = f"in no image: {', '.join(absent)}" if absent else None
-        table = Table(title=f"classes in {len(images)} images", caption=caption)
-        for column in ("class", "share of pixels %", "images with it"):
-            table.add_column(column, justify="left" if column == "class" else "right")
+        title = f"classes in {len(images)} images"
+        table = table_of(["class"], ["share of pixels %", "images with it"], title=title, caption=caption)
         for index, name in sorted(enumerate(names), key=lambda pair: -pixels[pair[0]]):
             holders = sum(1 for image in images if image.pixels[index])
             if holders:
                 table.add_row(name, f"{100 * pixels[index] / sum(pixels):.1f}", str(holders))
         print_table(console, table)
-        table = Table(title="least sure of")
-        table.add_column("image")
-        table.add_column("mean confidence %", justify="right")
+        table = table_of(["image"], ["mean confidence %"], title="least sure of")
         for image in sorted(images, key=lambda image: image.mean_confidence)[:_LEAST_SURE]:
             table.add_row(image.name, f"{100 * image.mean_confidence:.0f}")
         print_table(console, table)

@@ -120,11 +120,11 @@ def check(
 
 
 def _check_table(result: SplitCheck) -> Table:
+    from s4former.engine.tables import table_of
+
     folder = Path(os.path.commonpath([one.path.absolute().parent for one in result.lists]))
-    table = Table(title="" if folder == Path(folder.anchor) else str(folder))
-    table.add_column("list", overflow="fold")
-    for column in ("images", "with its partner", "shared"):
-        table.add_column(column, justify="right")
+    title = "" if folder == Path(folder.anchor) else str(folder)
+    table = table_of(["list"], ["images", "with its partner", "shared"], title=title)
     pairs = {pair.labeled: pair for pair in result.pairs}
     for one in result.lists:
         pair = pairs.get(one.path)

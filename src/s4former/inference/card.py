@@ -129,6 +129,12 @@ def model_folder(path: Path) -> Path:
     )
 
 
+def model_name(folder: Path) -> str:
+    """Return what a person calls the model in a folder: the name of its run, if it lies in one."""
+    folder = folder.resolve()
+    return folder.parent.name if (folder.parent / "run.json").is_file() else folder.name
+
+
 def read_card(folder: Path) -> ModelCard:
     """Return the card of a model folder.
 
@@ -216,7 +222,7 @@ def _require_no_code(card: Path, repository: str) -> None:
     """Refuse a network with parts that are import paths: a config is loaded by importing them."""
     try:
         content: Any = read_json(card)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UserError(f"the {card.name} of hf:{repository} is not JSON") from None
     for name in _strings(content.get("architecture") if isinstance(content, dict) else None):
         package, dot, _ = name.partition(".")

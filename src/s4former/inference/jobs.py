@@ -140,7 +140,11 @@ class _Job:
 
     def images(self, items: Sequence[Item]) -> None:
         """Predict images, those of one size together."""
-        read = read_ahead(self._read, items, self.workers, _bytes) if self.workers else map(self._read, items)
+        read: Iterator[ToPredict | None] = map(self._read, items)
+        if self.workers:
+            read = read_ahead(
+                self._read, items, self.workers, lambda image: image.pixels.nbytes if image else 0
+            )
         readable = (image for image in read if image is not None)
         with behind(self.workers) as add:
             for batch in by_size(readable, lambda image: image.pixels.shape, self.model.at_once):
@@ -213,7 +217,3 @@ class _Job:
         plan = self.plan
         record = write(image, found, self.model, plan.options, plan.pictures, plan.out)
         plan.records.add(image.key, [record], collectives.rank())
-
-
-def _bytes(image: ToPredict | None) -> int:
-    return 0 if image is None else image.pixels.nbytes

@@ -16,7 +16,13 @@ from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
 from s4former.inference.config import EvaluateConfig, both_sides
 from s4former.inference.device import autocast
-from s4former.inference.row_chunks import RowChunks, resized_row_chunks, slide_row_chunks, whole_row_chunks
+from s4former.inference.row_chunks import (
+    RowChunks,
+    images_at_once,
+    resized_row_chunks,
+    slide_row_chunks,
+    whole_row_chunks,
+)
 from s4former.types import Images, Logits, Segmenter
 
 T = TypeVar("T")
@@ -131,6 +137,13 @@ def size_seen(size: tuple[int, int], config: EvaluateConfig, scale: float) -> tu
         return height, width
     factor = short_side / min(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def seen_at_once(size: tuple[int, int], config: EvaluateConfig, num_classes: int) -> int:
+    """Return how many images of a height and width a network is given together."""
+    return images_at_once(
+        max([size, *(size_seen(size, config, scale) for scale in config.scales)]), num_classes
+    )
 
 
 def stacked(arrays: list[Shaped[np.ndarray, "*any"]]) -> Shaped[np.ndarray, "b ..."]:

@@ -115,10 +115,7 @@ def make_plan(
     inputs, instead = [path for _, path in found.images], "type another --out, a folder of its own"
     tables = claim([(out / name, "a table") for name in wanted], "table", inputs, instead=instead)
     claimed = claim(
-        [*pictures, *legends],
-        "picture",
-        inputs,
-        instead=f"{instead}; images that share a name need one each",
+        [*pictures, *legends], "picture", inputs, instead=f"{instead}; images that share a name need one each"
     )
     records = Records(out)
     known, ledgers = records.read(), Ledgers()

@@ -34,11 +34,10 @@ def with_method(run: Run, method: MethodName) -> Run:
 def baselines(recipe: Recipe, prefix: str = "") -> dict[str, Recipe]:
     """Return the S4Former run of a recipe with each other method, by the method's name."""
     others = (method for method in get_args(MethodName) if method != "s4former")
-    return {f"{prefix}{method}": partial(_baseline, recipe, method) for method in others}
-
-
-def _baseline(recipe: Recipe, method: MethodName) -> Run:
-    return with_method(recipe(), method)
+    return {
+        f"{prefix}{method}": lambda method=method: with_method(recipe(), method)  # type: ignore[misc]
+        for method in others
+    }
 
 
 def published(dataset: str, lists: Mapping[str, str], **settings: Any) -> dict[str, Recipe]:

@@ -76,8 +76,5 @@ def recipes() -> dict[str, Recipe]:
 
 def plus() -> Run:
     """Return the run of s4former_plus, with the method's own thresholds and weights by class."""
-    changes = {
-        "method.name": "s4former_plus",
-        "method.confidence_threshold": 0.95,
-    }
+    changes = {"method.name": "s4former_plus", "method.confidence_threshold": 0.95}
     return override(recipe(), changes)[0]

@@ -16,6 +16,7 @@ from s4former.data.display import Color
 from s4former.data.display import colorize as colorize
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from s4former.config.outputs import Outputs
@@ -24,8 +25,10 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 
 _DPI = 110
 _INK = "#303030"
-_ENTRY = 0.95
-"""Inches that a class takes in a legend."""
+_CELL, _ENTRY = 1.6, 0.95
+"""Inches that a picture takes in a panel, and a class in a legend."""
+LEGEND_COLUMNS = 11
+"""Classes in a line of a legend, unless it says otherwise."""
 
 
 def panel(
@@ -33,7 +36,6 @@ def panel(
     columns: Sequence[str],
     path: Path,
     legend: Mapping[str, Color] | None = None,
-    cell_inches: float = 1.6,
     outputs: Outputs | None = None,
 ) -> Path:
     """Save a table of pictures: one row an example, one column a kind of picture.
@@ -43,7 +45,6 @@ def panel(
         columns: Titles of the columns.
         path: Where to save; the ending says the format. Folders are made.
         legend: Class names and their colors, shown below.
-        cell_inches: Width of a picture.
         outputs: Where ``path`` was claimed; by default what is there is replaced.
 
     Returns:
@@ -58,8 +59,8 @@ def panel(
         if len(pictures) != len(columns):
             raise ValueError(f"row {name!r} has {len(pictures)} pictures for {len(columns)} columns")
     first = rows[0][1][0]
-    height = cell_inches * first.shape[0] / first.shape[1]
-    width = cell_inches * len(columns) * 1.03 + 0.3
+    height = _CELL * first.shape[0] / first.shape[1]
+    width = _CELL * len(columns) * 1.03 + 0.3
     per_line = min(len(legend or ()), max(1, int(width / _ENTRY))) or 1
     below = 0.15 + 0.2 * math.ceil(len(legend) / per_line) if legend else 0.05
     size = (width, height * len(rows) * 1.03 + 0.35 + below)
@@ -100,7 +101,7 @@ def add_legend(figure: Figure, legend: Mapping[str, Color], columns: int | None 
     figure.legend(
         handles=patches,
         loc="lower center",
-        ncols=columns or min(len(legend), 11),
+        ncols=columns or min(len(legend), LEGEND_COLUMNS),
         fontsize=8,
         frameon=False,
         handlelength=1,
@@ -131,18 +132,11 @@ def learning_curves(
     empty = [name for name, points in curves.items() if not points]
     if empty or not curves:
         raise ValueError(f"a learning curve needs points; {', '.join(empty) or 'the figure'} has none")
-    figure = blank_figure((6.0, 3.6))
-    axes = figure.add_subplot()
+    axes = blank_figure((6.0, 3.6)).add_subplot()
     for name, points in curves.items():
         steps, values = np.array(points, dtype=float).T
         axes.plot(steps, 100 * values, marker="o", markersize=3, linewidth=1.5, label=name)
-    axes.set_xlabel("step", color=_INK)
-    axes.set_ylabel(f"{value_label} (%)", color=_INK)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    return _save(figure, path, outputs)
+    return _save_curves(axes, "step", value_label, path, outputs)
 
 
 def label_curves(
@@ -162,8 +156,7 @@ def label_curves(
     Returns:
         ``path``.
     """
-    figure = blank_figure((6.0, 3.6))
-    axes = figure.add_subplot()
+    axes = blank_figure((6.0, 3.6)).add_subplot()
     counts = sorted({count for points in curves.values() for count, _, _ in points})
     for name, points in curves.items():
         x, values, spreads = zip(*sorted(points), strict=True)
@@ -172,11 +165,17 @@ def label_curves(
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set_xlabel("labeled images", color=_INK)
-    axes.set_ylabel(f"{value_label} (%)", color=_INK)
+    return _save_curves(axes, "labeled images", value_label, path, outputs)
+
+
+def _save_curves(axes: Axes, across: str, up: str, path: Path, outputs: Outputs | None) -> Path:
+    axes.set_xlabel(across, color=_INK)
+    axes.set_ylabel(f"{up} (%)", color=_INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     figure.tight_layout()
     return _save(figure, path, outputs)
 

@@ -58,27 +58,6 @@ class ClassRow:
     splits: tuple[tuple[float, int], ...]
 
 
-@dataclass(frozen=True)
-class SizeRow:
-    """The sizes of one split's images.
-
-    Attributes:
-        split: Its name.
-        images: How many images it has.
-        smallest: Height and width of the image with the fewest pixels.
-        usual: Median height and width.
-        largest: Height and width of the image with the most pixels.
-        modes: How the files store pixels, and how many do.
-    """
-
-    split: str
-    images: int
-    smallest: str
-    usual: str
-    largest: str
-    modes: str
-
-
 def check_page(
     check: Check,
     sheets: Mapping[Split, Sequence[Picture]],
@@ -131,17 +110,18 @@ def class_rows(check: Check, splits: Sequence[Split]) -> Iterator[ClassRow]:
         )
 
 
-def _size_row(split: str, summary: SplitSummary) -> SizeRow:
+def _size_row(split: str, summary: SplitSummary) -> dict[str, Any]:
+    """Return the sizes of one split's images, and how their files store pixels."""
     ordered = sorted(summary.sizes, key=lambda size: size[0] * size[1])
     heights, widths = zip(*summary.sizes, strict=True)
-    return SizeRow(
-        split,
-        summary.images,
-        _times(*ordered[0]),
-        _times(median(heights), median(widths)),
-        _times(*ordered[-1]),
-        ", ".join(f"{mode} ({count:,})" for mode, count in summary.modes.items()),
-    )
+    return {
+        "split": split,
+        "images": summary.images,
+        "smallest": _times(*ordered[0]),
+        "usual": _times(median(heights), median(widths)),
+        "largest": _times(*ordered[-1]),
+        "modes": ", ".join(f"{mode} ({count:,})" for mode, count in summary.modes.items()),
+    }
 
 
 def _chart(check: Check, crop: tuple[int, int] | None) -> dict[str, Any] | None:

@@ -223,13 +223,7 @@ def _read(path: Path, name: str) -> RunRecord:
         for shape, lines in ((LineShape, found.journal), (ScoreShape, found.scores)):
             for line in lines:
                 shape.model_validate(line)
-        _ = (
-            found.method,
-            found.names,
-            found.networks,
-            found.last,
-            found.command,
-        )
+        _ = (found.method, found.names, found.networks, found.last, found.command)
     except (ValueError, KeyError, TypeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         said = (

@@ -7,16 +7,14 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_json
 from s4former.curation.annotations import reading
-from s4former.curation.annotations.detecting import format_named
-from s4former.curation.annotations.formats import AnnotationFormat
-from s4former.curation.annotations.matching import Images, Match, displayed_size
+from s4former.curation.annotations.formats import AnnotationFormat, format_named
+from s4former.curation.annotations.matching import Images, Match
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes
 from s4former.curation.annotations.writing import LabelValues, MaskWriter
 from s4former.data.split_lists import first_few
@@ -70,9 +68,7 @@ def convert(
     notes = Notes()
     matched = _match(reader, annotations, images, notes)
     forget(out, keep=set(matched))
-    labels = LabelValues(names, outside)
-    sizes = partial(displayed_size, channels=channels)
-    writer = MaskWriter(labels, sizes, reader.larger_first, out, notes)
+    writer = MaskWriter(LabelValues(names, outside), channels, reader.larger_first, out, notes)
     for done, (id, entry) in enumerate(sorted(matched.items()), start=1):
         writer.write(id, images[id], entry)
         if on_image is not None:
@@ -93,7 +89,9 @@ def _made_of(
     outside: int,
 ) -> dict[str, Any]:
     """Return all that masks depend on: while it is as it was, they need not be made again."""
-    inputs = [annotations, *reader.files(annotations), *_own_code(reader)]
+    inputs = [annotations, *reader.files(annotations)]
+    if "." in reader.name:  # from outside of the package: where its code changes, masks are made anew
+        inputs.append(Path(inspect.getfile(type(reader))))
     files = sorted((id, str(file)) for id, file in images.items())
     return {
         "version": VERSION,
@@ -103,11 +101,6 @@ def _made_of(
         "inputs": {str(file): stamp(file) for file in inputs if file.is_file()},
         "images": hashlib.sha256(repr(files).encode()).hexdigest(),
     }
-
-
-def _own_code(format: AnnotationFormat) -> list[Path]:
-    """Return the file of a format from outside of the package: where it changes, masks are made anew."""
-    return [Path(inspect.getfile(type(format)))] if "." in format.name else []
 
 
 def _check(images: Mapping[str, Path], names: Sequence[str], outside: int) -> None:

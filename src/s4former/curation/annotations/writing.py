@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
 from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_atomically
 from s4former.curation.annotations import reading
+from s4former.curation.annotations.matching import displayed_size
 from s4former.curation.annotations.rasterize import Layer, draw
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes, Shape
 from s4former.types import IGNORE
@@ -88,15 +87,10 @@ class MaskWriter:
     """
 
     def __init__(
-        self,
-        labels: LabelValues,
-        size_of: Callable[[Path], tuple[int, int]],
-        larger_first: bool,
-        out: Path,
-        notes: Notes,
+        self, labels: LabelValues, channels: int, larger_first: bool, out: Path, notes: Notes
     ) -> None:
         self.used: set[int] = set()
-        self._labels, self._size_of, self._larger_first = labels, size_of, larger_first
+        self._labels, self._channels, self._larger_first = labels, channels, larger_first
         self._out, self._notes = out, notes
         self._unknown: Counter[str] = Counter()
         self._outlines = self._invisible = 0
@@ -109,7 +103,7 @@ class MaskWriter:
             DataError: If an entry is broken or a size differs.
         """
         # Before the shapes are read: no mask larger than the image is decoded.
-        height, width = _agreed_size(entry, image, self._size_of)
+        height, width = _agreed_size(entry, image, self._channels)
         shapes = entry.shapes(self._notes)
         values = [self._labels.value(shape, self._notes) for shape in shapes]
         if self._labels.unknown:
@@ -131,7 +125,8 @@ class MaskWriter:
             self._notes.add("images without any shape, all of them outside", entry.where)
         self._count(shapes, values)
         self._invisible += len(drawing.absent) + len(drawing.thin)
-        write_atomically(self._out / f"{id}.png", partial(_save, drawing.mask))
+        picture = PilImage.fromarray(drawing.mask)
+        write_atomically(self._out / f"{id}.png", partial(picture.save, format="PNG"))
 
     def _count(self, shapes: Sequence[Shape], values: Sequence[int | None]) -> None:
         for shape, value in zip(shapes, values, strict=True):
@@ -164,15 +159,13 @@ class MaskWriter:
             )
 
 
-def _agreed_size(
-    entry: AnnotatedImage, file: Path, size_of: Callable[[Path], tuple[int, int]]
-) -> tuple[int, int]:
+def _agreed_size(entry: AnnotatedImage, file: Path, channels: int) -> tuple[int, int]:
     """Return the height and width of an image that is as large as the one that was drawn on.
 
     Raises:
         DataError: If it is not.
     """
-    size = size_of(file)
+    size = displayed_size(file, channels)
     if entry.size is None or entry.size == size:
         return size
     reason = (
@@ -185,7 +178,3 @@ def _agreed_size(
         f"{entry.where}: drawn on an image of {entry.size[1]} x {entry.size[0]} pixels, but {file} has "
         f"{size[1]} x {size[0]}; {reason}"
     )
-
-
-def _save(mask: UInt8[np.ndarray, "h w"], file: Path) -> None:
-    PilImage.fromarray(mask).save(file, format="PNG")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt64
 
-from s4former.curation.check.findings import Finding, Sample, Severity
+from s4former.curation.check.findings import Finding, Sample, Severity, about
 from s4former.data.sources.base import SPLITS, Split
 
 Groups = Sequence[Sequence[Sample]]
@@ -68,7 +68,7 @@ def _leaks(groups: Groups, totals: Mapping[Split, int], exact: bool) -> Iterator
             # A published set with a few copies in it is scored by everybody with them.
             lies = exact and learned == "labeled" and len(pairs) > _FEW * totals[scored]
             severity: Severity = "error" if lies else "warning"
-            yield Finding.of(
+            yield from about(
                 "leak" if exact else "near_leak",
                 severity,
                 pairs,
@@ -90,17 +90,16 @@ def _repeated(groups: Groups, totals: Mapping[Split, int], exact: bool) -> Itera
                     {one.image.digest: one.image_file for one in group if one.split == split}.values()
                 )
             pairs += [f"{file} {'=' if exact else '~'} {files[0]}" for file in files[1:]]
-        if pairs:
-            yield Finding.of(
-                "duplicate" if exact else "near_duplicate",
-                "note",
-                pairs,
-                f"{len(pairs)} of {totals[split]} {split} images {_are(exact)} the same as others of them",
-                "nothing has to be done: what is there twice is seen, or counted, twice",
-            )
+        yield from about(
+            "duplicate" if exact else "near_duplicate",
+            "note",
+            pairs,
+            f"{len(pairs)} of {totals[split]} {split} images {_are(exact)} the same as others of them",
+            "nothing has to be done: what is there twice is seen, or counted, twice",
+        )
     both = [group for group in groups if exact and {"labeled", "unlabeled"} <= {one.split for one in group}]
     if both:
-        yield Finding.of(
+        yield from about(
             "labeled_and_unlabeled",
             "note",
             [" = ".join(one.image_file for one in group[:2]) for group in both],
@@ -115,14 +114,13 @@ def _contradictions(equal: Groups) -> Iterator[Finding]:
         masks = {one.mask.digest: one.mask_file for one in group if one.mask and one.mask.error is None}
         if len(masks) > 1:
             pairs.append(" != ".join([*masks.values()][:2]))
-    if pairs:
-        yield Finding.of(
-            "contradiction",
-            "warning",
-            pairs,
-            f"{len(pairs)} images are there more than once, with different masks",
-            "look which mask is right, and move the other one and its image out of the folders",
-        )
+    yield from about(
+        "contradiction",
+        "warning",
+        pairs,
+        f"{len(pairs)} images are there more than once, with different masks",
+        "look which mask is right, and move the other one and its image out of the folders",
+    )
 
 
 def _are(exact: bool) -> str:

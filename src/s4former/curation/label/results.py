@@ -132,7 +132,8 @@ def lists(done: Labeled, out: Path) -> dict[str, str]:
             learned[UNLABELED].append(place)
             seen = next(looks)
             numbers = [f"{seen.unsure:.4f}", f"{seen.disagreement:.4f}"]
-        rows.append([place, item.mask.as_posix(), item.made_by, f"{known:.4f}", *(numbers or ["", ""])])
+        made_by = "person" if item.human else "machine"
+        rows.append([place, item.mask.as_posix(), made_by, f"{known:.4f}", *(numbers or ["", ""])])
     chosen = [
         [
             rank,

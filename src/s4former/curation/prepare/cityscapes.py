@@ -72,14 +72,12 @@ def _steps(folder: Path) -> list[Step]:
         unpacking("masks", _MASKS, folder, _WANTED, masks),
         Step(
             "masks of train ids",
-            lambda: all(_count(folder / "gtFine" / part) >= n for part, n in _PARTS.items()),
+            lambda: all(
+                len([*(folder / "gtFine" / part).glob(f"*/*{_TRAIN_IDS}")]) >= n for part, n in _PARTS.items()
+            ),
             lambda _, report: _make_masks(folder / "gtFine", report),
         ),
     ]
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.glob(f"*/*{_TRAIN_IDS}"))
 
 
 def _make_masks(masks: Path, report: Report) -> int:

@@ -22,10 +22,7 @@ _SITE = "http://images.cocodataset.org"  # its certificate is for another name: 
 _PARTS = {"train2017": 118_287, "val2017": 5_000}
 _ARCHIVES = {
     "train2017": Archive(
-        "train2017.zip",
-        f"{_SITE}/zips/train2017.zip",
-        19_336_861_798,
-        "md5:cced6f7f71b7629ddf16f17bbcfab6b2",
+        "train2017.zip", f"{_SITE}/zips/train2017.zip", 19_336_861_798, "md5:cced6f7f71b7629ddf16f17bbcfab6b2"
     ),
     "val2017": Archive(
         "val2017.zip", f"{_SITE}/zips/val2017.zip", 815_585_330, "md5:442b8da7639aecaf257c1dceb8ba8c80"
