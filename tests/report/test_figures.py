@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from s4former.data import Classes
-from s4former.report import colorize, learning_curves, panel
-from s4former.report.sheets import contact_sheet
+from s4former.report import colorize, contact_sheet, learning_curves, panel
 from s4former.types import IGNORE
 
 COLORS = ((255, 0, 0), (0, 0, 255))

@@ -89,7 +89,7 @@ def backbones(
         Column("model.backbone=", no_wrap=True), "patch", "width", "weights", "", box=None, pad_edge=False
     )
     for each in list_backbones(name):
-        table.add_row(*each)
+        table.add_row(each.name, each.patch, each.width, each.weights, each.about)
     if not table.row_count:
         hint = nearest(name, timm.list_models(), fallback=["vit_small", "dinov2", "mit"])
         raise UserError(f"no backbone's name holds {name!r}; {hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import timm
 
@@ -25,27 +26,41 @@ TYPICAL = {
 """One of each family of timm's."""
 
 
-def list_backbones(part: str = "") -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield our own backbones and one of each family of timm's, or all whose names hold ``part``.
+@dataclass(frozen=True)
+class BackboneFacts:
+    """A backbone.
 
-    Of each: its name; pixels per side of a token, and a token's width (of a hierarchy from the first stage to
-    the last); where published weights are, ``here`` (downloaded before), ``hub``, ``file`` or ``none``; and
-    its family, if it is one of the typical ones or our own.
+    Attributes:
+        name: What `model.backbone` takes.
+        about: Its family, if it is one of the typical ones or our own.
+        patch: Pixels per side of a token; from the first stage to the last in a hierarchy.
+        width: Of a token, alike.
+        weights: Where published ones are: ``here`` (downloaded before), ``hub``, ``file`` or ``none``.
     """
+
+    name: str
+    about: str
+    patch: str
+    width: str
+    weights: str
+
+
+def list_backbones(part: str = "") -> Iterator[BackboneFacts]:
+    """Yield our own backbones and one of each family of timm's, or all whose names hold ``part``."""
     if not part or part in "vit":
         sizes = ViTConfig()
-        yield "vit", str(sizes.patch_size), str(sizes.embed_dim), "none", "your sizes"
+        yield BackboneFacts("vit", "your sizes", str(sizes.patch_size), str(sizes.embed_dim), "none")
     for name in MiTConfig.published:
         if part in name:
             widths = MiTConfig(name=name).widths
-            yield name, "4 to 32", f"{widths[0]} to {widths[-1]}", "file", "SegFormer's"
+            yield BackboneFacts(name, "SegFormer's", "4 to 32", f"{widths[0]} to {widths[-1]}", "file")
     for name in _of_timm(part) if part else TYPICAL:
         try:
             model = outline(name, depth=1)
         except (UserError, TypeError):  # no plain vision transformer, so that it cannot be trained here
             continue
         patch = str(model.patch_embed.patch_size[0])
-        yield name, patch, str(model.embed_dim), _weights(name), TYPICAL.get(name, "")
+        yield BackboneFacts(name, TYPICAL.get(name, ""), patch, str(model.embed_dim), _weights(name))
 
 
 def _of_timm(part: str) -> list[str]:

@@ -25,8 +25,8 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 
 _DPI = 110
 _INK = "#303030"
-_CELL, _ENTRY = 1.6, 0.95
-"""Inches that a picture takes in a panel, and a class in a legend."""
+_ENTRY = 0.95
+"""Inches that a class takes in a legend."""
 LEGEND_COLUMNS = 11
 """Classes in a line of a legend, unless it says otherwise."""
 
@@ -36,6 +36,7 @@ def panel(
     columns: Sequence[str],
     path: Path,
     legend: Mapping[str, Color] | None = None,
+    cell_inches: float = 1.6,
     outputs: Outputs | None = None,
 ) -> Path:
     """Save a table of pictures: one row an example, one column a kind of picture.
@@ -45,6 +46,7 @@ def panel(
         columns: Titles of the columns.
         path: Where to save; the ending says the format. Folders are made.
         legend: Class names and their colors, shown below.
+        cell_inches: Width of a picture.
         outputs: Where ``path`` was claimed; by default what is there is replaced.
 
     Returns:
@@ -59,8 +61,8 @@ def panel(
         if len(pictures) != len(columns):
             raise ValueError(f"row {name!r} has {len(pictures)} pictures for {len(columns)} columns")
     first = rows[0][1][0]
-    height = _CELL * first.shape[0] / first.shape[1]
-    width = _CELL * len(columns) * 1.03 + 0.3
+    height = cell_inches * first.shape[0] / first.shape[1]
+    width = cell_inches * len(columns) * 1.03 + 0.3
     per_line = min(len(legend or ()), max(1, int(width / _ENTRY))) or 1
     below = 0.15 + 0.2 * math.ceil(len(legend) / per_line) if legend else 0.05
     size = (width, height * len(rows) * 1.03 + 0.35 + below)
