@@ -26,7 +26,7 @@ from s4former.curation.label import PARTS, choose_next, known_images, look
 from s4former.data.sources import evaluation_pairs
 from s4former.data.split_lists import write_split
 from s4former.recipes import load_run
-from s4former.studies.statistics import summarize
+from s4former.studies.scores import summarize
 
 ARMS = {"ranked": PARTS, "unsure": ("unsure",), "rare": ("rare",), "rare_different": ("rare", "different")}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from s4former.config import read_json
 from s4former.config.record import write_text
-from s4former.studies.tables import markdown, score_table
+from s4former.studies.comparison import markdown, score_table
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "compare.md"

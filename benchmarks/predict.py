@@ -43,8 +43,8 @@ def loop(model: str, images: str, out: str) -> None:
 def command(model: str, images: str, out: str) -> None:
     """Predict as the command does."""
     from s4former.inference import Model
+    from s4former.inference.config import Options
     from s4former.inference.jobs import run_plan
-    from s4former.inference.options import Options
     from s4former.inference.plans import make_plan
 
     plan = make_plan(Path(model), [images], Path(out), Options())

@@ -26,8 +26,8 @@ from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
 from s4former.config import Interrupted
 from s4former.inference import Model, jobs
+from s4former.inference.config import Options
 from s4former.inference.found import Found, ToPredict
-from s4former.inference.options import Options
 from s4former.methods import config_class
 from s4former.ops import blocks_for
 from s4former.recipes import load_run

@@ -8,7 +8,7 @@ from timm.layers.attention import Attention
 from torch import Tensor, nn
 
 from s4former.models import faster_on_cpu
-from s4former.models.fast_attention import FastAttention
+from s4former.models.faster import FastAttention
 
 
 def pair() -> tuple[nn.Module, nn.Module]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4former.report import colorize, learning_curves, panel
+from s4former.data import Classes
+from s4former.report import colorize, contact_sheet, learning_curves, panel
 from s4former.types import IGNORE
 
 COLORS = ((255, 0, 0), (0, 0, 255))
@@ -71,3 +72,13 @@ def test_learning_curves_draw_a_line_for_each_name(tmp_path: Path) -> None:
 def test_learning_curves_name_an_empty_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="teacher"):
         learning_curves({"student": [(1, 0.5)], "teacher": []}, tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_legend_covers_no_picture_of_a_sheet(count: int) -> None:
+    names, colors = (f"class {number}" for number in range(count)), ((9, 9, 9),) * count
+    mask = np.arange(600, dtype=np.uint8).reshape(20, 30) % count
+    figure = contact_sheet([("one", flat((0, 0, 0)), mask, "")], Classes(tuple(names), colors))
+    figure.draw_without_rendering()
+    (legend,), (axes,) = figure.legends, figure.axes
+    assert legend.get_window_extent().y1 <= axes.get_window_extent().y0

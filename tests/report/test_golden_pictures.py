@@ -13,10 +13,8 @@ import pytest
 from PIL import Image
 
 from s4former.data import Classes
-from s4former.inference.legend import with_legend
-from s4former.inference.overlay import overlay_picture
-from s4former.report import colorize, learning_curves, panel
-from s4former.report.sheets import contact_sheet
+from s4former.inference.overlay import overlay_picture, with_legend
+from s4former.report import colorize, contact_sheet, learning_curves, panel
 from s4former.types import IGNORE
 
 GOLDEN = Path(__file__).parent / "golden"

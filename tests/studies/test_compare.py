@@ -17,9 +17,8 @@ from s4former.engine import Run, read_lines, train
 from s4former.engine.callbacks import Callback
 from s4former.methods import method_names
 from s4former.studies import Study, compare
-from s4former.studies.claims import claimed
 from s4former.studies.plan import plan
-from s4former.studies.work import work
+from s4former.studies.work import claimed, work
 
 
 def run_study(study: Study, root: Path, **options: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s4former.studies.statistics import summarize, t_cdf, t_quantile
+from s4former.studies.scores import summarize, t_cdf, t_quantile
 
 TABLE = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 8: 2.3060, 11: 2.2010, 30: 2.0423}
 """Student's t at 97.5 %, as printed in any textbook."""

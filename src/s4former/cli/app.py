@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from s4former.cli.arguments import Device
+
 
 def app(
     model: Annotated[
@@ -17,7 +19,7 @@ def app(
         str, typer.Option(help="Address to listen on; 0.0.0.0: all who can reach this machine may use it.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show a model in the browser: upload pictures, look at their classes, download them.
 
@@ -26,7 +28,7 @@ def app(
     import signal
 
     from s4former.config.errors import UserError
-    from s4former.inference.card import model_folder
+    from s4former.inference.card import model_folder, model_name
 
     if not find_spec("gradio"):
         raise UserError(
@@ -39,13 +41,7 @@ def app(
 
     # So that whoever ends it otherwise than by Ctrl-C leaves no files behind either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    name = str(model) if str(model).startswith("hf:") else _name(folder)
+    name = str(model) if str(model).startswith("hf:") else model_name(folder)
     serve(
         Model.load(folder, device), name, host, port, lambda at: typer.echo(f"{name}: {at} (Ctrl-C ends it)")
     )
-
-
-def _name(folder: Path) -> str:
-    """Return what a person calls a model: the name of its run, if it lies in one."""
-    folder = folder.resolve()
-    return folder.parent.name if (folder.parent / "run.json").is_file() else folder.name

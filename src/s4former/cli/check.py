@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from s4former.cli.bars import bars
-from s4former.cli.completion import complete_recipe
-from s4former.cli.screen import say
+from s4former.cli.arguments import complete_recipe
+from s4former.cli.screen import bars, say
 from s4former.config.errors import DataError, S4FormerError
 
 if TYPE_CHECKING:
@@ -53,10 +52,7 @@ def check(
         page = claim([(html, "the page")], "page", [Path(config)], instead="name another file after --html")
     changes = overrides or []
     data = load_data(config, changes)
-    from s4former.curation.sources import (
-        open_source,
-        # late: a mistake in what was typed is told without torch,
-    )
+    from s4former.curation.sources import open_source  # late: a mistake in what was typed is told at once
 
     source = open_source(data)
     run, settings = None, list[str]()
@@ -96,8 +92,8 @@ def _looked_at(
         run: The run; none if it could not be made.
         problem: Why not.
     """
-    from s4former.curation.annotations.masks import CACHE
     from s4former.curation.check import Finding, check_source
+    from s4former.curation.sources import CACHE
     from s4former.data.sources.base import SPLITS
     from s4former.engine.pace import PaceMemory
 

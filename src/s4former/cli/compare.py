@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from s4former.cli.completion import complete_recipe
+from s4former.cli.arguments import RunConfig
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
@@ -18,78 +18,62 @@ if TYPE_CHECKING:
 _LIST = "list"
 
 
-Fields = Annotated[
-    list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields of every run, as for train.")
-]
-Methods = Annotated[
-    str, typer.Option(help="Rows: methods with commas between, each perhaps as NAME:field=value,field=value.")
-]
-Rows = Annotated[
-    Path | None, typer.Option(help="More rows: a YAML file with a list of overrides for each name.")
-]
-Seeds = Annotated[str, typer.Option(help="Seeds, with commas between.")]
-Labels = Annotated[
-    str, typer.Option(help="Label counts, as the lists are called.", show_default="the config's own lists")
-]
-Draws = Annotated[str, typer.Option(help="Draws of so many labels.")]
-Splits = Annotated[str, typer.Option(help="Folder of labeled.txt and unlabeled.txt, from data.root.")]
-FirstSteps = Annotated[
-    int, typer.Option(min=0, help="So many of the steps are supervised, and shared by a cell's rows.")
-]
-First = Annotated[
-    list[str] | None, typer.Option(metavar="a.b=c", help="A field of those steps alone; may be repeated.")
-]
-Second = Annotated[
-    list[str] | None, typer.Option(metavar="a.b=c", help="A field of the steps after them alone.")
-]
-Folds = Annotated[
-    int, typer.Option(min=0, help="Cut the labeled images into so many folds, each scored once.")
-]
-Reference = Annotated[
-    Literal["none", "all"], typer.Option(help="all: supervised rows on all labels too: the ceiling.")
-]
-Against = Annotated[
-    str,
-    typer.Option(
-        help="Rows that the others are compared with, pair by pair.",
-        show_default="supervised, or the first row",
-    ),
-]
-EvalSplit = Annotated[Literal["val", "test"] | None, typer.Option(help="Short for evaluate.part=...")]
-Out = Annotated[Path, typer.Option(file_okay=False, help="Folder for runs and results.")]
-Jobs = Annotated[
-    str, typer.Option(help="k/n: every n-th cell, from the k-th (k from 0); list: print such commands.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")]
-TableOnly = Annotated[bool, typer.Option("--table-only", help="Train nothing: a table of what is finished.")]
-
-
 def compare(
-    config: Annotated[
+    config: RunConfig,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields of every run, as for train.")
+    ] = None,
+    methods: Annotated[
         str,
-        typer.Argument(
-            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
-            autocompletion=complete_recipe,
+        typer.Option(help="Rows: methods with commas between, each perhaps as NAME:field=value,field=value."),
+    ] = "",
+    rows: Annotated[
+        Path | None, typer.Option(help="More rows: a YAML file with a list of overrides for each name.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0,1,2",
+    labels: Annotated[
+        str,
+        typer.Option(help="Label counts, as the lists are called.", show_default="the config's own lists"),
+    ] = "",
+    draws: Annotated[str, typer.Option(help="Draws of so many labels.")] = "0",
+    splits: Annotated[
+        str, typer.Option(help="Folder of labeled.txt and unlabeled.txt, from data.root.")
+    ] = "splits/{labels}_draw{draw}",
+    first_steps: Annotated[
+        int, typer.Option(min=0, help="So many of the steps are supervised, and shared by a cell's rows.")
+    ] = 0,
+    first: Annotated[
+        list[str] | None, typer.Option(metavar="a.b=c", help="A field of those steps alone; may be repeated.")
+    ] = None,
+    second: Annotated[
+        list[str] | None, typer.Option(metavar="a.b=c", help="A field of the steps after them alone.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Cut the labeled images into so many folds, each scored once.")
+    ] = 0,
+    reference: Annotated[
+        Literal["none", "all"], typer.Option(help="all: supervised rows on all labels too: the ceiling.")
+    ] = "none",
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Rows that the others are compared with, pair by pair.",
+            show_default="supervised, or the first row",
         ),
-    ],
-    overrides: Fields = None,
-    methods: Methods = "",
-    rows: Rows = None,
-    seeds: Seeds = "0,1,2",
-    labels: Labels = "",
-    draws: Draws = "0",
-    splits: Splits = "splits/{labels}_draw{draw}",
-    first_steps: FirstSteps = 0,
-    first: First = None,
-    second: Second = None,
-    folds: Folds = 0,
-    reference: Reference = "none",
-    against: Against = "",
-    eval_split: EvalSplit = None,
-    out: Out = Path("runs/compare"),
-    jobs: Jobs = "0/1",
-    dry_run: DryRun = False,
-    table_only: TableOnly = False,
+    ] = "",
+    eval_split: Annotated[
+        Literal["val", "test"] | None, typer.Option(help="Short for evaluate.part=...")
+    ] = None,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for runs and results.")] = Path(
+        "runs/compare"
+    ),
+    jobs: Annotated[
+        str, typer.Option(help="k/n: every n-th cell, from the k-th (k from 0); list: print such commands.")
+    ] = "0/1",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Train nothing: a table of what is finished.")
+    ] = False,
 ) -> None:
     """Compare methods under one protocol: equal steps, views, labels and scores, in paired cells.
 

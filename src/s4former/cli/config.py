@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from s4former.cli.completion import complete_recipe
+from s4former.cli.arguments import RunConfig
 from s4former.cli.screen import say
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def _group() -> None:
 
 @app.command()
 def show(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
-            autocompletion=complete_recipe,
-        ),
-    ],
+    config: RunConfig,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Fields to change.")
     ] = None,

@@ -21,8 +21,7 @@ def demo(
         ),
     ] = None,
     weights: Annotated[
-        str,
-        typer.Option(help="With --data: pretrained ViT-S/14 of DINOv2, as a file; or hub, or none."),
+        str, typer.Option(help="With --data: pretrained ViT-S/14 of DINOv2, as a file; or hub, or none.")
     ] = "hub",
     labels: Annotated[
         int | None, typer.Option(help="With --data: labeled images.", show_default="the fewest")

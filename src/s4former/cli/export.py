@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
+from s4former.cli.arguments import TrainedModel
+
 Format = StrEnum("Format", {"onnx": "onnx", "torch_export": "torch-export"})
 Precision = StrEnum("Precision", ["fp32", "fp16", "int8"])
 _ENDING = {"onnx": ".onnx", "torch-export": ".pt2"}
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
+    model: TrainedModel,
     format: Annotated[Format, typer.Option(help="ONNX, or what torch.export.load reads.")] = Format.onnx,
     size: Annotated[
         str, typer.Option(help="HxW in pixels, as 224x320; dynamic: any multiples of a patch.")

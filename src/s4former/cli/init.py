@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from s4former.cli.bars import bars
-from s4former.cli.screen import say
+from s4former.cli.screen import bars, say
 
 if TYPE_CHECKING:
     from s4former.config.outputs import Outputs
@@ -62,7 +61,8 @@ def init(
     """
     from s4former.curation.init.describe import describe
 
-    files = [_with_list(out, f"_fold{number}" if folds else "") for number in range(1, (folds or 1) + 1)]
+    stems = [f"{out.stem}_fold{number}" for number in range(1, folds + 1)] or [out.stem]
+    files = [(out.with_stem(stem), out.with_name(f"{stem}_val.txt")) for stem in stems]
     outputs = _claimed(files, force)
     given = zip(_AFFIXES, (image_prefix, image_suffix, mask_prefix, mask_suffix), strict=True)
     affixes = {name: text for name, text in given if text}
@@ -79,10 +79,6 @@ def init(
         )
     _write(description, files, outputs)
     _say(description, files)
-
-
-def _with_list(out: Path, added: str) -> Files:
-    return out.with_stem(f"{out.stem}{added}"), out.with_name(f"{out.stem}{added}_val.txt")
 
 
 def _claimed(files: Sequence[Files], force: bool) -> Outputs:

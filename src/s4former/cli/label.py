@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from s4former.cli.bars import bars
-from s4former.cli.screen import say
+from s4former.cli.arguments import Device, require_device
+from s4former.cli.screen import bars, say
 
 if TYPE_CHECKING:
     from s4former.curation.label import Labeled, Labeler
@@ -28,25 +28,21 @@ def label(
     next_: Annotated[
         int, typer.Option("--next", min=0, help="How many images to name that are worth labeling next.")
     ] = 20,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Label the rest of your images: masks in your values, for people to correct, and which to label next.
 
     Pixels that the model is not sure of stay unknown. DIR/dataset.yaml trains as it is; your masks go before
     machine-made ones. coco.json and labelme/ are for drawing tools.
     """
-    from s4former.config.errors import DataError, UserError
+    from s4former.config.errors import DataError
     from s4former.curation.label import Labeler, origin
     from s4former.engine.student import student_of
-    from s4former.inference.device import resolve_device
     from s4former.inference.inputs import find_images
     from s4former.inference.predict import Model
 
     least = _least(threshold)
-    try:
-        resolve_device(device)
-    except UserError as error:
-        raise UserError(str(error).replace("device=", "--device ")) from None
+    require_device(device)
     found = find_images(images)
     loaded = Model.load(model, device)
     labeler = Labeler(loaded, origin(model), out, student_of(model, loaded))
@@ -121,10 +117,10 @@ def _say(labeler: Labeler, done: Labeled, console: Console) -> None:
 
 def _table(labeler: Labeler, done: Labeled) -> Table:
     """Return what was kept of each class that was predicted."""
-    table = Table(title="what was kept")
-    table.add_column("class")
-    for column in ("least probability", "pixels kept", "of those predicted"):
-        table.add_column(column, justify="right")
+    from s4former.engine.tables import table_of
+
+    columns = ["least probability", "pixels kept", "of those predicted"]
+    table = table_of(["class"], columns, title="what was kept")
     for index, name in enumerate(labeler.encoder.classes.names):
         value, said, kept = done.thresholds.values[index], int(done.said[index]), int(done.kept[index])
         share = f"{100 * kept / said:.0f} %" if said else ""

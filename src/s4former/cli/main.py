@@ -16,7 +16,6 @@ from rich.text import Text
 
 import s4former
 from s4former.cli.app import app as show_app
-from s4former.cli.backbones import backbones
 from s4former.cli.check import check
 from s4former.cli.compare import compare
 from s4former.cli.config import app as config_app
@@ -26,11 +25,9 @@ from s4former.cli.doctor import doctor
 from s4former.cli.export import export
 from s4former.cli.init import init
 from s4former.cli.label import label
-from s4former.cli.methods import methods
-from s4former.cli.models import models
+from s4former.cli.listing import backbones, methods, models, recipes
 from s4former.cli.predict import predict
 from s4former.cli.prepare import prepare
-from s4former.cli.recipes import recipes
 from s4former.cli.report import report
 from s4former.cli.screen import say
 from s4former.cli.shards import app as shards_app

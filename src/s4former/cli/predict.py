@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from s4former.cli.arguments import Device, TrainedModel, require_device
 
 if TYPE_CHECKING:
     from s4former.inference.jobs import Summary
@@ -18,7 +19,7 @@ _LEAST_SURE = 5
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
+    model: TrainedModel,
     sources: Annotated[
         list[str],
         typer.Argument(metavar="IMAGES...", help="Files, folders (searched through), globs, videos."),
@@ -40,7 +41,7 @@ def predict(
     tta: Annotated[
         str | None, typer.Option(metavar="flip,0.75,1.25", help="Look mirrored and at other sizes, too.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     workers: Annotated[
         int, typer.Option(min=0, help="Threads that read ahead, and as many that write behind.")
     ] = 1,
@@ -50,15 +51,12 @@ def predict(
     Both have the size of the image; a GeoTIFF gets NAME.tif of the same place. A second call goes on
     where the first one stopped.
     """
-    from s4former.config.errors import DataError, UserError
+    from s4former.config.errors import DataError
+    from s4former.inference.config import Options, parse_tta
     from s4former.inference.device import resolve_device
-    from s4former.inference.options import Options, parse_tta
     from s4former.inference.plans import make_plan
 
-    try:
-        resolve_device(device)
-    except UserError as error:
-        raise UserError(str(error).replace("device=", "--device ")) from None
+    require_device(device)
     flip, scales = parse_tta(tta)
     options = Options(overlay=overlay, confidence=confidence, probs=probs, flip=flip, scales=scales)
     plan = make_plan(model, sources, out, options, csv=csv, coco=coco)
@@ -70,7 +68,7 @@ def predict(
 
     import torch
 
-    from s4former.cli.bars import image_bar
+    from s4former.cli.screen import image_bar
     from s4former.engine.distributed import joined, own_device
     from s4former.engine.memory import lack_of_memory
     from s4former.inference.jobs import run_plan
@@ -93,24 +91,21 @@ def predict(
 
 def _print(summary: Summary, names: tuple[str, ...], files: int, done: int, out: Path) -> None:
     """Print which classes there are, and where to look first."""
-    from s4former.engine.tables import print_table
+    from s4former.engine.tables import print_table, table_of
 
     console, images = Console(), summary.images
     if images:
         pixels = [sum(image.pixels[index] for image in images) for index in range(len(names))]
         absent = [name for name, count in zip(names, pixels, strict=True) if not count]
         caption = f"in no image: {', '.join(absent)}" if absent else None
-        table = Table(title=f"classes in {len(images)} images", caption=caption)
-        for column in ("class", "share of pixels %", "images with it"):
-            table.add_column(column, justify="left" if column == "class" else "right")
+        title = f"classes in {len(images)} images"
+        table = table_of(["class"], ["share of pixels %", "images with it"], title=title, caption=caption)
         for index, name in sorted(enumerate(names), key=lambda pair: -pixels[pair[0]]):
             holders = sum(1 for image in images if image.pixels[index])
             if holders:
                 table.add_row(name, f"{100 * pixels[index] / sum(pixels):.1f}", str(holders))
         print_table(console, table)
-        table = Table(title="least sure of")
-        table.add_column("image")
-        table.add_column("mean confidence %", justify="right")
+        table = table_of(["image"], ["mean confidence %"], title="least sure of")
         for image in sorted(images, key=lambda image: image.mean_confidence)[:_LEAST_SURE]:
             table.add_row(image.name, f"{100 * image.mean_confidence:.0f}")
         print_table(console, table)

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s4former.cli.bars import bars
+from s4former.cli.screen import bars
 
 if TYPE_CHECKING:
-    from s4former.config.outputs import Outputs
     from s4former.curation.prepare import DataSet, Planned, Verification
 
-_LEGEND_FITS = 11
 _ACTIONS = {
     "nothing": "there",
     "make": "to make",
@@ -37,8 +35,9 @@ def prepare(
     """
     from s4former.config.errors import UserError
     from s4former.config.outputs import claim
-    from s4former.config.suggestions import nearest
+    from s4former.config.validation import nearest
     from s4former.curation.prepare import DATASETS, carry_out, plan, verify
+    from s4former.report.sheets import contact_sheet
 
     if dataset not in DATASETS:
         raise UserError(f"cannot prepare {dataset!r}; {nearest(dataset, DATASETS)}")
@@ -56,7 +55,10 @@ def prepare(
     for part, (found, published) in result.counts.items():
         typer.echo(f"{part}: {found:,} images ({published:,} published)")
     typer.echo(f"masks read: {result.masks_read:,}, all values known; {_shares(result)}")
-    typer.echo(f"look at a few: {_draw(result, sheet, outputs)}")
+    samples = [(id, image, mask, "") for id, image, mask in result.samples]
+    figure = contact_sheet(samples, result.classes)
+    outputs.write(sheet, lambda path: figure.savefig(path, format="png"))
+    typer.echo(f"look at a few: {sheet}")
     for difference in result.differences:
         typer.echo(f"warning: {difference}", err=True)
     if result.differences:
@@ -86,22 +88,3 @@ def _shares(result: Verification) -> str:
         f"{common} {most / total:.1%} of the pixels, {rare} {least / total:.2%}, "
         f"ignored {result.pixels[-1] / total:.1%}"
     )
-
-
-def _draw(result: Verification, path: Path, outputs: Outputs) -> Path:
-    """Save a sheet of up to three samples a row, each beside its classes."""
-    import numpy as np
-
-    from s4former.report.figures import colorize, panel
-
-    names, colors = result.classes.names, result.classes.colors
-    across = min(3, len(result.samples))
-    rows = []
-    for first in range(0, len(result.samples) - across + 1, across):
-        shown = result.samples[first : first + across]
-        rows.append(("", [part for _, image, mask in shown for part in (image, colorize(mask, colors))]))
-    values = {int(value) for _, _, mask in result.samples for value in np.unique(mask)}
-    legend = {names[value]: colors[value] for value in sorted(values) if value < len(names)}
-    fits = len(legend) <= _LEGEND_FITS
-    columns = ["image", "classes"] * across
-    return panel(rows, columns, path, legend if fits else None, cell_inches=2.2, outputs=outputs)

@@ -27,7 +27,7 @@ def report(
 
     Example: s4former report runs/mine runs/baseline --out report.html
     """
-    from s4former.cli.bars import bars
+    from s4former.cli.screen import bars
     from s4former.config.outputs import claim
     from s4former.report import make_report
     from s4former.report.records import read_runs

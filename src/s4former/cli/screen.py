@@ -1,12 +1,28 @@
-"""Long lines: broken between words and indented on a screen, left whole where a program reads them."""
+"""What a screen shows: long lines, broken between words and left whole for programs, and bars of progress."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from s4former.config.invocation import as_typed
+
+if TYPE_CHECKING:
+    from s4former.data.progress import Report
 
 
 def say(console: Console, head: str | Text, text: str | Text) -> None:
@@ -26,3 +42,45 @@ def say(console: Console, head: str | Text, text: str | Text) -> None:
     console.print(row, soft_wrap=False)
     for command in commands:
         console.print(Text.assemble("python ", command), soft_wrap=True)
+
+
+@contextmanager
+def bars() -> Iterator[Report]:
+    """Return a function that is told what is done and shows it on stderr until the block ends."""
+    tasks: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def image_bar(what: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Return a function that is told how many more images are done, and shows speed and time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task(what, total=total, speed="")
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+            speed = progress.tasks[0].speed
+            progress.update(task, speed=f"{speed:.1f} images/s" if speed else "")
+
+        yield advance

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from s4former.cli.bars import bars
+from s4former.cli.screen import bars
 
 app = typer.Typer(
     help="Pack unlabeled images into tar files, to read them from a network or a bucket.",

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from s4former.cli.bars import bars
+from s4former.cli.screen import bars
 
 if TYPE_CHECKING:
     from s4former.curation.splits.check import SplitCheck
@@ -34,7 +34,7 @@ def fetch(
     Those of the S4Former release come with the package, the others from their publishers.
     """
     from s4former.config.errors import DataError, UserError
-    from s4former.config.suggestions import nearest
+    from s4former.config.validation import nearest
     from s4former.curation.splits.fetch import fetch_splits, unverified
     from s4former.data.published_lists import PUBLISHERS
     from s4former.engine.tables import print_table
@@ -120,11 +120,11 @@ def check(
 
 
 def _check_table(result: SplitCheck) -> Table:
+    from s4former.engine.tables import table_of
+
     folder = Path(os.path.commonpath([one.path.absolute().parent for one in result.lists]))
-    table = Table(title="" if folder == Path(folder.anchor) else str(folder))
-    table.add_column("list", overflow="fold")
-    for column in ("images", "with its partner", "shared"):
-        table.add_column(column, justify="right")
+    title = "" if folder == Path(folder.anchor) else str(folder)
+    table = table_of(["list"], ["images", "with its partner", "shared"], title=title)
     pairs = {pair.labeled: pair for pair in result.pairs}
     for one in result.lists:
         pair = pairs.get(one.path)

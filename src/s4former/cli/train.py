@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from s4former.cli.completion import complete_recipe
+from s4former.cli.arguments import RunConfig
 
 if TYPE_CHECKING:
     from s4former.engine.writer import Outcome
@@ -25,13 +25,7 @@ _SECONDS = 5
 
 
 def train(
-    config: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe (demo, camvid), a dataset.yaml, or a run as .yaml or .py.",
-            autocompletion=complete_recipe,
-        ),
-    ],
+    config: RunConfig,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Any field of `s4former config show`.")
     ] = None,
@@ -144,7 +138,7 @@ def report(outcome: Outcome, console: Console) -> None:
     """Print what came of a run and what to type next."""
     from s4former.config.invocation import program, typed
     from s4former.engine.progress import is_main_process
-    from s4former.engine.tables import print_table
+    from s4former.engine.tables import print_table, tell
     from s4former.inference import wording
 
     if not is_main_process():
@@ -154,10 +148,9 @@ def report(outcome: Outcome, console: Console) -> None:
         for remark in wording.all_remarks(list(outcome.last.values())):
             console.print(remark, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     for line in (*_result(outcome), f"report: {_page(outcome)}", f"run folder: {outcome.folder}", "next:"):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        tell(console, line)
     for what, arguments in _next_steps(outcome).items():
-        command = typed(program(), arguments)
-        console.print(f"  {command}    # {what}", soft_wrap=True, highlight=False, markup=False)
+        tell(console, f"  {typed(program(), arguments)}    # {what}")
 
 
 def _result(outcome: Outcome) -> Iterator[str]:
@@ -218,17 +211,17 @@ def _page(outcome: Outcome) -> str:
 
 
 def _table(outcome: Outcome) -> Table:
+    from s4former.engine.tables import table_of
     from s4former.inference import wording
 
     lines = outcome.last
     first = next(iter(lines.values()))
-    table = Table(
+    table = table_of(
+        ["class"],
+        [f"{name} (deployed)" if name == outcome.deployed else name for name in lines],
         title=f"IoU %, {first['part']} ({first['images']} images), step {outcome.steps}",
         caption=wording.caption(first["protocol"]),
     )
-    table.add_column("class")
-    for name in lines:
-        table.add_column(f"{name} (deployed)" if name == outcome.deployed else name, justify="right")
     for label in first["iou"]:
         table.add_row(label, *(wording.percent(line["iou"][label]) for line in lines.values()))
     table.add_section()

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from s4former.cli.arguments import TrainedModel
 
 
 def val(
-    model: Annotated[Path, typer.Argument(help="A run folder, a model folder or a model file.")],
+    model: TrainedModel,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,14 +57,14 @@ def print_scores(record: Mapping[str, Any], console: Console, name: str = "") ->
         console: Where to.
         name: Of which network, if there are several.
     """
-    from s4former.engine.tables import print_table
+    from s4former.engine.tables import print_table, table_of
     from s4former.inference import wording
 
     few = record["interval"] is not None
     title = f"{record['part']}: {record['images']} image{'' if record['images'] == 1 else 's'}"
-    table = Table(title=f"{name}, {title}" if name else title, caption=wording.caption(record["protocol"]))
-    for column in ("class", "IoU %", *(["95 % interval"] if few else []), "accuracy %"):
-        table.add_column(column, justify="left" if column == "class" else "right")
+    title = f"{name}, {title}" if name else title
+    columns = ["IoU %", *(["95 % interval"] if few else []), "accuracy %"]
+    table = table_of(["class"], columns, title=title, caption=wording.caption(record["protocol"]))
 
     def row(title: str, iou: str, between: str, acc: str, style: str | None = None) -> None:
         table.add_row(title, iou, *([between] if few else []), acc, style=style)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from s4former.config.errors import UserError
 from s4former.config.override import field_paths, parse_override
-from s4former.config.suggestions import nearest
-from s4former.config.validation import variants_of
+from s4former.config.validation import nearest, variants_of
 from s4former.config.yaml_text import parse_yaml
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ def test(arguments: Sequence[str]) -> None:
     from s4former.config.outputs import claim
     from s4former.config.record import json_text
     from s4former.engine.progress import is_main_process, progress_for
+    from s4former.engine.tables import tell
     from s4former.engine.validation import Validation, validate_with_config
     from s4former.inference.overlay import require_opacity
     from s4former.inference.pictures import picture_writer
@@ -69,7 +70,7 @@ def test(arguments: Sequence[str]) -> None:
             print_scores(result.record(), console, name)
         for what, place in (("scores", scores), ("masks", masks), ("overlays", overlays)):
             if place is not None:
-                console.print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)
+                tell(console, f"{what}: {place}")
 
 
 def parser() -> argparse.ArgumentParser:

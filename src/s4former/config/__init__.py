@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from s4former.config.outputs import Ledgers, claim
     from s4former.config.override import changed_fields, parse_override
     from s4former.config.record import read_json, versions, write_atomically, write_json
-    from s4former.config.suggestions import nearest
-    from s4former.config.validation import Variants, validated
+    from s4former.config.validation import Variants, nearest, validated
     from s4former.config.yaml_text import parse_yaml
 else:
     __getattr__ = lazily(__name__, __file__)

@@ -10,8 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from s4former.config.errors import UserError
-from s4former.config.suggestions import nearest
-from s4former.config.validation import ConfigT, config_in, validated, variants_of
+from s4former.config.validation import ConfigT, config_in, nearest, validated, variants_of
 from s4former.config.yaml_text import parse_yaml
 
 Presets = Mapping[str, Callable[[str], BaseModel]]

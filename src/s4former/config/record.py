@@ -31,10 +31,8 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, synced: boo
         synced: Wait for the disk. Of 100,000 files that can be made again one by one, nobody would want it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[
-        :16
-    ]  # a longer name than the file's may be too long
-    temporary = path.with_name(f".{own}.{os.getpid()}.tmp")
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()  # a longer name than the file's may be too long
+    temporary = path.with_name(f".{own[:16]}.{os.getpid()}.tmp")
     try:
         write(temporary)
         if synced:
@@ -161,16 +159,11 @@ def hardware() -> dict[str, Any]:
     record: dict[str, Any] = {
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "cores": _cores(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         record["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     return record
-
-
-def _cores() -> int | None:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def run_record(

@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
 
 from s4former.config.errors import DataError, UserError
 from s4former.data.progress import Report, silent
@@ -132,7 +131,7 @@ def _receive(url: str, part: Path, report: Report) -> bool:
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:
-        answer: _Answer = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not start:
             raise
@@ -165,14 +164,3 @@ def _sum_like(checksum: str | None, path: Path, report: Report) -> str | None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-class _Answer(Protocol):
-    """What urllib's answers have in common."""
-
-    status: int
-    headers: http.client.HTTPMessage
-
-    def read(self, size: int) -> bytes: ...
-    def __enter__(self) -> _Answer: ...
-    def __exit__(self, *error: object) -> None: ...

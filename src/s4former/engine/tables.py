@@ -1,6 +1,9 @@
-"""Tables on screens of any width."""
+"""Tables and lines on screens of any width."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -9,6 +12,21 @@ from rich.table import Table
 
 _NARROWEST = 8
 """Cells of a column of words, at least."""
+
+
+def table_of(words: Sequence[str], numbers: Sequence[str], **options: Any) -> Table:
+    """Return a table without rows: columns of words, then of numbers, and what else `Table` takes."""
+    table = Table(**options)
+    for column in words:
+        table.add_column(column)
+    for column in numbers:
+        table.add_column(column, justify="right")
+    return table
+
+
+def tell(console: Console, text: str) -> None:
+    """Print a text as it is: no markup, and no line broken."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -13,16 +13,10 @@ from PIL import Image as PilImage
 
 from s4former.config.errors import DataError
 from s4former.config.outputs import Outputs
+from s4former.inference.config import Options
 from s4former.inference.geotiff import GeoReference
 from s4former.inference.logits import Pixels, stacked
-from s4former.inference.options import Options
-from s4former.inference.overlay import (
-    index_picture,
-    overlay_picture,
-    overlay_rows,
-    write_png,
-    write_png_rows,
-)
+from s4former.inference.overlay import index_picture, overlay_picture, overlay_rows, write_png, write_png_rows
 from s4former.inference.predict import Model
 from s4former.inference.records import ImageRecord
 from s4former.types import IGNORE

@@ -55,7 +55,8 @@ def video_writer(path: Path, rate: Fraction) -> Iterator[Callable[[PilImage.Imag
     """Return what takes the frames of an MP4; of an odd height or width the last row or column is cut."""
     av = _pyav(path)
     with av.open(str(path), "w", format="mp4") as file:
-        stream = file.add_stream(next(name for name in _CODECS if _has(av, name)), rate=rate)
+        codec = next(name for name in _CODECS if name in av.codecs_available)
+        stream = file.add_stream(codec, rate=rate)
         stream.pix_fmt = "yuv420p"
 
         def add(picture: PilImage.Image) -> None:
@@ -66,10 +67,6 @@ def video_writer(path: Path, rate: Fraction) -> Iterator[Callable[[PilImage.Imag
 
         yield add
         file.mux(stream.encode())
-
-
-def _has(av: Any, codec: str) -> bool:
-    return codec in av.codecs_available
 
 
 def _pyav(path: Path) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,19 +15,43 @@ from PIL import Image as PilImage
 from s4former import collectives
 from s4former.config.errors import DataError
 from s4former.data.ahead import read_ahead
-from s4former.inference.batches import by_size
-from s4former.inference.behind import behind
 from s4former.inference.found import Found, ToPredict, look, painted, write
 from s4former.inference.frames import frames_of, rate_of, video_writer
 from s4former.inference.images import pixels_of
-from s4former.inference.legend import legend
-from s4former.inference.overlay import write_png
+from s4former.inference.logits import by_size
+from s4former.inference.overlay import legend, write_png
 from s4former.inference.plans import COCO, CSV, LEGEND, Item, Plan
 from s4former.inference.predict import Model
-from s4former.inference.records import ImageRecord
-from s4former.inference.tables import coco_text, csv_text
+from s4former.inference.records import ImageRecord, coco_text, csv_text
 
+_MAX_BYTES = 2**28
 _LEGEND_WIDTH = 480
+
+
+@contextmanager
+def behind(threads: int) -> Iterator[Callable[[Callable[[], None], int], None]]:
+    """Return what takes a piece of work and its bytes, done by threads before the block ends.
+
+    What waits takes 256 MiB at most: a huge image is waited for. With no threads, all is done at once. What
+    fails is raised when its turn comes.
+    """
+    pending = deque[tuple[Future[None], int]]()
+
+    def add(work: Callable[[], None], size: int) -> None:
+        if not threads:
+            return work()
+        pending.append((pool.submit(work), size))
+        while len(pending) > 4 * threads or sum(size for _, size in pending) > _MAX_BYTES:
+            _ = pending.popleft()[0].result()
+        return None
+
+    pool = ThreadPoolExecutor(max(1, threads))
+    try:
+        yield add
+        for future, _ in pending:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -113,7 +140,11 @@ class _Job:
 
     def images(self, items: Sequence[Item]) -> None:
         """Predict images, those of one size together."""
-        read = read_ahead(self._read, items, self.workers, _bytes) if self.workers else map(self._read, items)
+        read: Iterator[ToPredict | None] = map(self._read, items)
+        if self.workers:
+            read = read_ahead(
+                self._read, items, self.workers, lambda image: image.pixels.nbytes if image else 0
+            )
         readable = (image for image in read if image is not None)
         with behind(self.workers) as add:
             for batch in by_size(readable, lambda image: image.pixels.shape, self.model.at_once):
@@ -186,7 +217,3 @@ class _Job:
         plan = self.plan
         record = write(image, found, self.model, plan.options, plan.pictures, plan.out)
         plan.records.add(image.key, [record], collectives.rank())
-
-
-def _bytes(image: ToPredict | None) -> int:
-    return 0 if image is None else image.pixels.nbytes

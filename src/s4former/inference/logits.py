@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +16,46 @@ from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
 from s4former.inference.config import EvaluateConfig, both_sides
 from s4former.inference.device import autocast
-from s4former.inference.row_chunks import RowChunks, resized_row_chunks, slide_row_chunks, whole_row_chunks
+from s4former.inference.row_chunks import (
+    RowChunks,
+    images_at_once,
+    resized_row_chunks,
+    slide_row_chunks,
+    whole_row_chunks,
+)
 from s4former.types import Images, Logits, Segmenter
 
+T = TypeVar("T")
+S = TypeVar("S", bound=Hashable)
 Pixels = UInt8[np.ndarray, "h w c"]
 MAX_PATCHES = 2**16
 """Patches that an image may have in one piece: time grows with their square, and a head that works at the
 image's size would need more memory than a GPU has."""
+
+
+def by_size(
+    items: Iterable[T], size: Callable[[T], S], at_once: Callable[[S], int], held: int = 32
+) -> Iterator[list[T]]:
+    """Yield items of one size together.
+
+    Args:
+        items: The items; those of a size stay in their order.
+        size: Returns the size of one.
+        at_once: Returns how many of a size are wanted together.
+        held: How many wait for others of their size at most.
+    """
+    waiting: dict[S, list[T]] = {}
+    for item in items:
+        its = size(item)
+        batch = waiting.setdefault(its, [])
+        batch.append(item)
+        full = len(batch) >= at_once(its)
+        del item, batch  # a huge image is let go before the next one is read
+        if full:
+            yield waiting.pop(its)
+        elif sum(map(len, waiting.values())) > held:
+            yield waiting.pop(next(iter(waiting)))
+    yield from waiting.values()
 
 
 def logit_row_chunks(
@@ -103,6 +137,13 @@ def size_seen(size: tuple[int, int], config: EvaluateConfig, scale: float) -> tu
         return height, width
     factor = short_side / min(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def seen_at_once(size: tuple[int, int], config: EvaluateConfig, num_classes: int) -> int:
+    """Return how many images of a height and width a network is given together."""
+    return images_at_once(
+        max([size, *(size_seen(size, config, scale) for scale in config.scales)]), num_classes
+    )
 
 
 def stacked(arrays: list[Shaped[np.ndarray, "*any"]]) -> Shaped[np.ndarray, "b ..."]:

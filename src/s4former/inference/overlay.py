@@ -1,15 +1,17 @@
-"""Predicted classes as pictures, of images of any size."""
+"""Predicted classes as pictures, of images of any size, and class names beside their colors."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as PilImage
+from PIL import ImageDraw, ImageFont
 
 from s4former.config.errors import UserError
 from s4former.data.display import rgb_view
@@ -19,6 +21,8 @@ _PNG_EFFORT = 3
 _ROWS = 256
 _PIXELS_A_LINE = 500
 """An outline has one pixel on either side for so many pixels of the shorter side."""
+Entries = Sequence[tuple[str, tuple[int, int, int]]]
+_ROW, _PAD, _INK, _PAPER = 20, 6, (30, 30, 30), (255, 255, 255)
 
 
 def write_png(picture: PilImage.Image, path: Path) -> None:
@@ -145,3 +149,36 @@ def outlines(mask: UInt8[np.ndarray, "h w"], line: int = 1) -> UInt8[np.ndarray,
     marked[:, :-line][across] = 2
     marked[:-line][down] = 2
     return marked
+
+
+def legend(entries: Entries, width: int) -> PilImage.Image:
+    """Return the entries in as many columns as a width has room for; it grows for a long name."""
+    font = _font()
+    column = max([int(font.getlength(name)) for name, _ in entries], default=0) + _ROW + 2 * _PAD
+    width = max(width, column)
+    columns = min(width // column, max(1, len(entries)))
+    rows = -(-len(entries) // columns)
+    picture = PilImage.new("RGB", (width, rows * _ROW + 2 * _PAD), _PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, (name, color) in enumerate(entries):
+        left, top = number // rows * column + _PAD, number % rows * _ROW + _PAD
+        draw.rectangle((left, top + 3, left + 13, top + 16), fill=color, outline=_INK)
+        draw.text((left + _ROW, top + 2), name, fill=_INK, font=font)
+    return picture
+
+
+def with_legend(picture: PilImage.Image, entries: Entries) -> PilImage.Image:
+    """Return a picture with a legend below it."""
+    below = legend(entries, picture.width)
+    both = PilImage.new("RGB", (below.width, picture.height + below.height), _PAPER)
+    both.paste(picture, (0, 0))
+    both.paste(below, (0, picture.height))
+    return both
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """Return matplotlib's font, which knows more scripts than Pillow's."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), 13)

@@ -11,12 +11,11 @@ from pathlib import Path
 from s4former.config.errors import DataError
 from s4former.config.outputs import Ledgers, Outputs, claim
 from s4former.inference.card import model_folder
+from s4former.inference.config import Options
 from s4former.inference.frames import count_frames
 from s4former.inference.geotiff import GeoReference, georeference
 from s4former.inference.inputs import VIDEOS, find_images
-from s4former.inference.options import Options
-from s4former.inference.records import ImageRecord, Records, key_of, model_checksum
-from s4former.inference.tables import require_pycocotools
+from s4former.inference.records import ImageRecord, Records, key_of, model_checksum, require_pycocotools
 
 CSV, COCO, LEGEND = "areas.csv", "coco.json", "_legend.png"
 
@@ -116,10 +115,7 @@ def make_plan(
     inputs, instead = [path for _, path in found.images], "type another --out, a folder of its own"
     tables = claim([(out / name, "a table") for name in wanted], "table", inputs, instead=instead)
     claimed = claim(
-        [*pictures, *legends],
-        "picture",
-        inputs,
-        instead=f"{instead}; images that share a name need one each",
+        [*pictures, *legends], "picture", inputs, instead=f"{instead}; images that share a name need one each"
     )
     records = Records(out)
     known, ledgers = records.read(), Ledgers()

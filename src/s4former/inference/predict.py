@@ -14,7 +14,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from s4former.config.record import write_atomically, write_json
-from s4former.inference.batches import by_size
 from s4former.inference.card import CARD, WEIGHTS, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.device import resolve_device, resolve_precision
@@ -22,15 +21,16 @@ from s4former.inference.images import ImageLike, Several, pixels_of
 from s4former.inference.logits import (
     MAX_PATCHES,
     Pixels,
+    by_size,
     check_image_size,
     in_eval,
     logit_row_chunks,
-    size_seen,
+    seen_at_once,
     stacked,
     whole_patches,
 )
 from s4former.inference.prediction import Prediction
-from s4former.inference.row_chunks import images_at_once, with_rows
+from s4former.inference.row_chunks import with_rows
 from s4former.models import ModelConfig, faster_on_cpu, rebuild_segmenter
 from s4former.models.weight_files import read_state, require_finite
 from s4former.types import Segmenter
@@ -139,7 +139,8 @@ class Model:
         """
         if not isinstance(image, list | tuple):
             return self.predict([image], evaluate)[0]
-        pixels = [pixels_of(one, self.card.input) for one in image]
+        card, pixels = self.card, [pixels_of(one, self.card.input) for one in image]
+        about = card.names, card.colors, card.input.display_channels
         found: dict[int, Prediction] = {}
         for batch in by_size(range(len(pixels)), lambda number: pixels[number].shape, self.at_once):
             images = stacked([pixels[number] for number in batch])
@@ -147,24 +148,12 @@ class Model:
             for rows, classes, sure, _ in self.answers(images, evaluate):
                 masks[:, rows], confidences[:, rows] = classes, sure
             for number, mask, confidence in zip(batch, masks, confidences, strict=True):
-                found[number] = self.prediction(pixels[number], mask, confidence)
+                found[number] = Prediction(pixels[number], mask, confidence, *about)
         return [found[number] for number in range(len(pixels))]
-
-    def prediction(
-        self,
-        pixels: Pixels,
-        mask: UInt8[np.ndarray, "h w"],
-        confidence: Float[np.ndarray, "h w"],
-    ) -> Prediction:
-        """Return what was found in an image, with the names and colors of the classes."""
-        card = self.card
-        return Prediction(pixels, mask, confidence, card.names, card.colors, card.input.display_channels)
 
     def at_once(self, shape: tuple[int, ...]) -> int:
         """Return how many images of a height, width (and channels) are looked at together."""
-        size, config = (shape[0], shape[1]), self.card.evaluate
-        seen = max([size, *(size_seen(size, config, scale) for scale in config.scales)])
-        at_once = images_at_once(seen, len(self.card.names))
+        at_once = seen_at_once((shape[0], shape[1]), self.card.evaluate, len(self.card.names))
         return at_once if self.device == "cpu" else at_once * _GPU_BATCH
 
     def answers(

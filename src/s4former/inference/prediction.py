@@ -11,8 +11,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image as PilImage
 
 from s4former.config.outputs import Outputs, claim
-from s4former.inference.legend import with_legend
-from s4former.inference.overlay import gray_picture, index_picture, overlay_picture, write_png
+from s4former.data.split_lists import first_few
+from s4former.inference.overlay import gray_picture, index_picture, overlay_picture, with_legend, write_png
 
 _NOTEBOOK_SIDE = 640
 
@@ -39,10 +39,9 @@ class Prediction:
 
     def __repr__(self) -> str:
         shares = sorted(((share, name) for name, share in self.shares().items() if share), reverse=True)
-        classes = ", ".join(f"{name} {share:.0%}" for share, name in shares[:4])
-        more = f" and {len(shares) - 4} more" if len(shares) > 4 else ""
+        classes = first_few([f"{name} {share:.0%}" for share, name in shares], 4)
         height, width = self.mask.shape
-        return f"Prediction({height} x {width}: {classes}{more}; confidence {self.confidence.mean():.2f})"
+        return f"Prediction({height} x {width}: {classes}; confidence {self.confidence.mean():.2f})"
 
     def _repr_png_(self) -> bytes:
         """Show it in a notebook: overlay and legend."""

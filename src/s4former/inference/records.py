@@ -1,22 +1,31 @@
 """What was predicted of each image, written down as it is done: a second call goes on from there.
 
 ``.s4former-predict*.jsonl`` in the folder has a line for each image or video that is complete; each process
-writes a file of its own. A line counts for the same model, options and unchanged file only.
+writes a file of its own. A line counts for the same model, options and unchanged file only. Of all images
+together there are tables of areas (CSV) and masks as COCO json.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
+import numpy as np
+from PIL import Image as PilImage
+
+from s4former.config.errors import UserError
 from s4former.inference.card import CARD, WEIGHTS
-from s4former.inference.options import Options
+from s4former.inference.config import Options
 
 _NAME = ".s4former-predict{}.jsonl"
+COLUMNS = ("image", "file", "class", "pixels", "share", "square_meters", "confidence")
 
 
 @dataclass(frozen=True)
@@ -89,3 +98,67 @@ def key_of(model: str, options: Options, stem: str, path: Path) -> str:
     file = [stem, str(path.resolve()), found.st_size, found.st_mtime_ns]
     parts = [model, options.model_dump(mode="json"), *file]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def csv_text(records: Sequence[ImageRecord], names: Sequence[str]) -> str:
+    """Return the area of each class in each image: a line for each, also where it is zero."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        total = max(1, sum(record.pixels))
+        for name, pixels, sure in zip(names, record.pixels, record.confidence, strict=True):
+            meters = "" if record.square_meters is None else f"{pixels * record.square_meters:.6g}"
+            confidence = f"{sure / pixels:.4f}" if pixels else ""
+            row = (record.name, record.file, name, pixels, f"{pixels / total:.6f}", meters, confidence)
+            writer.writerow(row)
+    return text.getvalue()
+
+
+def require_pycocotools() -> None:
+    """Make sure that run lengths can be written.
+
+    Raises:
+        UserError: If pycocotools is not installed.
+    """
+    try:
+        import pycocotools.mask  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "--coco needs pycocotools, which is not installed; type pip install 's4former[formats]'"
+        ) from None
+
+
+def coco_text(records: Sequence[ImageRecord], names: Sequence[str], out: Path) -> str:
+    """Return COCO json: an annotation for each class in each image, its pixels as run lengths.
+
+    The id of a category is the value in the masks plus 1, as tools take 0 for background. ``score`` is the
+    mean confidence.
+    """
+    from pycocotools import mask as coco
+
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, record in enumerate(records, 1):
+        height, width = record.size
+        images.append({"id": number, "file_name": Path(record.file).name, "height": height, "width": width})
+        with PilImage.open(out / record.mask) as picture:
+            mask = np.asarray(picture)
+        for index, pixels in enumerate(record.pixels):
+            if not pixels:
+                continue
+            runs = coco.encode(np.asfortranarray(mask == index))
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": index + 1,
+                    "segmentation": {"size": [height, width], "counts": runs["counts"].decode("ascii")},
+                    "area": pixels,
+                    "bbox": coco.toBbox(runs).tolist(),
+                    "iscrowd": 0,
+                    "score": round(record.confidence[index] / pixels, 4),
+                }
+            )
+    categories = [{"id": index + 1, "name": name} for index, name in enumerate(names)]
+    return json.dumps({"images": images, "categories": categories, "annotations": annotations}) + "\n"

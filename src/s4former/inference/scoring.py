@@ -16,8 +16,15 @@ from torch import Tensor
 from s4former import collectives
 from s4former.data.sources import Source, Split, evaluation_pairs, evaluation_share, split_ids
 from s4former.inference.config import FEW_IMAGES, EvaluateConfig
-from s4former.inference.logits import Pixels, check_image_size, in_eval, logit_row_chunks, size_seen, stacked
-from s4former.inference.row_chunks import RowChunks, images_at_once, with_rows
+from s4former.inference.logits import (
+    Pixels,
+    check_image_size,
+    in_eval,
+    logit_row_chunks,
+    seen_at_once,
+    stacked,
+)
+from s4former.inference.row_chunks import RowChunks, with_rows
 from s4former.inference.wording import remarks
 from s4former.ops.confusion import CONFIDENCE, Scores, areas, bootstrap, count_pixels, require_classes
 from s4former.types import IGNORE, Segmenter
@@ -237,9 +244,9 @@ def _batches(pairs: Iterator[Pair], config: EvaluateConfig, num_classes: int) ->
     """Yield neighbors of one size together, as many as a network is given at once."""
     batch: list[Pair] = []
     for pair in pairs:
-        size = (pair[1].shape[0], pair[1].shape[1])
-        seen = max([size, *(size_seen(size, config, scale) for scale in config.scales)])
-        if batch and (pair[1].shape != batch[0][1].shape or len(batch) >= images_at_once(seen, num_classes)):
+        shape = pair[1].shape
+        most = seen_at_once((shape[0], shape[1]), config, num_classes)
+        if batch and (shape != batch[0][1].shape or len(batch) >= most):
             yield batch
             batch = []
         batch.append(pair)

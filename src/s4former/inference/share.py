@@ -23,11 +23,7 @@ _PAGE = "README.md"
 
 
 def save_shared(
-    network: Segmenter,
-    card: ModelCard,
-    folder: Path,
-    compare: Path | None = None,
-    license: str | None = None,
+    network: Segmenter, card: ModelCard, folder: Path, compare: Path | None = None, license: str | None = None
 ) -> list[Path]:
     """Write a model and its page; see `Model.save_pretrained`."""
     _, state = network.for_inference()
@@ -91,7 +87,11 @@ def model_page(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("s4former.inference", "."), trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": wording.percent, "cell": _cell, "images": _images}
+    environment.filters |= {
+        "percent": wording.percent,
+        "cell": _cell,
+        "images": lambda count: f"{count:,} image{'' if count == 1 else 's'}",
+    }
     score, facts = card.score, card.trained_on
     best = facts.best if facts and score and facts.best and facts.best["step"] != score["step"] else None
     content = {
@@ -186,7 +186,3 @@ def _many(last: Mapping[str, Any]) -> str:
 def _cell(text: str) -> str:
     """Return text that stays in its cell and is no markup."""
     return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", " ".join(text.split()))
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -91,8 +91,10 @@ def find_backbones(state: Mapping[str, Tensor]) -> list[NamedWeights]:
         }
         is_mit = style.startswith("mit_")
         tensors = to_mit(inside) or {} if is_mit else to_plain_vit(inside)
-        whose = "dinov2" if style == "timm" and _is_dinov2(inside) else style
-        outside = len(state) - len(inside) + sum(_of_a_head(key) for key in inside) * is_mit
+        of_dinov2 = "register_tokens" in inside or {"mask_token", "blocks.0.ls1.gamma"} <= inside.keys()
+        whose = "dinov2" if style == "timm" and of_dinov2 else style
+        of_heads = [key for key in inside if "head." in key or key.startswith("classifier.")]
+        outside = len(state) - len(inside) + len(of_heads) * is_mit
         found.append(NamedWeights(whose, is_mit, around, tensors, outside))
     return found
 
@@ -180,11 +182,3 @@ def _require_positions(one: NamedWeights, state: Mapping[str, Tensor], origin: s
             "positions are rotary, and model.backbone has learned ones. Name the one that the file is of, by "
             "timm's names: model.backbone=vit_small_patch16_dinov3 (model.pretrained=hub gets timm's file)"
         )
-
-
-def _is_dinov2(inside: Mapping[str, Tensor]) -> bool:
-    return "register_tokens" in inside or {"mask_token", "blocks.0.ls1.gamma"} <= inside.keys()
-
-
-def _of_a_head(key: str) -> bool:
-    return "head." in key or key.startswith("classifier.")

@@ -16,7 +16,7 @@ from s4former.models.keys import Network, convert_authors_checkpoint, convert_dp
 from s4former.models.mit_keys import mit_style, to_segformer
 from s4former.models.segmenter import ViTSegmenter
 from s4former.models.weight_files import read_state, require_finite
-from s4former.models.weights import describe_keys
+from s4former.models.weights import describe_keys, wrong_shapes
 
 _NETWORK_PART = re.compile(r"(?:^|(?<=\.))(?:(?P<head>decode_head(_ema)?|head)|backbone(_ema)?|segformer)\.")
 
@@ -148,11 +148,7 @@ def _load(segmenter: ViTSegmenter, state: Mapping[str, Tensor], origin: str) -> 
     }
     missing = tuple(sorted(wanted.keys() - given.keys()))
     unexpected = tuple(sorted(given.keys() - wanted.keys()))
-    wrong = [
-        f"{key} is {tuple(given[key].shape)}, the network's {tuple(value.shape)}"
-        for key, value in wanted.items()
-        if key in given and given[key].shape != value.shape
-    ]
+    wrong = wrong_shapes(given, wanted, "the network's")
     if missing or unexpected or wrong:
         shapes = f"{len(wrong)} of another shape: {'; '.join(wrong[:3])}" if wrong else ""
         problems = "; ".join(part for part in (describe_keys(missing, unexpected), shapes) if part)

@@ -74,7 +74,7 @@ def colors_beside(weights: Path) -> Colors | None:
     for path in (weights.parent / name for name in _BESIDE):
         try:
             colors = colors_in(read_json(path), str(path)) if path.is_file() else None
-        except (OSError, ValueError, RecursionError):  # it might not be one of those configs at all
+        except (OSError, ValueError):  # it might not be one of those configs at all
             continue
         if colors:
             return colors

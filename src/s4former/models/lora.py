@@ -71,9 +71,8 @@ def add_lora(backbone: Backbone, config: LoRAConfig, frozen_blocks: int) -> None
         setattr(layer, _NAME, LowRank(layer.in_features, layer.out_features, config))
         layer.register_forward_hook(_add_change)
     for attention in attentions:
-        if hasattr(
-            attention, "qkv_bias_separate"
-        ):  # timm's EVA else takes the weight and passes by the layer
+        # timm's EVA else takes the weight and passes by the layer.
+        if hasattr(attention, "qkv_bias_separate"):
             attention.qkv_bias_separate = True  # type: ignore[union-attr]
 
 

@@ -225,13 +225,7 @@ def rebuild_segmenter(config: ModelConfig, num_classes: int, state: Mapping[str,
             segmenter = ViTSegmenter(config, num_classes)
     except UserError:
         raise
-    except (
-        RuntimeError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        MemoryError,
-    ) as error:  # sizes beyond all bounds
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:  # sizes without bounds
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"the network in the config cannot be built: {why}") from None
     try:

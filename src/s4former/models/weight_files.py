@@ -16,7 +16,7 @@ from torch import Tensor
 
 from s4former.config.errors import NumericError, UserError
 from s4former.models.colors import Colors, colors_beside, colors_in
-from s4former.models.jax_names import load_npz
+from s4former.models.keys import load_npz
 from s4former.models.pickled import load_pickled, why_refused
 from s4former.models.weight_places import find_weights
 
@@ -127,7 +127,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Any]:
     """Return the tensors in one file and what else it says."""
     start = b""
     try:
-        start = _start(path)
+        with path.open("rb") as opened:
+            start = opened.read(64)
         if start[8:9] == b"{":  # behind the length of its header
             with safe_open(path, framework="pt") as file:
                 tensors = {_plain(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -166,11 +167,6 @@ def _named_tensors(content: Mapping[Any, Any], around: str = "", depth: int = 0)
 
 def _plain(name: str) -> str:
     return _NO_NAMES.sub("", name)
-
-
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(64)
 
 
 def _is_npz(path: Path) -> bool:

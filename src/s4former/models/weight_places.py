@@ -84,7 +84,7 @@ def _shards(index: Path) -> WeightPlace:
     try:
         listed = read_json(index)["weight_map"]
         shard_of = {str(name): _beside(index, file) for name, file in listed.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
             f"{index} is no index of shards: expected JSON with a weight_map of tensor names and the files "
             f"that hold them ({type(error).__name__}: {error})"

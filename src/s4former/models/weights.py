@@ -118,7 +118,8 @@ def load_pretrained(backbone: Backbone, config: ModelConfig) -> WeightReport | N
         return load_hub_weights(backbone, config)
     stored = _read(Path(config.pretrained), backbone)
     # What can't be loaded at all says so first.
-    report = _load(backbone, stored.tensors, config, config.pretrained)
+    how: dict[str, Any] = {"strict": config.strict_weights, "part": config.pretrained_part}
+    report = load_backbone_weights(backbone, stored.tensors, origin=config.pretrained, **how)
     require_colors(config, stored.colors, f"the weights in {config.pretrained}")
     return report
 
@@ -145,17 +146,8 @@ def load_hub_weights(backbone: Backbone, config: ModelConfig) -> WeightReport:
             f"the hub's file for {name!r} is not of that network ({first_line(error)}); update "
             "timm, or give model.pretrained a file, or `none`"
         ) from error
-    return _load(backbone, vit.state_dict(), config, f"the hub's file for {name!r}")
-
-
-def _load(backbone: Backbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> WeightReport:
-    return load_backbone_weights(
-        backbone,
-        state,
-        strict=config.strict_weights,
-        part=config.pretrained_part,
-        origin=origin,
-    )
+    how: dict[str, Any] = {"strict": config.strict_weights, "part": config.pretrained_part}
+    return load_backbone_weights(backbone, vit.state_dict(), origin=f"the hub's file for {name!r}", **how)
 
 
 def _by_own_names(state: Mapping[str, Tensor], backbone: Backbone, origin: str) -> NamedWeights:
@@ -231,15 +223,20 @@ def describe_keys(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> str:
     )
 
 
+def wrong_shapes(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], whose: str) -> list[str]:
+    """Return in words which tensors have another shape than the wanted ones of their names."""
+    return [
+        f"{key} is {tuple(given[key].shape)}, {whose} {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in given and given[key].shape != value.shape
+    ]
+
+
 def _require_shapes(
     given: Mapping[str, Tensor], backbone: Backbone, named: NamedWeights, origin: str
 ) -> None:
-    wrong = [
-        f"{key} is {tuple(given[key].shape)}, the backbone's {tuple(value.shape)}"
-        for key, value in backbone.state_dict().items()
-        if key in given and key != "pos_embed" and given[key].shape != value.shape
-    ]
-    if wrong:
+    own = {key: value for key, value in backbone.state_dict().items() if key != "pos_embed"}
+    if wrong := wrong_shapes(given, own, "the backbone's"):
         raise UserError(
             f"{origin} is of another network than model.backbone: {len(wrong)} tensors differ in shape, as "
             f"{'; '.join(wrong[:3])}. {_compare(named, backbone)}Check model.backbone{_hint(named)}"

@@ -12,7 +12,7 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,7 @@ from pydantic import ValidationError
 from s4former.config.base import config_named
 from s4former.config.errors import UserError
 from s4former.config.override import override, parse_override
-from s4former.config.suggestions import nearest
-from s4former.config.validation import explain, validated
+from s4former.config.validation import explain, nearest, validated
 from s4former.config.yaml_text import config_file, parse_yaml
 from s4former.recipes.derived import Plan, PlannedRun, concerns, follow, loosened
 
@@ -33,16 +32,12 @@ if TYPE_CHECKING:
 
 _NO_RECIPES = ("folder", "derived")
 
+# fmt: off
 __all__ = [
-    "PlannedRun",
-    "load_data",
-    "load_run",
-    "main_settings",
-    "plan_run",
-    "recipe_card",
-    "recipe_families",
+    "PlannedRun", "load_data", "load_run", "main_settings", "plan_run", "recipe_card", "recipe_families",
     "recipe_names",
 ]
+# fmt: on
 
 
 def recipe_names() -> list[str]:
@@ -107,13 +102,9 @@ def plan_run(
     Raises:
         UserError: As `load_run` does, or if the folder holds the run of another config.
     """
-    changes = [changes] if isinstance(changes, str) else changes
-    changes = dict(changes) if isinstance(changes, Mapping) else list(changes)
-    if isinstance(changes, list):
-        for change in changes:
-            parse_override(change)  # what cannot be read is refused before anything is imported for the run
+    changes = _by_path(changes)  # what cannot be read is refused before anything is imported for the run
     plan = _plan(config, changes, resumed)
-    given = [str(change).partition("=")[0].strip() for change in changes]
+    given = list(changes)
     run, implied = override(loosened(plan.run, plan.derived, given), changes)
     run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
@@ -127,7 +118,19 @@ def plan_run(
     return PlannedRun(run, [*decided, *implied, *followed.values()], named, source)
 
 
-def _plan(config: str | Path | Run, changes: list[str] | dict[str, Any], resumed: Path | None) -> Plan:
+def _by_path(changes: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides by their paths, in the order in which they are applied."""
+    if isinstance(changes, Mapping):
+        return dict(changes)
+    found: dict[str, Any] = {}
+    for change in [changes] if isinstance(changes, str) else changes:
+        path, value = parse_override(change)
+        found.pop(".".join(path), None)
+        found[".".join(path)] = value
+    return found
+
+
+def _plan(config: str | Path | Run, changes: Mapping[str, Any], resumed: Path | None) -> Plan:
     if not isinstance(config, str | Path):
         return Plan(config)
     if resumed is not None and (resumed / "run.json").is_file():
@@ -139,14 +142,7 @@ def _plan(config: str | Path | Run, changes: list[str] | dict[str, Any], resumed
     return _read(str(config), changes)
 
 
-def _device(changes: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return the device that changes ask for."""
-    if not isinstance(changes, Mapping):
-        changes = dict(str(change).partition("=")[::2] for change in changes)
-    return str(changes.get("device", "auto"))
-
-
-def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
+def _read(config: str, changes: Mapping[str, Any]) -> Plan:
     """Return a run, what was decided for it, and what follows from other fields."""
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
@@ -157,7 +153,7 @@ def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
 
         if is_dataset_file(data):
             file = dataset_file(data, path)
-            return dataset_run(path, file, _data_changes(changes), _device(changes))
+            return dataset_run(path, file, _of_data(changes), str(changes.get("device", "auto")))
         if data is None:
             raise UserError(
                 f"{config} is empty; expected a data set (`s4former init` writes one) or a run "
@@ -167,11 +163,9 @@ def _read(config: str, changes: list[str] | dict[str, Any]) -> Plan:
     return _fixed(config, path)
 
 
-def _data_changes(changes: Iterable[str] | Mapping[str, Any]) -> list[str] | dict[str, Any]:
+def _of_data(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return those overrides of a run that are about its data."""
-    if isinstance(changes, Mapping):
-        return {key: changes[key] for key in changes if key.startswith("data.")}
-    return [change for change in changes if change.startswith("data.")]
+    return {path: value for path, value in changes.items() if path.startswith("data.")}
 
 
 def _fixed(config: str, path: Path) -> Plan:
@@ -255,7 +249,7 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         from s4former.recipes.folder import data_config
 
         if is_dataset_file(content):
-            return data_config(path, dataset_file(content, path), _data_changes(changes))
+            return data_config(path, dataset_file(content, path), _of_data(_by_path(changes)))
     return load_run(config, changes)[0].data
 
 

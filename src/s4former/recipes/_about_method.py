@@ -5,44 +5,42 @@ from __future__ import annotations
 from s4former.engine.run import Run
 from s4former.inference.config import LEAST_IMAGES
 from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
-from s4former.recipes.derived import Decision
+from s4former.recipes.derived import Decision, chosen
 
 
 def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
     """Return what was decided about the method, for so many unlabeled and val images."""
     method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
-    if isinstance(method, S4FormerPlusConfig):
-        return [
-            Decision(
-                f"method=s4former_plus: {unlabeled} unlabeled images are learned from as well, by the parts "
-                "that gained most where we measured it (docs/compare.md)",
-                "method",
-            ),
-            Decision(
-                "method.patch_shuffle=false: a block is a large part of a small crop, and shuffling them "
-                "lost points where we measured it",
-                "method.patch_shuffle",
-            ),
-            Decision(
-                f"method.unlabeled_start_step={method.unlabeled_start_step}: labeled images alone come first",
-                "method.unlabeled_start_step",
-            ),
-            Decision(
-                "fall_back=true: the network from before unlabeled images take part is kept, and is the "
-                f"model if val shows the end to be worse{few if val < LEAST_IMAGES else ''}",
-                "fall_back",
-                given="method.name",
-            ),
-            Decision(
-                f"method.confidence_threshold={method.confidence_threshold:g}: as published, but that of a "
-                f"class falls until its surest {method.class_share:.0%} are learned (method.class_share)",
-                "method.confidence_threshold",
-            ),
-        ]
-    return [
-        Decision(
-            "method=supervised: there is no unlabeled image; add a folder of images without masks as "
-            "`unlabeled: {images: DIR}` to learn from them too",
-            "method",
+    if not isinstance(method, S4FormerPlusConfig):
+        reason = (
+            "there is no unlabeled image; add a folder of images without masks as `unlabeled: {images: DIR}` "
+            "to learn from them too"
         )
+        return [chosen("method", "supervised", reason)]
+    return [
+        chosen(
+            "method",
+            "s4former_plus",
+            f"{unlabeled} unlabeled images are learned from as well, by the parts that gained most where we "
+            "measured it (docs/compare.md)",
+        ),
+        chosen(
+            "method.patch_shuffle",
+            "false",
+            "a block is a large part of a small crop, and shuffling them lost points where we measured it",
+        ),
+        chosen("method.unlabeled_start_step", method.unlabeled_start_step, "labeled images alone come first"),
+        chosen(
+            "fall_back",
+            "true",
+            "the network from before unlabeled images take part is kept, and is the model if val shows the "
+            f"end to be worse{few if val < LEAST_IMAGES else ''}",
+            given="method.name",
+        ),
+        chosen(
+            "method.confidence_threshold",
+            f"{method.confidence_threshold:g}",
+            f"as published, but that of a class falls until its surest {method.class_share:.0%} are learned "
+            "(method.class_share)",
+        ),
     ]

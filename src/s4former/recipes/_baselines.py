@@ -5,7 +5,7 @@ A baseline has all other settings of the S4Former run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -34,20 +34,33 @@ def with_method(run: Run, method: MethodName) -> Run:
 def baselines(recipe: Recipe, prefix: str = "") -> dict[str, Recipe]:
     """Return the S4Former run of a recipe with each other method, by the method's name."""
     others = (method for method in get_args(MethodName) if method != "s4former")
-    return {f"{prefix}{method}": partial(_baseline, recipe, method) for method in others}
-
-
-def _baseline(recipe: Recipe, method: MethodName) -> Run:
-    return with_method(recipe(), method)
-
-
-def family(splits: Iterable[str], make: Callable[[str, Network, MethodName], Run]) -> dict[str, Recipe]:
-    """Return ``make`` for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``."""
     return {
-        ".".join(part for part in (split, "" if network == "setr" else network, method) if part): partial(
-            make, split, network, method
+        f"{prefix}{method}": lambda method=method: with_method(recipe(), method)  # type: ignore[misc]
+        for method in others
+    }
+
+
+def published(dataset: str, lists: Mapping[str, str], **settings: Any) -> dict[str, Recipe]:
+    """Return a run for each split, network and method: ``SPLIT.METHOD`` and ``SPLIT.segformer.METHOD``.
+
+    Args:
+        dataset: What `s4former prepare` calls the data set.
+        lists: The lists of each split, see `published_run`.
+        settings: What else `published_run` takes.
+    """
+    return {
+        ".".join([split, *([network] if network != "setr" else []), method]): partial(
+            _published, dataset, files, network, method, settings
         )
-        for split in splits
+        for split, files in lists.items()
         for network in get_args(Network)
         for method in get_args(MethodName)
     }
+
+
+def _published(
+    dataset: str, lists: str, network: Network, method: MethodName, settings: Mapping[str, Any]
+) -> Run:
+    from s4former.recipes._published import published_run
+
+    return published_run(dataset, lists, network, method, **settings)

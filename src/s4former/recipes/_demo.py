@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from s4former.config.errors import UserError
 from s4former.config.invocation import invocation, program, typed
@@ -28,7 +27,7 @@ from s4former.engine.loop import train
 from s4former.engine.pace import in_words
 from s4former.engine.progress import progress_for
 from s4former.engine.run import Run
-from s4former.engine.tables import print_table
+from s4former.engine.tables import print_table, table_of, tell
 from s4former.engine.timing import measure_pace
 from s4former.inference import wording
 from s4former.inference.predict import Model
@@ -89,10 +88,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path,
-    run: Run | None = None,
-    console: Console | None = None,
-    progress: Callback | None = None,
+    out: Path, run: Run | None = None, console: Console | None = None, progress: Callback | None = None
 ) -> DemoResult:
     """Train supervised-only and a method with unlabeled images from the same few labels, and compare them.
 
@@ -178,23 +174,15 @@ def _left_to_do(out: Path, runs: Mapping[str, Run]) -> list[str]:
 def _announce(out: Path, left: Mapping[str, Run], console: Console) -> None:
     """Say what will happen and how long it will take on this machine."""
     if not left:
-        console.print(
-            f"{out} holds a finished demo, shown again here; another folder "
-            f"({invocation().out}) trains it anew",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return
+        again = f"another folder ({invocation().out}) trains it anew"
+        return tell(console, f"{out} holds a finished demo, shown again here; {again}")
     seconds = 0.0
     for name, run in left.items():
         done = Checkpoints(out / name).newest_step() or 0
         source = open_source(run.data)
         seconds += measure_pace(run, source).total(run, source) * (1 - done / run.steps)
-    console.print(
-        f"training {' and then '.join(left)} takes about {in_words(seconds)} on this machine, as timed now",
-        highlight=False,
-        soft_wrap=True,
-    )
+    words = f"training {' and then '.join(left)} takes about {in_words(seconds)}"
+    return tell(console, f"{words} on this machine, as timed now")
 
 
 def _scores(folder: Path) -> list[NetworkScore]:
@@ -240,39 +228,32 @@ def _draw_curves(out: Path, runs: Mapping[str, Run], figures: Outputs) -> Path:
 
 def _report(result: DemoResult, run: Run, console: Console) -> None:
     first = result.scores[0].lines[0]
-    table = Table(
+    table = table_of(
+        ("trained with", "network"),
+        ("last", "best", "at step"),
         title=f"mean IoU on {first['images']} {_images(run)}, in percent",
         caption=wording.caption(first["protocol"]),
         title_justify="left",
         caption_justify="left",
     )
-    for column in ("trained with", "network"):
-        table.add_column(column)
-    for column in ("last", "best", "at step"):
-        table.add_column(column, justify="right")
     for score in result.scores:
         style = "bold" if score.deployed else None
         cells = (score.run, score.network, *map(wording.mean, score.lines), str(score.best_step))
         table.add_row(*cells, style=style)
     print_table(console, table)
     for remark in dict.fromkeys(remark for score in result.scores for remark in score.lines[0]["remarks"]):
-        console.print(remark, highlight=False, soft_wrap=True)
-    console.print(
+        tell(console, remark)
+    tell(
+        console,
         f"{_title(run.method.name)} after the last step: {100 * result.gain:+.2f} points over "
         "supervised-only, from the same labels, first weights and steps.",
-        highlight=False,
-        soft_wrap=True,
     )
-    console.print(
-        f"pictures     {result.panel}\n             {result.curves}", highlight=False, soft_wrap=True
-    )
+    tell(console, f"pictures     {result.panel}\n             {result.curves}")
     for name in dict.fromkeys(score.run for score in result.scores):
-        console.print(f"run folder   {result.folder / name}", highlight=False, soft_wrap=True)
-    console.print("next:")
+        tell(console, f"run folder   {result.folder / name}")
+    tell(console, "next:")
     for what, arguments in _next_steps(result.folder, run).items():
-        console.print(
-            f"  {typed(program(), arguments)}    # {what}", highlight=False, markup=False, soft_wrap=True
-        )
+        tell(console, f"  {typed(program(), arguments)}    # {what}")
 
 
 def _next_steps(folder: Path, run: Run) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from s4former.config.errors import UserError
 from s4former.config.fields import FieldFacts, fields_of
-from s4former.config.suggestions import nearest
+from s4former.config.validation import nearest
 
 DATASET_YAML = "dataset.yaml"
 _HEAD = """# All fields

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from s4former.data.config import DataConfig
+from s4former.curation.prepare import DATASETS
 from s4former.engine.run import OptimizerConfig, Run
 from s4former.inference.config import EvaluateConfig
 from s4former.methods.configs.s4former import S4FormerConfig
@@ -19,33 +20,48 @@ _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4
 
 
 def published_run(
-    data: DataConfig,
-    evaluate: Mapping[str, Any],
+    dataset: str,
+    lists: str,
     network: Network,
     method: MethodName,
+    *,
+    crop: int,
+    evaluate: Mapping[str, Any],
     steps: int,
     evaluate_every: int = 1150,
 ) -> Run:
     """Return a run with the released network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
 
     Args:
-        data: Where images, masks and lists are, and the crop; batch sizes are set here.
-        evaluate: The protocol, fields of `EvaluateConfig`.
+        dataset: What `s4former prepare` calls the data set, which it brings into its layout.
+        lists: Both lists of a split, from the data set's ``datasplits``: in the name of that of unlabeled
+            images ``{}`` is ``un``.
         network: Which one; its position embedding fits the crop.
         method: Which one, with its published settings.
+        crop: Side of the training crop.
+        evaluate: The protocol, fields of `EvaluateConfig`; images are trained on at its ``short_side``.
         steps: Steps of the whole run.
         evaluate_every: Steps between two scores: those of the released schedules of 80,000 steps.
 
     Source: the released configs ``setr_deit-base_pup_bs_8_512x512_80k_*`` and ``segformer_mit-b4_bs_8_*``.
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
-    model = _model(network, data.crop[0])
+    model = _model(network, crop)
+    files = {f"{un}labeled_split": f"datasplits/{lists.format(un)}" for un in ("", "un")}
+    data = DATASETS[dataset]().config(
+        Path("data"),
+        classes=dataset,
+        crop_size=crop,
+        short_side=evaluate.get("short_side"),
+        **files,
+        **_BATCHES,
+    )
     run = Run(
         steps=steps,
         evaluate_every=evaluate_every,
         save_every=evaluate_every,
         log_every=50,
-        data=data.model_copy(update=_BATCHES),
+        data=data,
         model=model,
         method=S4FormerConfig(shuffle_block=shuffle_block(model)),
         optimizer=_optimizer(network),

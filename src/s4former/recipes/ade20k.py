@@ -10,46 +10,14 @@ Data     s4former prepare ade20k; s4former splits fetch unimatch_v2 (both --root
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from s4former.data.config import DataConfig
-from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes._baselines import Recipe, published
 from s4former.recipes.derived import PUBLISHED
 
-if TYPE_CHECKING:
-    from s4former.engine.run import Run
-
 DERIVED = PUBLISHED
-
-_SPLITS = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
 
 
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name."""
-    return family(_SPLITS, ade20k_run)
-
-
-def ade20k_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
-    """Return the run of a split, as in ``1_64``."""
-    from s4former.recipes._published import published_run
-
-    return published_run(
-        ade20k_data(split), {"short_side": 512}, network=network, method=method, steps=80_000
-    )
-
-
-def ade20k_data(split: str) -> DataConfig:
-    """Return ADE20K with masks that start at 0, and the lists of a split."""
-    return DataConfig(
-        root="data/ade/ADEChallengeData2016",
-        classes="ade20k",
-        train_images="images/training",
-        train_masks="masks/training",
-        labeled_split=f"datasplits/unimatch_v2/{split}/labeled.txt",
-        unlabeled_split=f"datasplits/unimatch_v2/{split}/unlabeled.txt",
-        val_images="images/validation",
-        val_masks="masks/validation",
-        test_images=None,
-        crop_size=512,
-        short_side=512,
-    )
+    splits = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
+    lists = {split: f"unimatch_v2/{split}/{{}}labeled.txt" for split in splits}
+    return published("ade20k", lists, crop=512, evaluate={"short_side": 512}, steps=80_000)

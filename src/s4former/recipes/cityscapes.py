@@ -9,22 +9,8 @@ Data     s4former prepare cityscapes --root data; for 744 and 1488 s4former spli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from s4former.data.config import DataConfig
-from s4former.recipes._baselines import MethodName, Network, Recipe, family
+from s4former.recipes._baselines import Recipe, published
 from s4former.recipes.derived import PUBLISHED, Derived
-
-if TYPE_CHECKING:
-    from s4former.engine.run import Run
-
-_LISTS = {
-    "186": ("city_splits_CPS/186_train_supervised.txt", "city_splits_CPS/186_train_unsupervised.txt"),
-    "372": ("city_splits_CPS/372_train_supervised.txt", "city_splits_CPS/372_train_unsupervised.txt"),
-    "744": ("unimatch/1_4/labeled.txt", "unimatch/1_4/unlabeled.txt"),
-    "1488": ("unimatch/1_2/labeled.txt", "unimatch/1_2/unlabeled.txt"),
-}
-
 
 DERIVED = (
     *PUBLISHED,
@@ -34,40 +20,15 @@ DERIVED = (
     ),
 )
 
+_LISTS = {
+    "186": "city_splits_CPS/186_train_{}supervised.txt",
+    "372": "city_splits_CPS/372_train_{}supervised.txt",
+    "744": "unimatch/1_4/{}labeled.txt",
+    "1488": "unimatch/1_2/{}labeled.txt",
+}
+
 
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name."""
-    return family(_LISTS, cityscapes_run)
-
-
-def cityscapes_run(split: str, network: Network = "setr", method: MethodName = "s4former") -> Run:
-    """Return the run of a split, as in ``186``."""
-    from s4former.recipes._published import published_run
-
-    return published_run(
-        cityscapes_data(split),
-        {"mode": "slide", "crop_size": 768, "stride": 512},
-        network=network,
-        method=method,
-        steps=40_000,
-        evaluate_every=1000,
-    )
-
-
-def cityscapes_data(split: str) -> DataConfig:
-    """Return Cityscapes in its own layout, with train ids, and the lists of a split."""
-    labeled, unlabeled = _LISTS[split]
-    return DataConfig(
-        root="data/cityscapes",
-        classes="cityscapes",
-        train_images="leftImg8bit/train",
-        train_masks="gtFine/train",
-        image_suffix="_leftImg8bit",
-        mask_suffix="_gtFine_labelTrainIds",
-        labeled_split=f"datasplits/{labeled}",
-        unlabeled_split=f"datasplits/{unlabeled}",
-        val_images="leftImg8bit/val",
-        val_masks="gtFine/val",
-        test_images=None,
-        crop_size=768,
-    )
+    protocol = {"mode": "slide", "crop_size": 768, "stride": 512}
+    return published("cityscapes", _LISTS, crop=768, evaluate=protocol, steps=40_000, evaluate_every=1000)

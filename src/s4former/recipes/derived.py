@@ -56,6 +56,11 @@ class Decision:
     given: str | None = None
 
 
+def chosen(field: str, value: Any, reason: str, given: str | None = None) -> Decision:
+    """Return the decision for a value of a field."""
+    return Decision(f"{field}={value}: {reason}", field, given)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run, what was decided for it, what follows when fields are overridden, and its data if opened."""

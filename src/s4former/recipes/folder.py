@@ -17,12 +17,13 @@ from s4former.augment import Views
 from s4former.augment.jitter import Jitter
 from s4former.config.base import Config
 from s4former.config.override import override
-from s4former.curation.annotations.masks import annotated_masks
-from s4former.curation.annotations.sizes import displayed_size
+from s4former.curation.annotations.matching import displayed_size
+from s4former.curation.sources import annotated_masks
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import DatasetFile
 from s4former.data.sources.base import Split, split_ids
 from s4former.data.sources.folder import FolderSource
+from s4former.data.split_lists import first_few
 from s4former.data.statistics import spread
 from s4former.engine.run import OptimizerConfig, Run
 from s4former.inference.config import FEW_IMAGES, EvaluateConfig
@@ -32,7 +33,7 @@ from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.configs.linear import LinearConfig
 from s4former.recipes._about_method import about_method
-from s4former.recipes.derived import Decision, Derived, Plan, settle
+from s4former.recipes.derived import Decision, Derived, Plan, chosen, settle
 
 _BACKBONE, _PATCH = "vit_small_patch14_dinov2", 14
 _SHUFFLE_BLOCK = 4
@@ -213,23 +214,25 @@ def _about_data(
     device, largest = ("a CPU", _LARGEST_ON_CPU) if on_cpu else ("a GPU", _LARGEST)
     return [
         *map(Decision, source.notes),
-        Decision(f"data: {counts}, {len(source.classes)} classes ({_few(source.classes.names)})"),
-        Decision(
-            f"data.crop_size={run.data.crop_size}: shorter sides are {_typical_short_side(sizes)} pixels as "
-            f"a rule, and the largest crop on {device} is {largest}",
+        Decision(f"data: {counts}, {len(source.classes)} classes ({first_few([*source.classes.names], 8)})"),
+        chosen(
             "data.crop_size",
+            run.data.crop_size,
+            f"shorter sides are {_typical_short_side(sizes)} pixels as a rule, and the largest crop on "
+            f"{device} is {largest}",
         ),
-        Decision(
-            f"data.labeled_batch_size={run.data.labeled_batch_size}: what {device} takes; as many unlabeled "
-            "ones beside them",
+        chosen(
             "data.labeled_batch_size",
+            run.data.labeled_batch_size,
+            f"what {device} takes; as many unlabeled ones beside them",
         ),
-        Decision(f"steps={run.steps}: for {labeled} labeled images", "steps"),
+        chosen("steps", run.steps, f"for {labeled} labeled images"),
         *about_method(run, unlabeled, len(source.val)),
-        Decision(
-            f"model.pretrained=hub: the weights of {_BACKBONE} are downloaded once (about 90 MB); without "
-            "a network type model.pretrained=FILE, or none to start from random weights",
+        chosen(
             "model.pretrained",
+            "hub",
+            f"the weights of {_BACKBONE} are downloaded once (about 90 MB); without a network type "
+            "model.pretrained=FILE, or none to start from random weights",
         ),
     ]
 
@@ -259,32 +262,20 @@ def _about_sizes(run: Run, sizes: Sequence[tuple[int, int]], longest: int) -> li
     """
     data, decisions = run.data, []
     if data.short_side:
-        decisions.append(
-            Decision(
-                f"data.short_side={data.short_side}: images are small, so they are enlarged",
-                "data.short_side",
-            )
-        )
+        reason = "images are small, so they are enlarged"
+        decisions.append(chosen("data.short_side", data.short_side, reason))
     if run.evaluate.mode == "slide":
-        decisions.append(
-            Decision(
-                f"evaluate.mode=slide: images are scored in windows of {data.crop_size} pixels, as the "
-                f"longest side is {longest} pixels, more than {_WHOLE_CROPS} crops",
-                "evaluate.mode",
-            )
+        reason = (
+            f"images are scored in windows of {data.crop_size} pixels, as the longest side is {longest} "
+            f"pixels, more than {_WHOLE_CROPS} crops"
         )
+        decisions.append(chosen("evaluate.mode", "slide", reason))
     decoded = max(height * width for height, width in sizes) * data.channels / 2**20
     if decoded > _LARGE_MEGABYTES:
-        decisions.append(
-            Decision(
-                f"data.cache_images={data.cache_images}: MB of decoded images that are kept; the largest "
-                f"takes {decoded:.0f} MB, and an image that is not kept is read again for each crop. To "
-                "train faster, cut large images into tiles of about 1000 pixels, or raise this number",
-                "data.cache_images",
-            )
+        reason = (
+            f"MB of decoded images that are kept; the largest takes {decoded:.0f} MB, and an image that is "
+            "not kept is read again for each crop. To train faster, cut large images into tiles of about "
+            "1000 pixels, or raise this number"
         )
+        decisions.append(chosen("data.cache_images", data.cache_images, reason))
     return decisions
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:8])} and {len(names) - 8} more"

@@ -16,6 +16,7 @@ from s4former.data.display import Color
 from s4former.data.display import colorize as colorize
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from s4former.config.outputs import Outputs
@@ -26,6 +27,8 @@ _DPI = 110
 _INK = "#303030"
 _ENTRY = 0.95
 """Inches that a class takes in a legend."""
+LEGEND_COLUMNS = 11
+"""Classes in a line of a legend, unless it says otherwise."""
 
 
 def panel(
@@ -100,7 +103,7 @@ def add_legend(figure: Figure, legend: Mapping[str, Color], columns: int | None 
     figure.legend(
         handles=patches,
         loc="lower center",
-        ncols=columns or min(len(legend), 11),
+        ncols=columns or min(len(legend), LEGEND_COLUMNS),
         fontsize=8,
         frameon=False,
         handlelength=1,
@@ -131,18 +134,11 @@ def learning_curves(
     empty = [name for name, points in curves.items() if not points]
     if empty or not curves:
         raise ValueError(f"a learning curve needs points; {', '.join(empty) or 'the figure'} has none")
-    figure = blank_figure((6.0, 3.6))
-    axes = figure.add_subplot()
+    axes = blank_figure((6.0, 3.6)).add_subplot()
     for name, points in curves.items():
         steps, values = np.array(points, dtype=float).T
         axes.plot(steps, 100 * values, marker="o", markersize=3, linewidth=1.5, label=name)
-    axes.set_xlabel("step", color=_INK)
-    axes.set_ylabel(f"{value_label} (%)", color=_INK)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    return _save(figure, path, outputs)
+    return _save_curves(axes, "step", value_label, path, outputs)
 
 
 def label_curves(
@@ -162,8 +158,7 @@ def label_curves(
     Returns:
         ``path``.
     """
-    figure = blank_figure((6.0, 3.6))
-    axes = figure.add_subplot()
+    axes = blank_figure((6.0, 3.6)).add_subplot()
     counts = sorted({count for points in curves.values() for count, _, _ in points})
     for name, points in curves.items():
         x, values, spreads = zip(*sorted(points), strict=True)
@@ -172,11 +167,17 @@ def label_curves(
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set_xlabel("labeled images", color=_INK)
-    axes.set_ylabel(f"{value_label} (%)", color=_INK)
+    return _save_curves(axes, "labeled images", value_label, path, outputs)
+
+
+def _save_curves(axes: Axes, across: str, up: str, path: Path, outputs: Outputs | None) -> Path:
+    axes.set_xlabel(across, color=_INK)
+    axes.set_ylabel(f"{up} (%)", color=_INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     figure.tight_layout()
     return _save(figure, path, outputs)
 

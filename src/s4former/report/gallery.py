@@ -15,6 +15,7 @@ from s4former.config.record import read_json
 from s4former.data.classes import Color
 from s4former.data.display import UNKNOWN, rgb_view
 from s4former.data.statistics import spread
+from s4former.inference.overlay import index_picture
 from s4former.report.figures import Pixels
 from s4former.report.measuring import Measured
 from s4former.report.sheets import Picture, picture, shrunk
@@ -122,10 +123,8 @@ def _errors(
     return _paletted(name, shown, [*((level,) * 3 for level in range(254)), WRONG, UNKNOWN])
 
 
-def _paletted(name: str, indices: UInt8[np.ndarray, "h w"], palette: Sequence[Sequence[int]]) -> Picture:
-    image = PilImage.fromarray(indices)
-    image.putpalette([channel for color in palette for channel in color])
-    return picture(name, shrunk(image, PilImage.Resampling.NEAREST, _SIDE))
+def _paletted(name: str, indices: UInt8[np.ndarray, "h w"], palette: Sequence[Color]) -> Picture:
+    return picture(name, shrunk(index_picture(indices, palette), PilImage.Resampling.NEAREST, _SIDE))
 
 
 def pseudo_labels(folder: Path) -> dict[str, dict[int, list[Picture]]]:

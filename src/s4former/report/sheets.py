@@ -18,7 +18,7 @@ from s4former.data.classes import Classes, Color
 from s4former.data.display import UNKNOWN, rgb_view
 from s4former.data.sources.base import Source, Split
 from s4former.data.statistics import spread
-from s4former.report.figures import Pixels, add_legend, blank_figure, colorize
+from s4former.report.figures import LEGEND_COLUMNS, Pixels, add_legend, blank_figure, colorize
 from s4former.types import IGNORE
 
 if TYPE_CHECKING:
@@ -158,5 +158,6 @@ def contact_sheet(
     if IGNORE in shown:
         names["unknown"] = UNKNOWN
     add_legend(figure, names)
-    figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1), h_pad=1.5)
+    reserved = max(0.5, 0.1 + 0.2 * -(-len(names) // LEGEND_COLUMNS))
+    figure.tight_layout(rect=(0, reserved / figure.get_figheight(), 1, 1), h_pad=1.5)
     return figure

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s4former.config.errors import UserError
-from s4former.config.suggestions import nearest
+from s4former.config.validation import nearest
 from s4former.studies.lists import SPLITS
 from s4former.studies.plan import ALL, Cell, Study
 from s4former.studies.rows import Row, parse_rows, split_rows

@@ -3,25 +3,105 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from s4former.config.invocation import invocation
 from s4former.config.outputs import Outputs, claim
 from s4former.config.record import json_text, now, versions
 from s4former.engine.callbacks import Callback
 from s4former.engine.progress import progress_for
-from s4former.engine.tables import print_table
+from s4former.engine.tables import print_table, table_of, tell
 from s4former.inference.config import FEW_IMAGES
 from s4former.report.figures import label_curves
-from s4former.studies.plan import Study, plan
+from s4former.studies.plan import ALL, Study, plan
 from s4former.studies.results import read_configs, read_results
 from s4former.studies.scores import by_group, label_efficiency, verdicts
-from s4former.studies.tables import markdown, score_table
 from s4former.studies.work import require_same, state_of, work
+
+Line = Mapping[str, Any]
+
+
+def score_table(lines: Sequence[Line], against: Sequence[str], title: str, part: str) -> Table:
+    """Return the table of a comparison: a line for each label count, row and network.
+
+    Args:
+        lines: As `s4former.studies.scores.by_group` returns them.
+        against: The reference rows.
+        title: What stands above it.
+        part: What was scored, on which the best step was chosen.
+    """
+    shown = [reference for reference in against if any(reference in line["minus"] for line in lines)]
+    headers = [
+        "last",
+        *(f"minus {reference} [95 %]" for reference in shown),
+        f"best (chosen on {part})",
+        "images/s",
+        "MiB",
+        "minutes",
+    ]
+    table = table_of(
+        ("labels", "", "network"),
+        headers,
+        title=title,
+        title_justify="left",
+        caption="* deployed",
+        caption_justify="left",
+    )
+    before = None
+    for line in lines:
+        if before not in (None, line["group"]):
+            table.add_section()
+        before = line["group"]
+        table.add_row(*_cells(line, shown), style="bold" if line["deployed"] else None)
+    return table
+
+
+def _cells(line: Line, against: Sequence[str]) -> list[str]:
+    labels = f"all ({line['labeled']})" if line["group"] == ALL else str(line["labeled"])
+    return [
+        labels,
+        line["row"],
+        f"{line['network']} *" if line["deployed"] else line["network"],
+        _spread(line["last"]),
+        *(_difference(line["minus"].get(reference)) for reference in against),
+        _spread(line["best"]),
+        _number(line["images_per_second"], 1),
+        _number(line["peak_memory_mib"], 0),
+        _number(line["minutes"], 1),
+    ]
+
+
+def _spread(summary: Line) -> str:
+    spread = "" if summary["spread"] is None else f" ± {summary['spread']:.1f}"
+    return f"{summary['mean']:.1f}{spread} ({summary['cells']})"
+
+
+def _difference(summary: Line | None) -> str:
+    if summary is None:
+        return ""
+    if summary["interval"] is None:
+        return f"{summary['mean']:+.1f}"
+    low, high = summary["interval"]
+    return f"{summary['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def markdown(table: Table) -> str:
+    """Return a table as Markdown."""
+    columns = [list(map(str, column.cells)) for column in table.columns]
+    header = [str(column.header) for column in table.columns]
+    rules = ["---:" if column.justify == "right" else "---" for column in table.columns]
+    lines = [header, rules, *map(list, zip(*columns, strict=True))]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def compare(
@@ -51,10 +131,8 @@ def compare(
         Interrupted: If a signal asked to stop.
     """
     console = console or Console()
-    planned = plan(
-        study
-    )  # all of it, so that a mistake in the last row is told before the first one is trained
-
+    # All of it, so that a mistake in the last row is told before the first one is trained.
+    planned = plan(study)
     require_same(planned, study.runs)
     table, figure = out.with_suffix(".md"), out.with_suffix(".png")
     outputs = claim(
@@ -64,9 +142,7 @@ def compare(
         edited=True,
     )
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
+    say = partial(tell, console)
     if train:
         left = work(plan(study, part), study.runs, say, progress or (lambda: progress_for(console)))
         for each in left:
@@ -129,7 +205,7 @@ def _write(
     table = score_table(found["lines"], against, found["title"], found["part"])
     print_table(console, table)
     for note in found["notes"]:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        tell(console, note)
     text = [f"# {found['title']}", "", markdown(table), "", *(f"- {note}" for note in found["notes"])]
     outputs.write_text(out.with_suffix(".md"), "\n".join(text) + "\n")
     curves: dict[str, list[tuple[int, float, float | None]]] = {}
@@ -139,7 +215,7 @@ def _write(
             curves.setdefault(line["row"], []).append((line["labeled"], line["last"]["mean"], spread))
     if len({count for points in curves.values() for count, _, _ in points}) > 1:
         label_curves(curves, out.with_suffix(".png"), f"mIoU on {found['part']}", outputs)
-    console.print(f"written: {out}", markup=False, highlight=False, soft_wrap=True)
+    tell(console, f"written: {out}")
 
 
 def _worth(found: dict[str, Any]) -> list[str]:

@@ -144,7 +144,7 @@ class Study:
             )
         made: dict[str, PlannedRun] = {}
         for row in rows:
-            if cell.labels == ALL and not _labeled_only(base, row):
+            if cell.labels == ALL and _switched(base, row).method.views.unlabeled:
                 continue
             if not self.first_steps:
                 run, notes = override(base, [*_as_many_views(base, row, row.changes), *row.changes])
@@ -199,10 +199,6 @@ def _as_many_views(base: Run, row: Row, given: Sequence[str]) -> list[str]:
     if len(strong) != 1 or count < 2 or any(change.startswith("method.views.strong") for change in given):
         return []
     return [f"method.views.strong={json.dumps([strong[0].model_dump(mode='json')] * count)}"]
-
-
-def _labeled_only(base: Run, row: Row) -> bool:
-    return not _switched(base, row).method.views.unlabeled
 
 
 def plan(study: Study, part: tuple[int, int] = (0, 1)) -> list[PlannedRun]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from s4former.config.errors import UserError
 from s4former.config.override import parse_override
-from s4former.config.suggestions import nearest
+from s4former.config.validation import nearest
 from s4former.config.yaml_text import config_file, parse_yaml
 from s4former.methods import METHODS
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import torch
 
 from s4former.config.errors import NumericError, UserError
 from s4former.config.invocation import invocation
@@ -14,13 +19,61 @@ from s4former.engine.callbacks import Callback
 from s4former.engine.folder import differences, earlier_run
 from s4former.engine.loop import train
 from s4former.engine.run import Run
-from s4former.studies.claims import claimed
-from s4former.studies.cost import PeakMemory
 from s4former.studies.plan import PlannedRun
 
+_KIB = 1024
 COST = "cost.json"
 """What a run took, beside its result."""
 _PAUSE = 5.0
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Lock a file while the block runs, unless another process has; return whether this one has it now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        yield _locked(descriptor)
+    finally:
+        os.close(descriptor)  # which gives the lock up, as the end of the process does
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+class PeakMemory:
+    """The most memory in use since this object was made: of the CUDA device, if any, else of the process."""
+
+    def __init__(self) -> None:
+        self._cuda = torch.cuda.is_available()
+        if self._cuda:
+            torch.cuda.reset_peak_memory_stats()
+        elif sys.platform == "linux":
+            with suppress(OSError):  # of some sandboxes: there it is the peak of the whole process
+                Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+
+    def mib(self) -> int | None:
+        """Return it in MiB, None where the system does not say."""
+        if self._cuda:
+            return int(torch.cuda.max_memory_allocated()) >> 20
+        try:
+            status = Path("/proc/self/status").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+        return int(line.split()[1]) // _KIB if line else None
 
 
 def finished(folder: Path) -> bool:

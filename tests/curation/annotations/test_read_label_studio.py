@@ -33,8 +33,7 @@ from PIL import Image
 
 from s4former.config import DataError
 from s4former.curation.annotations import Conversion, Notes, class_names, convert, detect_format
-from s4former.curation.annotations.brush import decode_brush
-from s4former.curation.annotations.label_studio_regions import shapes_of
+from s4former.curation.annotations.label_studio_regions import decode_brush, shapes_of
 from s4former.types import IGNORE
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from s4former.curation import ImageFacts
+from s4former.curation.check.duplicate_rules import difference_hash, near_groups
 from s4former.curation.check.facts import THUMBNAIL
-from s4former.curation.check.near import difference_hash, near_groups
 
 
 def scene(seed: int, size: tuple[int, int] = (120, 160)) -> Image.Image:

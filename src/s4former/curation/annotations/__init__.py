@@ -7,22 +7,13 @@ it (its EXIF rotation applied), which is how these tools show it too.
 
 from __future__ import annotations
 
-from s4former.curation.annotations.convert import convert
-from s4former.curation.annotations.detecting import class_names, detect_format
-from s4former.curation.annotations.formats import FORMATS, AnnotationFormat
-from s4former.curation.annotations.record import Conversion
+from s4former.curation.annotations.convert import Conversion, convert
+from s4former.curation.annotations.formats import FORMATS, AnnotationFormat, class_names, detect_format
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes, Polygon, Shape, rectangle
 
+# fmt: off
 __all__ = [
-    "FORMATS",
-    "AnnotatedImage",
-    "AnnotationFormat",
-    "Conversion",
-    "Notes",
-    "Polygon",
-    "Shape",
-    "class_names",
-    "convert",
-    "detect_format",
-    "rectangle",
+    "FORMATS", "AnnotatedImage", "AnnotationFormat", "Conversion", "Notes", "Polygon", "Shape", "class_names",
+    "convert", "detect_format", "rectangle",
 ]
+# fmt: on

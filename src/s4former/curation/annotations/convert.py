@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_json
 from s4former.curation.annotations import reading
-from s4former.curation.annotations.detecting import format_named
-from s4former.curation.annotations.formats import AnnotationFormat
+from s4former.curation.annotations.formats import AnnotationFormat, format_named
 from s4former.curation.annotations.matching import Images, Match
-from s4former.curation.annotations.record import RECORD, Conversion, forget, recorded, stamp
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes
-from s4former.curation.annotations.sizes import displayed_size
-from s4former.curation.annotations.values import LabelValues
-from s4former.curation.annotations.writing import MaskWriter
+from s4former.curation.annotations.writing import LabelValues, MaskWriter
 from s4former.data.split_lists import first_few
 from s4former.types import IGNORE
 
 VERSION = 2
 """Of the masks: it goes up when the same annotations give other masks, so that caches are made anew."""
+RECORD = "conversion.json"
 
 
 def convert(
@@ -70,9 +68,7 @@ def convert(
     notes = Notes()
     matched = _match(reader, annotations, images, notes)
     forget(out, keep=set(matched))
-    labels = LabelValues(names, outside)
-    sizes = partial(displayed_size, channels=channels)
-    writer = MaskWriter(labels, sizes, reader.larger_first, out, notes)
+    writer = MaskWriter(LabelValues(names, outside), channels, reader.larger_first, out, notes)
     for done, (id, entry) in enumerate(sorted(matched.items()), start=1):
         writer.write(id, images[id], entry)
         if on_image is not None:
@@ -93,7 +89,9 @@ def _made_of(
     outside: int,
 ) -> dict[str, Any]:
     """Return all that masks depend on: while it is as it was, they need not be made again."""
-    inputs = [annotations, *reader.files(annotations), *_own_code(reader)]
+    inputs = [annotations, *reader.files(annotations)]
+    if "." in reader.name:  # from outside of the package: where its code changes, masks are made anew
+        inputs.append(Path(inspect.getfile(type(reader))))
     files = sorted((id, str(file)) for id, file in images.items())
     return {
         "version": VERSION,
@@ -103,11 +101,6 @@ def _made_of(
         "inputs": {str(file): stamp(file) for file in inputs if file.is_file()},
         "images": hashlib.sha256(repr(files).encode()).hexdigest(),
     }
-
-
-def _own_code(format: AnnotationFormat) -> list[Path]:
-    """Return the file of a format from outside of the package: where it changes, masks are made anew."""
-    return [Path(inspect.getfile(type(format)))] if "." in format.name else []
 
 
 def _check(images: Mapping[str, Path], names: Sequence[str], outside: int) -> None:
@@ -175,3 +168,58 @@ def _agreed(match: Match | None, entry: AnnotatedImage, known: Images) -> Match 
             "by its own name; correct one of them"
         )
     return match or beside
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Masks made from annotations.
+
+    Attributes:
+        ids: Images that have a mask now, sorted.
+        notes: What a person should know of what was skipped or decided.
+    """
+
+    ids: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def stamp(file: Path) -> list[int]:
+    """Return what changes when a file does: its size, and when its content and its entry last changed.
+
+    The latter can't be set back, as copying tools do with the former.
+    """
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    """Return the record of an earlier conversion; an empty one if there is none or it is broken."""
+    try:
+        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and isinstance(record.get("masks"), dict) else {}
+
+
+def recorded(out: Path, made_of: dict[str, Any], images: Mapping[str, Path]) -> Conversion | None:
+    """Return an earlier conversion if nothing it was made of has changed and its masks are there."""
+    record = _read_record(out)
+    if record.get("made_of") != made_of:
+        return None
+    for id, before in record["masks"].items():
+        image = images.get(id)
+        mask = out / f"{id}.png"
+        if image is None or not image.is_file() or not mask.is_file():
+            return None
+        if [*stamp(image), *stamp(mask)] != before:  # a mask that was drawn on is made anew, too
+            return None
+    return Conversion(tuple(record["masks"]), tuple(record.get("notes", ())))
+
+
+def forget(out: Path, keep: set[str]) -> None:
+    """Remove the record of an earlier conversion, and those of its masks that will not be made again."""
+    for id in set(_read_record(out).get("masks", {})) - keep:
+        mask = (out / f"{id}.png").resolve()
+        if mask.is_relative_to(out.resolve()):
+            mask.unlink(missing_ok=True)
+    (out / RECORD).unlink(missing_ok=True)

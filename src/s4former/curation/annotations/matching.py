@@ -1,4 +1,4 @@
-"""Finds the image that an annotation means by a name."""
+"""The images that annotations mean: found by a name, and how large they are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
+from PIL import ExifTags
+
 from s4former.config.errors import DataError
+from s4former.data.sources.decoding import load_upright, opened
+from s4former.data.sources.raster import is_plain, read_values
 
 _PART = re.compile(r"(train|val|test)(?:ing|id|idation)?[-_\d]*$", re.IGNORECASE)
-
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
 @dataclass(frozen=True)
@@ -123,3 +127,22 @@ def _normal(name: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
+
+
+def displayed_size(path: Path, channels: int) -> tuple[int, int]:
+    """Return an image's height and width after its EXIF rotation.
+
+    Args:
+        path: The file.
+        channels: How many channels it has, which tells what is an axis of channels in arrays and TIFF files.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    if not is_plain(path, channels):
+        height, width = read_values(path, channels).shape[:2]
+        return height, width
+    with opened(path) as picture:
+        turned = picture.getexif().get(ExifTags.Base.Orientation) in _TURNED
+        upright = load_upright(picture) if turned else picture
+        return upright.height, upright.width

@@ -164,10 +164,9 @@ def _ends(ellipse: Ellipse) -> Points:
     return np.stack([center - reach, center + reach])
 
 
-def _box(low: Points, high: Points, height: int, width: int) -> tuple[int, int, int, int]:
+def _box(low: np.ndarray, high: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the pixels whose centers lie between two corners."""
-    first = np.clip(np.ceil(low - 0.5), 0, (width, height)).astype(int)[0]
-    last = np.clip(np.ceil(high - 0.5), 0, (width, height)).astype(int)[0]
+    first, last = (np.clip(np.ceil(end - 0.5), 0, (width, height)).astype(int) for end in (low, high))
     return int(first[0]), int(first[1]), int(last[0]), int(last[1])
 
 
@@ -178,7 +177,7 @@ def _polygon(points: Points, height: int, width: int) -> Patch:
     left is odd. Rows and columns start at the first center that is not below a coordinate, for each edge
     alike: a center on an outline that two polygons share goes to exactly one of them.
     """
-    left, top, right, bottom = _box(points.min(0, keepdims=True), points.max(0, keepdims=True), height, width)
+    left, top, right, bottom = _box(points.min(0), points.max(0), height, width)
     if left >= right or top >= bottom:
         return Patch(np.zeros((0, 0), dtype=bool))
     ends = np.stack([points, np.roll(points, -1, axis=0)])
@@ -200,7 +199,7 @@ def _polygon(points: Points, height: int, width: int) -> Patch:
 def _ellipse(ellipse: Ellipse, height: int, width: int) -> Patch:
     (x, y), (a, b) = ellipse.center, ellipse.radii
     low, high = _ends(ellipse)
-    left, top, right, bottom = _box(low[None], high[None], height, width)
+    left, top, right, bottom = _box(low, high, height, width)
     if left >= right or top >= bottom or not a or not b:
         return Patch(np.zeros((0, 0), dtype=bool))
     cosine, sine = np.cos(np.radians(ellipse.degrees)), np.sin(np.radians(ellipse.degrees))
@@ -212,14 +211,10 @@ def _ellipse(ellipse: Ellipse, height: int, width: int) -> Patch:
 
 def _stroke(points: Points, radius: float, height: int, width: int) -> Patch:
     """Return the pixels whose centers are not farther from a line through points than a radius."""
-    low, high = points.min(0, keepdims=True) - radius, points.max(0, keepdims=True) + radius
-    left, top, right, bottom = _box(low, high, height, width)
+    left, top, right, bottom = _box(points.min(0) - radius, points.max(0) + radius, height, width)
     near = np.zeros((max(0, bottom - top), max(0, right - left)), dtype=bool)
     for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
-        ends = np.stack([start, end])
-        x0, y0, x1, y1 = _box(
-            ends.min(0, keepdims=True) - radius, ends.max(0, keepdims=True) + radius, height, width
-        )
+        x0, y0, x1, y1 = _box(np.minimum(start, end) - radius, np.maximum(start, end) + radius, height, width)
         dx = np.arange(x0, x1)[None] + 0.5 - start[0]
         dy = np.arange(y0, y1)[:, None] + 0.5 - start[1]
         (along_x, along_y), length = end - start, float(((end - start) ** 2).sum())

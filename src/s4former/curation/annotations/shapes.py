@@ -144,6 +144,13 @@ def around(points: Points) -> tuple[Region, ...]:
     return (Polygon(corners), edge) if len(corners) > 2 else (edge,)
 
 
+def outline(label: str, corners: Points, where: str) -> Shape:
+    """Return what a closed line is around; one of fewer than three points has no inside that is known."""
+    if len(corners) < 3:
+        return Shape(label, around(corners), where, unknown=DEGENERATE)
+    return Shape(label, (Polygon(corners),), where)
+
+
 def rectangle(
     left: float,
     top: float,

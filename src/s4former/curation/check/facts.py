@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -70,15 +69,6 @@ class ImageFacts:
             base64.b64encode(thumbnail.tobytes()).decode(),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_json` gave."""
-        return cls(**data)
-
     def picture(self) -> UInt8[np.ndarray, "rows columns"]:
         """Return the thumbnail."""
         return np.frombuffer(base64.b64decode(self.thumbnail), np.uint8).reshape(THUMBNAIL)
@@ -125,19 +115,6 @@ class MaskFacts:
         palette = tuple(mask.palette.items())
         return cls(height, width, pairs, len(values), _digest(pixels), mask.kind, palette, mask.nodata)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_json` gave."""
-        counts = tuple(
-            (tuple(value) if isinstance(value, list) else value, count) for value, count in data["counts"]
-        )
-        palette = tuple((index, tuple(color)) for index, color in data["palette"])
-        return cls(**{**data, "counts": counts, "palette": palette})
-
 
 def _counted(pixels: Integer[np.ndarray, "h w *rgb"]) -> tuple[list[MaskValue], list[int]]:
     if pixels.dtype != np.uint8 or pixels.ndim == 3:
@@ -169,10 +146,7 @@ def _is_gray(image: Image) -> bool:
 
 
 def _thumbnail(image: Image) -> UInt8[np.ndarray, "rows columns"]:
-    picture = PilImage.fromarray(image).convert("L") if image.shape[2] == 3 else _first_channel(image)
+    first = np.ascontiguousarray(image[..., 0])
+    picture = PilImage.fromarray(image).convert("L") if image.shape[2] == 3 else PilImage.fromarray(first)
     rows, columns = THUMBNAIL
     return np.array(picture.resize((columns, rows), PilImage.Resampling.BOX))
-
-
-def _first_channel(image: Image) -> PilImage.Image:
-    return PilImage.fromarray(np.ascontiguousarray(image[..., 0]))

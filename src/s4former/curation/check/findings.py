@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,15 +73,16 @@ class Finding:
     count: int = 0
     examples: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, kind: Kind, severity: Severity, files: Sequence[str], message: str, fix: str) -> Finding:
-        """Return a finding about files."""
-        return cls(kind, severity, message, fix, len(files), tuple(files[:_EXAMPLES]))
-
     def __str__(self) -> str:
         more = self.count - len(self.examples)
         files = ", ".join([*self.examples, *([f"and {more} more"] if self.examples and more > 0 else [])])
         return f"{self.message}{f' ({files})' if files else ''}. To do: {self.fix}"
+
+
+def about(kind: Kind, severity: Severity, files: Sequence[str], message: str, fix: str) -> Iterator[Finding]:
+    """Yield a finding about files, if there are any."""
+    if files:
+        yield Finding(kind, severity, message, fix, len(files), tuple(files[:_EXAMPLES]))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from s4former.curation.check.findings import Finding, Sample
+from s4former.curation.check.findings import Finding, Sample, about
 from s4former.data.classes import shown
 from s4former.data.palettes import BY_COLOR, Disagreement
 from s4former.data.sources.base import Split
@@ -25,7 +25,7 @@ def palette_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -
     disagreement = Disagreement.among(palettes, [value for value in ignored if isinstance(value, int)])
     if disagreement:
         files = [disagreement.first[0], disagreement.second[0]]
-        yield Finding.of(
+        yield from about(
             "palettes_disagree",
             "error",
             files,
@@ -39,16 +39,15 @@ def palette_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -
         and not one.mask.palette
         and any(isinstance(value, int) and value != 0 for value, _ in one.mask.counts)
     ]
-    if bare:
-        yield Finding.of(
-            "palettes_missing",
-            "note",
-            bare,
-            f"{len(bare)} of {len(masked)} masks have no palette, the others have one; their numbers are "
-            "taken for indices of the palette",
-            "nothing, if that is what they are; a gray level that stands for a color needs a line of its own "
-            "in names",
-        )
+    yield from about(
+        "palettes_missing",
+        "note",
+        bare,
+        f"{len(bare)} of {len(masked)} masks have no palette, the others have one; their numbers are "
+        "taken for indices of the palette",
+        "nothing, if that is what they are; a gray level that stands for a color needs a line of its own "
+        "in names",
+    )
 
 
 def nodata_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterator[Finding]:
@@ -57,7 +56,7 @@ def nodata_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) ->
     against = [one for one in named if one.mask and _meaning(one, maps) != IGNORE]
     if against and (mask := against[0].mask):
         name = maps[against[0].split].classes.names[_meaning(against[0], maps)]
-        yield Finding.of(
+        yield from about(
             "declared_nodata",
             "warning",
             [one.mask_file for one in against],
@@ -66,16 +65,15 @@ def nodata_findings(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) ->
             f"nothing, if it is that class; if it is unknown, take {mask.nodata} out of the class's values "
             "and write it under ignore",
         )
-    unknown = [one.mask_file for one in masked if one.mask and any(v == NODATA for v, _ in one.mask.counts)]
-    if unknown:
-        yield Finding.of(
-            "declared_nodata",
-            "note",
-            unknown,
-            f"{len(unknown)} of {len(masked)} masks have pixels that hold no data by their own word (a tag, "
-            "or not a number): they are ignored",
-            "nothing, if they are unknown; if such a value is a class, write it under names",
-        )
+    unknown = [one.mask_file for one in masked if _has_nodata(one)]
+    yield from about(
+        "declared_nodata",
+        "note",
+        unknown,
+        f"{len(unknown)} of {len(masked)} masks have pixels that hold no data by their own word (a tag, "
+        "or not a number): they are ignored",
+        "nothing, if they are unknown; if such a value is a class, write it under names",
+    )
 
 
 def _meaning(sample: Sample, maps: Mapping[Split, LabelMap]) -> int:
@@ -93,7 +91,7 @@ def ignored_object_findings(split: Split, own: Sequence[Sample], label_map: Labe
     ]
     if suspect and any(set(labels.pixels) - {0} for _, labels in known):
         values = ", ".join(map(shown, label_map.classes.ignore))
-        yield Finding.of(
+        yield from about(
             "only_background_and_ignored",
             "warning",
             suspect,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from s4former.curation.check.findings import Finding, Sample
+from s4former.curation.check.findings import Finding, Sample, about
 
 TINY, HUGE = 32, 10_000
 _ELONGATED = 6
@@ -19,14 +19,13 @@ def image_findings(samples: Sequence[Sample], channels: int = 3) -> Iterator[Fin
     yield from _unreadable(samples)
     readable = [sample for sample in samples if sample.image.error is None]
     blank = [sample.image_file for sample in readable if sample.image.blank]
-    if blank:
-        yield Finding.of(
-            "blank_image",
-            "warning",
-            blank,
-            f"{len(blank)} of {len(readable)} images have a single color",
-            "look at them; images in which nothing can be seen teach nothing: move them out of the folder",
-        )
+    yield from about(
+        "blank_image",
+        "warning",
+        blank,
+        f"{len(blank)} of {len(readable)} images have a single color",
+        "look at them; images in which nothing can be seen teach nothing: move them out of the folder",
+    )
     yield from _sizes(readable)
     if channels in (1, 3):
         yield from _colors([sample for sample in readable if not sample.image.blank])
@@ -42,7 +41,7 @@ def _unreadable(samples: Sequence[Sample]) -> Iterator[Finding]:
         first = f"the first: {bad[0].image.error}"
         if not unlabeled or len(bad) == len(own):
             what = "unlabeled" if unlabeled else "labeled, val or test"
-            yield Finding.of(
+            yield from about(
                 "unreadable_image",
                 "error",
                 files,
@@ -51,7 +50,7 @@ def _unreadable(samples: Sequence[Sample]) -> Iterator[Finding]:
                 "out of the folder (and out of the lists)",
             )
         else:
-            yield Finding.of(
+            yield from about(
                 "unreadable_image",
                 "warning",
                 files,
@@ -66,52 +65,47 @@ def _sizes(readable: Sequence[Sample]) -> Iterator[Finding]:
     if not sides:
         return
     tiny = [file for file, size in sides.items() if min(size) < TINY]
-    if tiny:
-        yield Finding.of(
-            "tiny_image",
-            "note",
-            tiny,
-            f"{len(tiny)} of {len(sides)} images have a side below {TINY} pixels: they hold two or three "
-            "patches of a vision transformer",
-            "train on enlarged images, as in data.short_side=112; s4former train dataset.yaml does so if "
-            "images are small as a rule",
-        )
+    yield from about(
+        "tiny_image",
+        "note",
+        tiny,
+        f"{len(tiny)} of {len(sides)} images have a side below {TINY} pixels: they hold two or three "
+        "patches of a vision transformer",
+        "train on enlarged images, as in data.short_side=112; s4former train dataset.yaml does so if "
+        "images are small as a rule",
+    )
     huge = [file for file, size in sides.items() if max(size) > HUGE]
-    if huge:
-        yield Finding.of(
-            "huge_image",
-            "note",
-            huge,
-            f"{len(huge)} of {len(sides)} images have a side above {HUGE} pixels: each crop decodes a whole "
-            "one",
-            "cut them (and their masks) into tiles of 1,000 to 4,000 pixels, so that reading does not take "
-            "longer than training",
-        )
+    yield from about(
+        "huge_image",
+        "note",
+        huge,
+        f"{len(huge)} of {len(sides)} images have a side above {HUGE} pixels: each crop decodes a whole one",
+        "cut them (and their masks) into tiles of 1,000 to 4,000 pixels, so that reading does not take "
+        "longer than training",
+    )
     long = [file for file, size in sides.items() if max(size) > _ELONGATED * min(size)]
-    if long:
-        yield Finding.of(
-            "elongated_image",
-            "note",
-            long,
-            f"{len(long)} of {len(sides)} images are more than {_ELONGATED} times as long as wide: square "
-            "crops are mostly padding, or see a small part",
-            "give crops the images' shape, as in data.crop_size=[112,448], or cut the images",
-        )
+    yield from about(
+        "elongated_image",
+        "note",
+        long,
+        f"{len(long)} of {len(sides)} images are more than {_ELONGATED} times as long as wide: square "
+        "crops are mostly padding, or see a small part",
+        "give crops the images' shape, as in data.crop_size=[112,448], or cut the images",
+    )
     middle = median(height * width for height, width in sides.values())
     odd = [
         file
         for file, (height, width) in sides.items()
         if not middle / _TIMES_MEDIAN <= height * width <= middle * _TIMES_MEDIAN
     ]
-    if odd:
-        yield Finding.of(
-            "odd_size",
-            "note",
-            odd,
-            f"{len(odd)} of {len(sides)} images have more than {_TIMES_MEDIAN} times, or less than a "
-            f"{_TIMES_MEDIAN}th of, the usual number of pixels",
-            "look whether they belong here (thumbnails, overviews, screenshots)",
-        )
+    yield from about(
+        "odd_size",
+        "note",
+        odd,
+        f"{len(odd)} of {len(sides)} images have more than {_TIMES_MEDIAN} times, or less than a "
+        f"{_TIMES_MEDIAN}th of, the usual number of pixels",
+        "look whether they belong here (thumbnails, overviews, screenshots)",
+    )
 
 
 def _colors(readable: Sequence[Sample]) -> Iterator[Finding]:
@@ -125,7 +119,7 @@ def _colors(readable: Sequence[Sample]) -> Iterator[Finding]:
         }
         apart = max(shares.values()) - min(shares.values()) > 0.5
         listed = ", ".join(f"{share:.0%} of {split}" for split, share in shares.items())
-        yield Finding.of(
+        yield from about(
             "gray_and_color",
             "warning" if apart else "note",
             gray,
@@ -134,12 +128,11 @@ def _colors(readable: Sequence[Sample]) -> Iterator[Finding]:
             "if color carries no meaning, make all of them gray; else let each split have both kinds",
         )
     alpha = [sample.image_file for sample in readable if sample.image.mode in _WITH_ALPHA]
-    if alpha:
-        yield Finding.of(
-            "transparency",
-            "note",
-            alpha,
-            f"{len(alpha)} of {len(readable)} images have a transparency channel, which is dropped: what it "
-            "hid will be seen",
-            "if something is hidden there, save the images without transparency",
-        )
+    yield from about(
+        "transparency",
+        "note",
+        alpha,
+        f"{len(alpha)} of {len(readable)} images have a transparency channel, which is dropped: what it "
+        "hid will be seen",
+        "if something is hidden there, save the images without transparency",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from s4former.curation.check.findings import Finding, Labels, Sample
+from s4former.curation.check.findings import Finding, Labels, Sample, about
 from s4former.curation.check.habit_rules import ignored_object_findings, nodata_findings, palette_findings
 from s4former.data.advice import advice
 from s4former.data.classes import Classes, MaskValue, shown
@@ -42,7 +42,7 @@ def _unreadable(masked: Sequence[Sample]) -> Iterator[Finding]:
     bad = [sample for sample in masked if sample.mask and sample.mask.error is not None]
     if bad:
         first = bad[0].mask.error if bad[0].mask else ""
-        yield Finding.of(
+        yield from about(
             "unreadable_mask",
             "error",
             [sample.mask_file for sample in bad],
@@ -66,7 +66,7 @@ def _size_mismatch(masked: Sequence[Sample]) -> Iterator[Finding]:
         fix = "the shape is the same, so one of both was resized: export the masks in the size of the images"
     else:
         fix = "look whether each mask belongs to its image, and export it in the size of the image"
-    yield Finding.of(
+    yield from about(
         "size_mismatch",
         "error",
         [f"{sample.mask_file} ({sample.image_file})" for sample, _ in wrong],
@@ -88,15 +88,12 @@ def _unknown(masked: Sequence[Sample], maps: Mapping[Split, LabelMap]) -> Iterat
         pixels, files = _by_value(labels for _, labels in own)
         values = [value for value, _ in pixels.most_common()]
         present = {index for one in masked if one.labels for index in one.labels.pixels}
-        listed = ", ".join(
-            f"{shown(value)} ({pixels[value]:,} pixels in {files[value]} masks)" for value in values[:5]
-        )
-        more = f" and {len(values) - 5} more" if len(values) > 5 else ""
-        yield Finding.of(
+        listed = [f"{shown(value)} ({pixels[value]:,} pixels in {files[value]} masks)" for value in values]
+        yield from about(
             "mask_of_no_classes" if many else "unknown_value",
             "error",
             [f"{one.mask_file} ({_listed(labels.unknown)})" for one, labels in own],
-            f"{len(own)} of {len(masked)} masks hold values that are no class: {listed}{more}; expected "
+            f"{len(own)} of {len(masked)} masks hold values that are no class: {first_few(listed)}; expected "
             f"{label_map.expected()}",
             advice(label_map.classes, values, present),
         )
@@ -107,7 +104,7 @@ def _empty(split: Split, own: Sequence[Sample]) -> Iterator[Finding]:
     ignored = [one.mask_file for one, labels in known if not labels.pixels]
     if ignored:
         nothing = len(ignored) == len(own)
-        yield Finding.of(
+        yield from about(
             "all_ignored",
             "error" if nothing else "warning",
             ignored,
@@ -119,7 +116,7 @@ def _empty(split: Split, own: Sequence[Sample]) -> Iterator[Finding]:
     single = Counter(next(iter(labels.pixels)) for _, labels in known if len(labels.pixels) == 1)
     if single and len(known) > 1:
         files = [one.mask_file for one, labels in known if len(labels.pixels) == 1]
-        yield Finding.of(
+        yield from about(
             "one_class_mask",
             "warning" if len(files) == len(known) else "note",
             files,

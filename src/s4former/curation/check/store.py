@@ -7,10 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter
 
 from s4former.config.record import write_text
+from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.data.progress import Report, silent
 
 VERSION = 2
@@ -20,22 +24,7 @@ _THREADS = min(16, os.cpu_count() or 1)
 """Threads suffice, as decoders and NumPy let others run; each may hold a whole decoded image."""
 
 
-class Facts(Protocol):
-    """What is known of a file."""
-
-    @property
-    def error(self) -> str | None:
-        """Why it cannot be read."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_json` gave."""
-
-
-F = TypeVar("F", bound=Facts)
+F = TypeVar("F", ImageFacts, MaskFacts)
 
 
 class FactsStore(Generic[F]):
@@ -57,7 +46,9 @@ class FactsStore(Generic[F]):
     """
 
     def __init__(self, path: Path, kind: type[F], settings: object, root: Path) -> None:
-        self._path, self._kind, self._root, self._settings = path, kind, root, f"{VERSION} {settings}"
+        self._path, self._root = path, root
+        self._kind: TypeAdapter[F] = TypeAdapter(kind)
+        self._settings = f"{VERSION} {settings}"
         self._stored: dict[str, tuple[list[int], F]] | None = None
         self.fresh = 0
 
@@ -105,19 +96,19 @@ class FactsStore(Generic[F]):
         return {file: found[file] for file in wanted}
 
     def _load(self) -> dict[str, tuple[list[int], F]]:
-        if self._stored is None:
-            self._stored = self._read()
-        return self._stored
-
-    def _read(self) -> dict[str, tuple[list[int], F]]:
-        try:
-            with self._path.open(encoding="utf-8") as lines:
-                if json.loads(next(lines)) != {"facts": self._settings}:
-                    return {}
+        if self._stored is not None:
+            return self._stored
+        self._stored = {}
+        with (
+            suppress(OSError, ValueError, TypeError, StopIteration),
+            self._path.open(encoding="utf-8") as lines,
+        ):
+            if json.loads(next(lines)) == {"facts": self._settings}:
                 entries = (json.loads(line) for line in lines)
-                return {name: (stamp, self._kind.from_json(facts)) for name, stamp, facts in entries}
-        except (OSError, ValueError, TypeError, KeyError, StopIteration):
-            return {}
+                self._stored = {
+                    name: (stamp, self._kind.validate_python(facts)) for name, stamp, facts in entries
+                }
+        return self._stored
 
     def _save(
         self,
@@ -130,7 +121,7 @@ class FactsStore(Generic[F]):
             if facts.error is None:
                 self._stored[seen_from(file, self._root)] = stamps[file], facts
         lines = [json.dumps({"facts": self._settings})]
-        lines += [json.dumps([name, stamp, facts.to_json()]) for name, (stamp, facts) in self._stored.items()]
+        lines += [json.dumps([name, stamp, asdict(facts)]) for name, (stamp, facts) in self._stored.items()]
         with suppress(OSError):  # a folder that cannot be written to
             write_text(self._path, "\n".join(lines) + "\n")
 

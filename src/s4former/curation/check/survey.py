@@ -11,13 +11,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from s4former.config.errors import UserError
-from s4former.curation.annotations.masks import CACHE
 from s4former.curation.check.duplicate_rules import duplicate_findings
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, Sample, SplitSummary
 from s4former.curation.check.image_rules import image_findings
 from s4former.curation.check.mask_rules import mask_findings
 from s4former.curation.check.store import FactsStore, seen_from
+from s4former.curation.sources import CACHE
 from s4former.data.classes import MaskValue
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent

@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
-from s4former.curation.annotations.masks import annotated_masks
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
 from s4former.curation.init.mask_survey import survey_masks
@@ -24,6 +23,7 @@ from s4former.curation.init.pairs import (
     val_folder,
 )
 from s4former.curation.init.suggestion import suggest_classes
+from s4former.curation.sources import annotated_masks
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from s4former.config.errors import DataError
-from s4former.curation.annotations.sizes import displayed_size
+from s4former.curation.annotations.matching import displayed_size
 from s4former.data.progress import Report
 from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image

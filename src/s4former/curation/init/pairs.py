@@ -57,11 +57,7 @@ def annotation_format(path: Path) -> str | None:
 
 
 def masks_by_name(
-    folders: tuple[str, ...],
-    names: Sequence[str],
-    masks: Path,
-    where: str,
-    affixes: Mapping[str, str],
+    folders: tuple[str, ...], names: Sequence[str], masks: Path, where: str, affixes: Mapping[str, str]
 ) -> tuple[LabeledFiles, Rule | None]:
     """Return the labeled split whose masks are matched by their names, and the rule if one was guessed.
 

@@ -7,31 +7,16 @@ from typing import TYPE_CHECKING
 from s4former.config.fronts import lazily
 
 if TYPE_CHECKING:
-    from s4former.curation.label.known import known_images
-    from s4former.curation.label.looking import Look, look
     from s4former.curation.label.origins import MASKS, Item, origin
-    from s4former.curation.label.ranking import PARTS, Choice, Known, choose_next
+    from s4former.curation.label.ranking import PARTS, Choice, Known, Look, choose_next, known_images, look
     from s4former.curation.label.results import COCO, DATASET, LABELME, NEXT, SHEET, Labeled
     from s4former.curation.label.work import Labeler
 else:
     __getattr__ = lazily(__name__, __file__)
 
+# fmt: off
 __all__ = [
-    "COCO",
-    "DATASET",
-    "LABELME",
-    "MASKS",
-    "NEXT",
-    "PARTS",
-    "SHEET",
-    "Choice",
-    "Item",
-    "Known",
-    "Labeled",
-    "Labeler",
-    "Look",
-    "choose_next",
-    "known_images",
-    "look",
-    "origin",
+    "COCO", "DATASET", "LABELME", "MASKS", "NEXT", "PARTS", "SHEET", "Choice", "Item", "Known", "Labeled",
+    "Labeler", "Look", "choose_next", "known_images", "look", "origin",
 ]
+# fmt: on

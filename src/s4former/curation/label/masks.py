@@ -35,8 +35,9 @@ class MaskEncoder:
         self.classes = (
             classes if classes.ignore else Classes(classes.names, classes.colors, (unknown,), values)
         )
-        largest = max((value for value in (*first, unknown) if isinstance(value, int)), default=0)
-        if largest > (255 if self._colored else _LARGEST) or _smallest(first) < 0:
+        numbers = [0, *(value for value in (*first, unknown) if isinstance(value, int))]
+        largest = max(numbers)
+        if largest > (255 if self._colored else _LARGEST) or min(numbers) < 0:
             raise UserError(
                 f"masks of the values {first} cannot be written as PNG, which holds 0 to {_LARGEST}; give "
                 "the classes other values in dataset.yaml, and train again"
@@ -68,7 +69,3 @@ def _unused(classes: Classes, colored: bool) -> MaskValue:
         if not {level, (level, level, level)} & classes.meanings.keys():
             return (level, level, level) if colored else level
     return _LARGEST if not colored else (255, 0, 254)
-
-
-def _smallest(values: list[MaskValue]) -> int:
-    return min((value for value in values if isinstance(value, int)), default=0)

@@ -63,11 +63,6 @@ class Item:
         """Whether its mask is a person's."""
         return self.kept or self.id is not None
 
-    @property
-    def made_by(self) -> str:
-        """Who made its mask, for tables."""
-        return "person" if self.human else "machine"
-
 
 def whose(
     images: Iterable[tuple[str, Path]], source: Source | None, out: Path

@@ -2,18 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Float, Int64, UInt8
 
-from s4former.curation.label.looking import Look
+from s4former.data.geometry import resize_pixels
+from s4former.inference import Model, Prediction
+from s4former.inference.device import autocast
+from s4former.inference.logits import in_eval
+from s4former.types import IGNORE
 
+_FEATURE_SIDE = 224
+"""Pixels of an image's longer side at which its features are taken, at most: enough to tell images apart."""
 SHOWN_FROM = 0.02
 """Share of its pixels from which on an image counts as showing a class."""
 _A_REASON = 0.75
 PARTS = ("unsure", "rare", "different")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is remembered of an image once its mask is written.
+
+    Attributes:
+        unsure: 1 minus the mean probability of the predicted classes.
+        disagreement: Share of the pixels of which a second look says another class.
+        shares: Share of the pixels of each class, the larger of both looks.
+        feature: Mean of the backbone's last patch tokens, of length 1.
+    """
+
+    unsure: float
+    disagreement: float
+    shares: Float[np.ndarray, " k"]
+    feature: Float[np.ndarray, " d"]
+
+
+def look(model: Model, other: Model | None, image: UInt8[np.ndarray, "h w c"]) -> tuple[Prediction, Look]:
+    """Return what a model predicts for an image, and what ranks it among others.
+
+    Args:
+        model: The model.
+        other: The second one that looks, as the student beside its teacher; none: the model looks at the
+            mirrored image.
+        image: The image, 8 bits a channel.
+    """
+    prediction = model.predict(image)
+    first = prediction.mask
+    if other is None:
+        second = model.predict(np.ascontiguousarray(image[:, ::-1])).mask[:, ::-1]
+    else:
+        second = other.predict(image).mask
+    shares = np.maximum(
+        *(np.bincount(mask.ravel(), minlength=len(prediction.names)) for mask in (first, second))
+    )
+    return prediction, Look(
+        1 - float(prediction.confidence.mean()),
+        float((first != second).mean()),
+        shares / first.size,
+        feature(model, image),
+    )
+
+
+def feature(model: Model, image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, " d"]:
+    """Return the mean of the backbone's last patch tokens of an image, scaled to length 1."""
+    patch, (height, width) = model.network.patch_size, image.shape[:2]
+    factor = min(1.0, _FEATURE_SIDE / max(height, width))
+    size = tuple(max(1, round(factor * side / patch)) * patch for side in (height, width))
+    small = np.ascontiguousarray(resize_pixels(image, (size[0], size[1])))
+    with in_eval({"model": model.network}), autocast(model.device, model.precision):
+        images = torch.from_numpy(small).to(model.device).permute(2, 0, 1)[None].float() / 255
+        tokens = model.network.encode(images)[-1].float().mean((0, 2, 3))
+    return (tokens / tokens.norm().clamp_min(1e-12)).cpu().numpy()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -113,3 +175,20 @@ def _reason(
     }
     order = sorted(places, key=lambda part: -places[part])
     return "; ".join(words[part] for part in order if places[part] >= _A_REASON or part == order[0])
+
+
+def known_images(
+    model: Model, pairs: Iterable[tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "h w"]]], classes: int
+) -> Known:
+    """Return how many labeled images show each class, and their features.
+
+    Args:
+        model: The model.
+        pairs: Images and their masks.
+        classes: How many there are.
+    """
+    counts, features = np.zeros(classes, np.int64), []
+    for image, mask in pairs:
+        counts += np.bincount(mask[mask != IGNORE], minlength=classes) >= SHOWN_FROM * mask.size
+        features.append(feature(model, image))
+    return Known(counts, np.stack(features) if features else np.zeros((0, 1), np.float32))

@@ -13,14 +13,23 @@ from jaxtyping import UInt8
 from s4former.config.errors import DataError
 from s4former.config.outputs import HUMAN_MASK, MACHINE_MASK, claim
 from s4former.curation.init.pairs import relative
-from s4former.curation.label.description import LABELED, UNLABELED, description
 from s4former.curation.label.exports import CocoFile, labelme_text, shapes_of
-from s4former.curation.label.known import known_images
-from s4former.curation.label.looking import look
 from s4former.curation.label.masks import MaskEncoder
 from s4former.curation.label.origins import Item, whose
-from s4former.curation.label.ranking import choose_next
-from s4former.curation.label.results import COCO, DATASET, LABELME, NEXT, SHEET, TABLE, Labeled, lists
+from s4former.curation.label.ranking import choose_next, known_images, look
+from s4former.curation.label.results import (
+    COCO,
+    DATASET,
+    LABELED,
+    LABELME,
+    NEXT,
+    SHEET,
+    TABLE,
+    UNLABELED,
+    Labeled,
+    description,
+    lists,
+)
 from s4former.curation.label.threshold import SAMPLE, Thresholds, from_quantiles, from_val, given
 from s4former.data.display import rgb_view
 from s4former.data.progress import Report

@@ -17,14 +17,4 @@ DATASETS: Mapping[str, Callable[[], DataSet]] = {
 }
 """The data sets that can be prepared, by name."""
 
-__all__ = [
-    "DATASETS",
-    "DataSet",
-    "Planned",
-    "Step",
-    "Verification",
-    "carry_out",
-    "plan",
-    "size",
-    "verify",
-]
+__all__ = ["DATASETS", "DataSet", "Planned", "Step", "Verification", "carry_out", "plan", "size", "verify"]

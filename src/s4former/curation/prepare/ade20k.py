@@ -9,7 +9,7 @@ import numpy as np
 
 from s4former.config.errors import DataError
 from s4former.curation.prepare.masks import masks_from_annotations
-from s4former.curation.prepare.steps import Archive, DataSet, Step, count_files, unpacking
+from s4former.curation.prepare.steps import Archive, DataSet, Step, there, unpacking
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
 from s4former.types import IGNORE
@@ -59,15 +59,10 @@ def shift_ids(labels: LabelImage, name: str) -> LabelImage:
 def _steps(folder: Path) -> list[Step]:
     kept = {f"{kind}/{part}": n for kind in ("images", "annotations") for part, n in _PARTS.items()}
     return [
-        unpacking("images and annotations", _ARCHIVE, folder, _member, kept),
+        unpacking("images and annotations", _ARCHIVE, folder, _WANTED, kept),
         Step(
             "masks that start at 0",
-            lambda: all(count_files(folder / "masks" / part) >= n for part, n in _PARTS.items()),
+            there(folder / "masks", _PARTS),
             lambda _, report: masks_from_annotations(folder, shift_ids, KNOWN["ade20k"].colors, report),
         ),
     ]
-
-
-def _member(name: str) -> str | None:
-    match = _WANTED.fullmatch(name)
-    return match and match[1]

@@ -101,13 +101,10 @@ def _target(archive: Path, name: str, folder: Path, members: Members) -> Path | 
     """
     target = members(name)
     for path in (name, target or ""):
-        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in _parts(path):
+        parts = path.replace("\\", "/").split("/")
+        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in parts:
             raise DataError(f"{archive} holds {name!r}, which leads out of the folder; it was not unpacked")
     return None if target is None else folder / target
-
-
-def _parts(path: str) -> list[str]:
-    return path.replace("\\", "/").split("/")
 
 
 def _is_there(path: Path, size: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from s4former.config.errors import DataError
 from s4former.curation.prepare.masks import masks_from_annotations
-from s4former.curation.prepare.steps import Archive, DataSet, Step, count_files, unpacking
+from s4former.curation.prepare.steps import Archive, DataSet, Step, there, unpacking
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
 from s4former.types import IGNORE
@@ -49,21 +49,12 @@ def void_to_ignore(labels: LabelImage, name: str) -> LabelImage:
 
 
 def _steps(folder: Path) -> list[Step]:
-    def masks_done() -> bool:
-        return all(count_files(folder / "masks" / part) >= n for part, n in _PARTS.items())
-
-    unpack = unpacking(
-        "images and annotations",
-        _ARCHIVE,
-        folder,
-        _member,
-        {f"{kind}/{part}": n for kind in ("images", "annotations") for part, n in _PARTS.items()},
-    )
+    kept = {f"{kind}/{part}": n for kind in ("images", "annotations") for part, n in _PARTS.items()}
     return [
-        unpack,
+        unpacking("images and annotations", _ARCHIVE, folder, _member, kept),
         Step(
             "masks",
-            masks_done,
+            there(folder / "masks", _PARTS),
             lambda _, report: masks_from_annotations(folder, void_to_ignore, KNOWN["camvid"].colors, report),
         ),
     ]

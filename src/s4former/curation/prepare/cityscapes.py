@@ -64,27 +64,20 @@ def to_train_ids(labels: LabelImage, name: str) -> LabelImage:
 
 
 def _steps(folder: Path) -> list[Step]:
+    images = {f"leftImg8bit/{part}": n for part, n in _PARTS.items()}
+    # Each image has masks of label ids and of instances, one in color and the polygons.
+    masks = {f"gtFine/{part}": 4 * n for part, n in _PARTS.items()}
     return [
-        unpacking(
-            "images", _IMAGES, folder, _member, {f"leftImg8bit/{part}": n for part, n in _PARTS.items()}
-        ),
-        # Each image has masks of label ids and of instances, one in color and the polygons.
-        unpacking("masks", _MASKS, folder, _member, {f"gtFine/{part}": 4 * n for part, n in _PARTS.items()}),
+        unpacking("images", _IMAGES, folder, _WANTED, images),
+        unpacking("masks", _MASKS, folder, _WANTED, masks),
         Step(
             "masks of train ids",
-            lambda: all(_count(folder / "gtFine" / part) >= n for part, n in _PARTS.items()),
+            lambda: all(
+                len([*(folder / "gtFine" / part).glob(f"*/*{_TRAIN_IDS}")]) >= n for part, n in _PARTS.items()
+            ),
             lambda _, report: _make_masks(folder / "gtFine", report),
         ),
     ]
-
-
-def _member(name: str) -> str | None:
-    match = _WANTED.fullmatch(name)
-    return match and match[1]
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.glob(f"*/*{_TRAIN_IDS}"))
 
 
 def _make_masks(masks: Path, report: Report) -> int:

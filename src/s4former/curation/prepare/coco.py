@@ -13,7 +13,7 @@ import numpy as np
 
 from s4former.config.errors import DataError, UserError
 from s4former.curation.prepare.masks import for_each, write_mask
-from s4former.curation.prepare.steps import Archive, DataSet, Step, count_files, unpacking
+from s4former.curation.prepare.steps import Archive, DataSet, Step, there, unpacking
 from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.known import KNOWN
@@ -22,10 +22,7 @@ _SITE = "http://images.cocodataset.org"  # its certificate is for another name: 
 _PARTS = {"train2017": 118_287, "val2017": 5_000}
 _ARCHIVES = {
     "train2017": Archive(
-        "train2017.zip",
-        f"{_SITE}/zips/train2017.zip",
-        19_336_861_798,
-        "md5:cced6f7f71b7629ddf16f17bbcfab6b2",
+        "train2017.zip", f"{_SITE}/zips/train2017.zip", 19_336_861_798, "md5:cced6f7f71b7629ddf16f17bbcfab6b2"
     ),
     "val2017": Archive(
         "val2017.zip", f"{_SITE}/zips/val2017.zip", 815_585_330, "md5:442b8da7639aecaf257c1dceb8ba8c80"
@@ -96,27 +93,17 @@ def draw_instances(
 
 
 def _steps(folder: Path) -> list[Step]:
-    images = [
-        unpacking(f"{part}: images", _ARCHIVES[part], folder, _member, {part: count})
-        for part, count in _PARTS.items()
-    ]
-
-    def masks_done() -> bool:
-        return all(count_files(folder / "masks" / part) >= count for part, count in _PARTS.items())
-
-    annotations = unpacking("annotations", _ANNOTATIONS, folder, _member, {"annotations": 2})
+    masks_done = there(folder / "masks", _PARTS)
     return [
-        *images,
-        Step(annotations.title, lambda: masks_done() or annotations.done(), annotations.run, _ANNOTATIONS),
+        *(
+            unpacking(f"{part}: images", _ARCHIVES[part], folder, _WANTED, {part: count})
+            for part, count in _PARTS.items()
+        ),
+        unpacking("annotations", _ANNOTATIONS, folder, _WANTED, {"annotations": 2}, masks_done),
         Step(
             "masks", masks_done, lambda _, report: sum(_make_masks(folder, part, report) for part in _PARTS)
         ),
     ]
-
-
-def _member(name: str) -> str | None:
-    match = _WANTED.fullmatch(name)
-    return match and match[1]
 
 
 def _make_masks(folder: Path, part: str, report: Report) -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from s4former.config.record import write_atomically
 from s4former.data.progress import Report
 from s4former.data.sources.base import LabelImage
 from s4former.data.sources.mask_files import decode_mask
+from s4former.inference.overlay import index_picture
+from s4former.types import IGNORE
 
 _WORKERS = min(8, os.cpu_count() or 1)
 
@@ -23,9 +24,7 @@ ItemT = TypeVar("ItemT")
 
 def write_mask(path: Path, labels: LabelImage, colors: Sequence[tuple[int, int, int]]) -> None:
     """Write class indices as a palette PNG, whole or not at all; 255 is white."""
-    picture = Image.fromarray(labels)
-    palette = [value for color in colors for value in color]
-    picture.putpalette(palette + [0] * (765 - len(palette)) + [255] * 3)
+    picture = index_picture(labels, [*colors, *[(0, 0, 0)] * (IGNORE - len(colors)), (255, 255, 255)])
     write_atomically(path, lambda temporary: picture.save(temporary, format="PNG"), synced=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from s4former.config.errors import UserError
 from s4former.config.record import write_json
 from s4former.curation.download import download
 from s4former.curation.prepare.archives import Members, unpack
-from s4former.curation.splits.shipped import shipped_lists, write_shipped
+from s4former.curation.splits.fetch import shipped_lists, write_shipped
 from s4former.data.config import DataConfig
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import Split
@@ -81,9 +82,9 @@ class DataSet:
     images: Mapping[Split, int]
     steps: Callable[[Path], list[Step]]
 
-    def config(self, root: Path) -> DataConfig:
-        """Return the config of the prepared data set."""
-        return DataConfig.model_validate({**self.layout, "root": str(root / self.folder)})
+    def config(self, root: Path, **changes: Any) -> DataConfig:
+        """Return the config of the prepared data set, with some fields changed."""
+        return DataConfig.model_validate({**self.layout, "root": str(root / self.folder), **changes})
 
 
 @dataclass(frozen=True)
@@ -151,27 +152,42 @@ def carry_out(steps: list[Planned], root: Path, report: Report = silent) -> list
     return written
 
 
-def unpacking(title: str, archive: Archive, folder: Path, members: Members, files: Mapping[str, int]) -> Step:
+def unpacking(
+    title: str,
+    archive: Archive,
+    folder: Path,
+    wanted: re.Pattern[str] | Members,
+    files: Mapping[str, int],
+    unless: Callable[[], bool] = lambda: False,
+) -> Step:
     """Return the step that unpacks an archive.
 
     Args:
         title: What it brings.
         archive: The archive.
         folder: Where to.
-        members: Which files, see `unpack`.
-        files: How many files folders below ``folder`` must hold for the step to count as done.
+        wanted: Which files, see `unpack`; or a pattern of names, whose first group is their path.
+        files: What must be there for the step to count as done, see `there`.
+        unless: Whether what is made of them is there, so that they are not needed.
     """
+
+    def member(name: str) -> str | None:
+        if not isinstance(wanted, re.Pattern):
+            return wanted(name)
+        match = wanted.fullmatch(name)
+        return match and match[1]
 
     def run(file: Path | None, report: Report) -> int:
         assert file is not None
-        return unpack(file, folder, members, report)
+        return unpack(file, folder, member, report)
 
-    return Step(
-        title,
-        lambda: all(count_files(folder / below) >= count for below, count in files.items()),
-        run,
-        archive,
-    )
+    done = there(folder, files)
+    return Step(title, lambda: unless() or done(), run, archive)
+
+
+def there(folder: Path, files: Mapping[str, int]) -> Callable[[], bool]:
+    """Return what says whether folders below one hold so many files each."""
+    return lambda: all(count_files(folder / below) >= count for below, count in files.items())
 
 
 def count_files(folder: Path) -> int:

@@ -56,21 +56,11 @@ def _steps(folder: Path) -> list[Step]:
     def masks_done() -> bool:
         return count_files(masks) >= _NUM_AUG and (folder / _LISTS / "train_aug.txt").exists()
 
-    unpack_sbd = unpacking("masks of SBD", sbd_archive, sbd.parent, _sbd_member, {"dataset/cls": _NUM_SBD})
+    of_voc = {"JPEGImages": 17_125, "SegmentationClass": 2_913, _LISTS: 3}
+    of_sbd = {"dataset/cls": _NUM_SBD}
     return [
-        unpacking(
-            "images, masks and lists of VOC",
-            voc_archive,
-            folder,
-            _member,
-            {"JPEGImages": 17_125, "SegmentationClass": 2_913, _LISTS: 3},
-        ),
-        Step(
-            unpack_sbd.title,
-            lambda: masks_done() or unpack_sbd.done(),
-            unpack_sbd.run,
-            unpack_sbd.archive,
-        ),
+        unpacking("images, masks and lists of VOC", voc_archive, folder, _WANTED, of_voc),
+        unpacking("masks of SBD", sbd_archive, sbd.parent, _SBD_WANTED, of_sbd, masks_done),
         Step(
             "SegmentationClassAug, train_aug.txt",
             masks_done,
@@ -89,16 +79,6 @@ def _archives() -> tuple[Archive, Archive]:
         Archive(voc2012["filename"], voc2012["url"], 1_999_639_040, f"md5:{voc2012['md5']}"),
         Archive(SBDataset.filename, SBDataset.url, 1_419_539_633, f"md5:{SBDataset.md5}"),
     )
-
-
-def _member(name: str) -> str | None:
-    match = _WANTED.fullmatch(name)
-    return match and match[1]
-
-
-def _sbd_member(name: str) -> str | None:
-    match = _SBD_WANTED.fullmatch(name)
-    return match and match[1]
 
 
 def _make_masks(folder: Path, masks: Path, sbd: Path, report: Report) -> int:

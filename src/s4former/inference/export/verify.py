@@ -90,10 +90,10 @@ def _expected(network: Segmenter, images: np.ndarray) -> np.ndarray:
         return network(pixels).float().numpy()  # type: ignore[no-any-return]
 
 
-def textures(channels: int, size: Size, count: int = 6) -> Iterator[Example]:
+def textures(channels: int, size: Size) -> Iterator[Example]:
     """Yield made-up images from smooth to rough, of sizes around a size."""
     generator = np.random.default_rng(0)
-    for number in range(count):
+    for number in range(6):
         height, width = (max(8, round(side * (0.75 + 0.25 * (number % 3)))) for side in size)
         cells = 2 ** (number + 1)
         coarse = generator.integers(0, 256, (cells, cells, channels), dtype=np.uint8)

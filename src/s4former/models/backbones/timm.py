@@ -91,10 +91,7 @@ class TimmBackbone(Backbone):
             self.vit.norm.requires_grad_(True)
 
     def forward(
-        self,
-        images: Images,
-        attention_bias: AttentionBias | None = None,
-        positions_fit: bool = False,
+        self, images: Images, attention_bias: AttentionBias | None = None, positions_fit: bool = False
     ) -> Features:
         """Return the patch tokens after each of ``out_indices`` as a "b d gh gw" grid.
 
@@ -134,11 +131,7 @@ class TimmBackbone(Backbone):
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_position_embedding(
-            self.vit.pos_embed,
-            self.grid,
-            grid,
-            self.num_prefix_positions,
-            mode=self.position_interpolation,
+            self.vit.pos_embed, self.grid, grid, self.num_prefix_positions, mode=self.position_interpolation
         )
 
 

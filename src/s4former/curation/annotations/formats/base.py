@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from s4former.config.base import Config
+from s4former.curation.annotations.reading import only_file
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes
 
 
@@ -17,21 +18,26 @@ class AnnotationFormat(Config, ABC):
     Attributes:
         larger_first: Whether larger shapes are drawn first, as the format knows no order of drawing.
         file_per_image: Whether each image has a file of its own, so that a folder may hold many.
+        ending: What the name of the single file ends with, if they have one.
     """
 
     larger_first: ClassVar[bool] = False
     file_per_image: ClassVar[bool] = False
+    ending: ClassVar[str] = ".json"
 
     name: str
     """The format: the name of its file in ``formats/``, or the import path of a file of your own."""
 
-    @abstractmethod
     def files(self, path: Path) -> list[Path]:
-        """Return the files that hold the annotations.
+        """Return the files that hold the annotations: usually a single one.
 
         Args:
             path: The file or folder that ``annotations`` in a ``dataset.yaml`` names.
+
+        Raises:
+            DataError: If a folder holds none or several.
         """
+        return [only_file(path, self.ending)]
 
     @abstractmethod
     def class_names(self, path: Path) -> list[str]:

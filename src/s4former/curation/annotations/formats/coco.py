@@ -29,10 +29,6 @@ class COCO(AnnotationFormat):
     name: Literal["coco"] = "coco"
     """The format: this file's name."""
 
-    def files(self, path: Path) -> list[Path]:
-        """Return the files that hold the annotations."""
-        return [reading.only_file(path, ".json")]
-
     def class_names(self, path: Path) -> list[str]:
         """Return the names of the categories in the order of their ids.
 

@@ -21,7 +21,6 @@ from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
 from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import (
-    DEGENERATE,
     AnnotatedImage,
     Bitmap,
     Ellipse,
@@ -33,6 +32,7 @@ from s4former.curation.annotations.shapes import (
     Stroke,
     around,
     hull,
+    outline,
     rectangle,
 )
 
@@ -44,12 +44,10 @@ _CORNERS = [f"{side}{end}" for end in (1, 2) for side in ("tl", "bl", "tr", "br"
 class CVAT(AnnotationFormat):
     """CVAT for images 1.1."""
 
+    ending = ".xml"
+
     name: Literal["cvat"] = "cvat"
     """The format: this file's name."""
-
-    def files(self, path: Path) -> list[Path]:
-        """Return the files that hold the annotations."""
-        return [reading.only_file(path, ".xml")]
 
     def class_names(self, path: Path) -> list[str]:
         """Return the labels of the task in its order; without a list of them, those with an area, sorted."""
@@ -114,10 +112,7 @@ def _shapes(image: ElementTree.Element, size: tuple[int, int], where: str, notes
 def _shape(element: ElementTree.Element, size: tuple[int, int], where: str) -> Shape:
     label = reading.text(element.get("label"), where, "a label")
     if element.tag == "polygon":
-        corners = _points(element, where)
-        if len(corners) < 3:
-            return Shape(label, around(corners), where, unknown=DEGENERATE)
-        return Shape(label, (Polygon(corners),), where)
+        return outline(label, _points(element, where), where)
     if element.tag in _DRAWN:
         return Shape(label, (_region(element, size, where),), where)
     kind = _WITHOUT_OUTLINE.get(element.tag, f"shapes of the unknown type {element.tag}")

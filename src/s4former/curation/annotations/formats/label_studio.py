@@ -57,10 +57,6 @@ class LabelStudio(AnnotationFormat):
     name: Literal["label_studio"] = "label_studio"
     """The format: this file's name."""
 
-    def files(self, path: Path) -> list[Path]:
-        """Return the files that hold the annotations."""
-        return [reading.only_file(path, ".json")]
-
     def class_names(self, path: Path) -> list[str]:
         """Return the labels of the regions that have an outline, sorted; those of all if none has."""
         regions = [region for annotation in _annotations(path, Notes()) for region in annotation.regions]

@@ -19,7 +19,6 @@ from s4former.config.errors import DataError
 from s4former.curation.annotations import reading
 from s4former.curation.annotations.formats.base import AnnotationFormat
 from s4former.curation.annotations.shapes import (
-    DEGENERATE,
     AnnotatedImage,
     Bitmap,
     Ellipse,
@@ -30,6 +29,7 @@ from s4former.curation.annotations.shapes import (
     Stroke,
     around,
     hull,
+    outline,
     rectangle,
 )
 
@@ -126,9 +126,7 @@ def _shape(record: dict[str, Any], where: str) -> Shape:
         regions = (Stroke(corners),) if lines else tuple(Stroke(corner[None]) for corner in corners)
         return Shape(label, regions, where, unknown="lines" if lines else "points")
     if kind in _POLYGONS:
-        if len(corners) < 3:
-            return Shape(label, around(corners), where, unknown=DEGENERATE)
-        return Shape(label, (Polygon(corners),), where)
+        return outline(label, corners, where)
     if kind in _RECTANGLES and len(hull(corners)) == 4:
         return Shape(label, (Polygon(hull(corners)),), where)  # whatever order they are listed in
     if kind not in ("rectangle", "circle", "mask"):

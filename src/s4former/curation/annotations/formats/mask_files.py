@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
 
 from s4former.config.errors import DataError
 from s4former.curation.annotations.formats.base import AnnotationFormat
@@ -55,13 +54,11 @@ class MaskFiles(AnnotationFormat):
             yield AnnotatedImage((image,), f"{path} (masks of {image})", partial(_shapes, own))
 
 
-def _shapes(own: Sequence[tuple[str, Path]], notes: Notes) -> list[Shape]:
-    return [Shape(label, (Bitmap(_inside(file)),), str(file)) for label, file in own]
-
-
-def _inside(file: Path) -> Bool[np.ndarray, "h w"]:
-    inside = np.asarray(decode_mask(file) > 0)
-    return inside if inside.ndim == 2 else np.asarray(inside.any(axis=2))
+def _shapes(own: Sequence[tuple[str, Path]], _: Notes) -> list[Shape]:
+    read = ((label, file, np.atleast_3d(decode_mask(file)) > 0) for label, file in own)
+    return [
+        Shape(label, (Bitmap(np.asarray(inside.any(axis=2))),), str(file)) for label, file, inside in read
+    ]
 
 
 def _told(path: Path) -> list[tuple[str, str, Path]]:
@@ -84,13 +81,9 @@ def _told(path: Path) -> list[tuple[str, str, Path]]:
         cut = [stem.partition("/")[::2] if by_class else stem.rpartition("/")[::2] for stem in stems]
         found = [(rest, first) if by_class else (first, rest) for first, rest in cut]
     else:
-        found = [_cut(stem, ends) for ends in [_ends(stems)] for stem in stems]
+        ends = Counter(stem[cut + 1 :] for stem in stems for cut in _cuts(stem))  # from each sign on
+        found = [_cut(stem, ends) for stem in stems]
     return [(image, label, path / name) for (image, label), name in zip(found, names, strict=True)]
-
-
-def _ends(stems: Sequence[str]) -> Counter[str]:
-    """Count the ends of names, from each sign in them on."""
-    return Counter(stem[cut + 1 :] for stem in stems for cut in _cuts(stem))
 
 
 def _cut(stem: str, ends: Counter[str]) -> tuple[str, str]:
