@@ -13,7 +13,8 @@ PICTURE = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
 
 
 def changed(policy: Jitter, seeds: int = 300, picture: torch.Tensor = PICTURE) -> list[torch.Tensor]:
-    return [policy(picture, np.random.default_rng(seed)) for seed in range(seeds)]
+    drawn = [policy.draw(np.random.default_rng(seed)) for seed in range(seeds)]
+    return [policy.apply(picture[None].clone(), [each])[0] for each in drawn]
 
 
 @pytest.mark.parametrize("field", STILL)
@@ -29,6 +30,15 @@ def test_results_are_pictures_and_repeat() -> None:
         assert result.shape == PICTURE.shape
         assert result.min() >= -1e-6
         assert result.max() <= 1 + 1e-6
+
+
+def test_a_batch_changes_as_its_pictures_do_one_by_one() -> None:
+    """On a GPU whole batches are changed at once, each picture as it was drawn for it."""
+    policy = Jitter(grayscale_probability=0.3)
+    drawn = [policy.draw(np.random.default_rng(seed)) for seed in range(40)]
+    together = policy.apply(PICTURE.repeat(40, 1, 1, 1), drawn)
+    for picture, alone in zip(together, changed(policy, 40), strict=True):
+        torch.testing.assert_close(picture, alone, rtol=0, atol=3e-6)
 
 
 @pytest.mark.parametrize("field", ["brightness", "contrast", "saturation", "hue"])

@@ -57,3 +57,14 @@ def test_a_config_stands_beside_its_thing_or_apart_from_it(shapes: Listed[Shape]
 def test_other_names_are_told(shapes: Listed[Shape]) -> None:
     with pytest.raises(ValueError, match=r"no shape 'cube'.*circle, square"):
         shapes.config_class("cube")
+
+
+def test_a_config_that_lacks_something_is_told_what(shapes: Listed[Shape], tmp_path: Path) -> None:
+    unfinished = (
+        "import abc\nfrom test_listed import Shape\nclass Oval(Shape, abc.ABC):\n    name: str = 'oval'\n"
+    )
+    for name in ("area", "side"):
+        unfinished += f"    @abc.abstractmethod\n    def {name}(self): ...\n"
+    (tmp_path / "shapes/oval.py").write_text(unfinished)
+    with pytest.raises(ValueError, match=r"oval defines 0 classes .*; Oval lacks area, side"):
+        shapes.config_class("oval")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -294,9 +295,63 @@ def test_a_batch_for_a_gpu_is_pinned_whole(root: Path, monkeypatch: pytest.Monke
         return pinned[-1]
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
-    (batch,) = batch_iterator(build(root), 0, 1, pinned=True)
-    assert same(batch, build(root).batch(0))
-    assert {id(tensor) for tensor in tensors(batch)} == {id(tensor) for tensor in pinned}
+    batch, (crops, _) = build(root).batch(0), build(root).crops(0)
+    assert same(batch.pin_memory(), batch)
+    assert len(pinned) == len(tensors(batch))
+    pinned.clear()
+    held = crops.pin_memory()
+    assert same(held.make_views(), batch)
+    parts = [
+        held.labels,
+        held.labeled.pixels,
+        held.labeled.valid,
+        held.unlabeled.pixels,
+        held.unlabeled.valid,
+    ]
+    assert {id(tensor) for tensor in parts} == {id(tensor) for tensor in pinned}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_views_made_on_the_device_are_those_of_the_workers(root: Path, num_workers: int) -> None:
+    def batches(on_device: bool) -> list[Batch]:
+        made = build(root, BLURRED, views_on_device=on_device, resize_range=(0.4, 1))
+        return list(batch_iterator(made, 0, 3, num_workers, torch.device("cpu")))
+
+    assert all(same(a, b) for a, b in zip(batches(True), batches(False), strict=True))
+
+
+def test_crops_take_a_byte_a_channel_however_many_views_there_are(root: Path) -> None:
+    crops, _ = build(root, BLURRED).crops(0)
+    assert crops.unlabeled.pixels.dtype == torch.uint8
+    assert len(crops.unlabeled.views) == 3
+    drawn = pickle.dumps([view.drawn for view in crops.unlabeled.views])
+    assert len(drawn) < 4 * 3 * 100  # a few numbers for each of four images and three views
+
+
+def test_a_gpu_makes_views_and_a_cpu_gets_them() -> None:
+    def choices(**fields: bool) -> list[bool]:
+        return [DataConfig(**fields).makes_views_on(device) for device in ("cpu", "cuda")]
+
+    assert choices() == [False, True]
+    assert choices(views_on_device=True) == [True, True]
+    assert choices(views_on_device=False) == [False, False]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_views_of_a_gpu_are_those_of_a_cpu_and_nobody_waits_for_them(root: Path) -> None:
+    gpu = torch.device("cuda")
+    for views in (BOTH, BLURRED):
+        crops, _ = build(root, views, resize_range=(0.4, 1)).crops(0)
+        moved = crops.pin_memory().to(gpu)
+        moved.make_views()  # the first call compiles and allocates
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            found = moved.make_views()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        for a, b in zip(tensors(found), tensors(crops.make_views()), strict=True):
+            torch.testing.assert_close(a.cpu(), b, rtol=0, atol=1e-5)
 
 
 def test_the_cache_keeps_what_fits() -> None:

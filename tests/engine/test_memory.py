@@ -13,9 +13,9 @@ import torch
 
 from s4former.config import Interrupted, OutOfMemory
 from s4former.data import TrainBatches
+from s4former.data.crops import CroppedBatch
 from s4former.engine import lack_of_memory, train
 from s4former.engine.callbacks import Callback
-from s4former.types import Batch
 from tiny_run import make_data, tiny_run
 
 
@@ -38,22 +38,22 @@ def test_a_run_that_fails_for_memory_goes_on_with_less(
     run = tiny_run(data, {"data.num_workers": workers, "save_every": 0})
     with pytest.raises(Interrupted):
         train(run, tmp_path / "run", progress=StopAt2())
-    build, parent = TrainBatches.build, os.getpid()
+    crops, parent = TrainBatches.crops, os.getpid()
 
-    def fail_at_4(self: TrainBatches, step: int) -> tuple[Batch, dict[str, str]]:
+    def fail_at_4(self: TrainBatches, step: int) -> tuple[CroppedBatch, dict[str, str]]:
         if step == 4 and end == "killed" and os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
         if step == 4:
             raise MemoryError
-        return build(self, step)
+        return crops(self, step)
 
-    monkeypatch.setattr(TrainBatches, "build", fail_at_4)
+    monkeypatch.setattr(TrainBatches, "crops", fail_at_4)
     with pytest.raises(OutOfMemory, match=r"after step 2 is kept.*resume=True.*cache_images=128") as failure:
         train(run, tmp_path / "run", resume=True)
     assert "Traceback" not in str(failure.value)
     assert ("data.num_workers=0" in str(failure.value)) == (workers > 0)
 
-    monkeypatch.setattr(TrainBatches, "build", build)
+    monkeypatch.setattr(TrainBatches, "crops", crops)
     less = {"data.num_workers": 0, "data.cache_images": 128, "save_every": 0}
     assert train(tiny_run(data, less), tmp_path / "run", resume=True).steps == 6
 

@@ -19,11 +19,13 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from s4former.augment import POLICIES
+from s4former.data.crops import CroppedBatch, Crops, View
 from s4former.inference import EvaluateConfig, logit_row_chunks
 from s4former.methods import Method, config_class
 from s4former.testing import SIZE, awake, random_batch, tiny_student
 from s4former.testing.subjects import AWAKE
-from s4former.types import Batch, StepOutput
+from s4former.types import Batch, DrawKey, StepOutput
 
 CUDA = torch.device("cuda", 0)
 
@@ -108,6 +110,19 @@ def check(out: StepOutput) -> None:
     assert out.loss.device == CUDA
     assert out.loss.dtype == torch.float32
     assert {value.device for value in out.scalars.values()} == {CUDA}
+
+
+@pytest.mark.parametrize("name", POLICIES.names())
+def test_views_are_made_on_the_gpu_and_nobody_waits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    policy, pixels = POLICIES.parse(name), torch.zeros(40, 3, 8, 9, dtype=torch.uint8)
+    drawn = [policy.draw(np.random.default_rng(seed)) for seed in range(40)]
+    crops = Crops(pixels, torch.ones(40, 8, 9, dtype=torch.bool), (View(policy, drawn),))
+    batch = CroppedBatch(crops, torch.zeros(40, 8, 9, dtype=torch.uint8), crops, DrawKey(0, 0))
+    with ImaginedGPU():
+        views = batch.to(CUDA).make_views()
+    for images in (views.labeled.images, views.unlabeled.weak):
+        assert (images.device, images.dtype, images.shape) == (CUDA, torch.float32, pixels.shape)
 
 
 @pytest.mark.parametrize(

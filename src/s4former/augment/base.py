@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -17,22 +18,34 @@ if TYPE_CHECKING:
 else:
     Tensor = Any  # shapes are checked all the same; a policy is read without torch
 
-Picture = Float[Tensor, "c h w"]  # any number of channels, in [0, 1]
+Pictures = Float[Tensor, "b c h w"]  # any number of channels, in [0, 1]
 
 
 class Policy(Config, ABC):
-    """How a view changes in color and sharpness. Its config lives in the file of its name."""
+    """How a view changes in color and sharpness. Its config lives in the file of its name.
+
+    Chance and pixels are apart: what is drawn for a picture is a few numbers, which travel to a GPU in place
+    of views and change whole batches there.
+    """
 
     name: str
     """The policy: the name of its file in ``augment/``, or the import path of a file of your own."""
 
     @abstractmethod
-    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
-        """Return the changed picture.
+    def draw(self, generator: np.random.Generator) -> Any:
+        """Return what is to happen to one picture, as plain numbers.
 
         Args:
-            picture: A crop; it is not changed in place.
             generator: The only source of chance, named by seed, view, step and image.
+        """
+
+    @abstractmethod
+    def apply(self, pictures: Pictures, drawn: Sequence[Any]) -> Pictures:
+        """Return the changed pictures.
+
+        Args:
+            pictures: Crops, one or many, on any device; they may be written over.
+            drawn: What was drawn for each.
         """
 
     def check(self, channels: int) -> None:

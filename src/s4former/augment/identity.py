@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from s4former.augment.base import Picture, Policy
+from s4former.augment.base import Pictures, Policy
 
 
 class Identity(Policy):
@@ -15,6 +16,9 @@ class Identity(Policy):
     name: Literal["identity"] = "identity"
     """The policy: this file's name."""
 
-    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
-        """Return the picture."""
-        return picture
+    def draw(self, generator: np.random.Generator) -> None:
+        """Draw nothing."""
+
+    def apply(self, pictures: Pictures, drawn: Sequence[None]) -> Pictures:
+        """Return the pictures."""
+        return pictures

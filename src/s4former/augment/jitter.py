@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from s4former.augment.base import Picture, Policy
+from s4former.augment.base import Pictures, Policy
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -20,7 +20,7 @@ class Jitter(Policy):
 
     Source:
         The strong views of UniMatch V2 (golden ``augment``): the same changes, ranges and probabilities. **We
-        differ:** by torchvision's functions on float images, where they use PIL's on 8-bit ones.
+        differ:** on float images, where they use PIL's functions on 8-bit ones, and by a true Gaussian.
     """
 
     name: Literal["jitter"] = "jitter"
@@ -42,10 +42,6 @@ class Jitter(Policy):
     blur_range: tuple[Positive, Positive] = (0.1, 2.0)
     """Smallest and largest standard deviation of the blur, in pixels."""
 
-    def __call__(self, picture: Picture, generator: np.random.Generator) -> Picture:
-        """Return the changed picture; images of other than three channels change in brightness and blur."""
-        return self.draw(generator).apply(picture)
-
     def draw(self, generator: np.random.Generator) -> Changes:
         """Draw what happens to a picture."""
         jittered, gray, blurred = generator.random(3) < (
@@ -58,6 +54,21 @@ class Jitter(Policy):
         hue, sigma = generator.uniform(-self.hue, self.hue), generator.uniform(*self.blur_range)
         order = generator.permutation(4).tolist() if jittered else []
         return Changes(order, (*factors, hue), bool(gray), sigma if blurred else None)
+
+    def apply(self, pictures: Pictures, drawn: Sequence[Changes]) -> Pictures:
+        """Return the changed pictures; those of other than three channels change in brightness and blur."""
+        from s4former.augment import _color as color
+
+        in_color = pictures.shape[1] == 3
+        jitters = (color.scale, color.contrast, color.saturation, color.hue) if in_color else (color.scale,)
+        for place in range(4):
+            for number, jitter in enumerate(jitters):
+                amounts = [each.factors[number] if each.at(place) == number else None for each in drawn]
+                pictures = color.change(pictures, jitter, amounts)
+        if in_color:
+            gray = [1.0 if each.gray else None for each in drawn]
+            pictures = color.change(pictures, color.grayscale, gray)
+        return color.change(pictures, color.blur, [each.sigma for each in drawn])
 
     def check(self, channels: int) -> None:
         """Refuse a grayscale of images that are not RGB."""
@@ -84,24 +95,6 @@ class Changes:
     gray: bool
     sigma: float | None
 
-    def apply(self, picture: Picture) -> Picture:
-        """Return the changed picture."""
-        from torchvision.transforms import functional as F
-
-        in_color = picture.shape[0] == 3
-        brightness, contrast, saturation, hue = self.factors
-        changes = [
-            lambda p: F.adjust_brightness(p, brightness) if in_color else (p * brightness).clamp(0, 1),
-            lambda p: F.adjust_contrast(p, contrast) if in_color else p,
-            lambda p: F.adjust_saturation(p, saturation) if in_color else p,
-            lambda p: F.adjust_hue(p, hue) if in_color else p,
-        ]
-        for index in self.order:
-            picture = changes[index](picture)
-        if self.gray and in_color:
-            picture = F.rgb_to_grayscale(picture, num_output_channels=3)
-        if self.sigma is not None:
-            # The border mirrors its pixels.
-            reach = min(int(np.ceil(3 * self.sigma)), min(picture.shape[1:]) - 1)
-            picture = F.gaussian_blur(picture, [2 * reach + 1] * 2, [self.sigma])
-        return picture
+    def at(self, place: int) -> int | None:
+        """Return which factor is applied at a place of the order; None without a color jitter."""
+        return self.order[place] if self.order else None

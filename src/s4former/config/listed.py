@@ -53,19 +53,24 @@ class Listed(Generic[ConfigT]):
                 "is named by its import path, as in my_project.my_file"
             )
         module = self._module(name)
-        found = [
+        named = [
             value
             for value in vars(module).values()
             if isinstance(value, type)
             and issubclass(value, self.base)
             and value.__module__ == module.__name__
             and "name" in value.model_fields
-            and not inspect.isabstract(value)
         ]
+        found = [value for value in named if not inspect.isabstract(value)]
         if len(found) != 1:
+            lacking = [
+                f"; {value.__name__} lacks {', '.join(sorted(value.__abstractmethods__))}"
+                for value in named
+                if value not in found
+            ]
             raise ValueError(
                 f"{name} defines {len(found)} classes derived from {self.base.__name__} with a field "
-                f"'name'; a {self.kind} is a file with exactly one"
+                f"'name'; a {self.kind} is a file with exactly one{''.join(lacking)}"
             )
         return found[0]
 

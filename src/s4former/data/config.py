@@ -18,8 +18,9 @@ from pydantic import (
 from s4former.config.base import Config
 
 _DRAWN = set[str](
-    {"labeled_batch_size", "unlabeled_batch_size", "num_workers", "cache_images", "display_channels"}
-    | {"crop_size", "short_side", "resize_range", "flip_probability", "crop_max_class_share"}
+    {"labeled_batch_size", "unlabeled_batch_size", "num_workers", "cache_images", "views_on_device"}
+    | {"display_channels", "crop_size", "short_side", "resize_range", "flip_probability"}
+    | {"crop_max_class_share"}
 )
 """Fields that say how batches are drawn or pictures shown, not which images there are."""
 
@@ -100,6 +101,9 @@ class DataConfig(Config):
     process does both. The batches and scores are the same."""
     cache_images: int = Field(default=512, ge=0)
     """Megabytes of decoded images kept in memory by each training process, shared out among its workers."""
+    views_on_device: bool | Literal["auto"] = "auto"
+    """Whether the device that trains changes the colors and sharpness of views, a whole batch at once, in
+    place of the processes that prepare batches: the same to rounding. ``auto``: if it is a GPU."""
 
     crop_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 512
     """Pixels of the training crop: one number for a square, or height and width."""
@@ -117,6 +121,10 @@ class DataConfig(Config):
     def crop(self) -> tuple[int, int]:
         """Height and width of the training crop in pixels."""
         return self.crop_size if isinstance(self.crop_size, tuple) else (self.crop_size, self.crop_size)
+
+    def makes_views_on(self, device: str) -> bool:
+        """Return whether views are made on a device, as ``cuda:0``, and not before they are sent there."""
+        return device != "cpu" if self.views_on_device == "auto" else self.views_on_device
 
     def found_from(self, folder: str | Path) -> DataConfig:
         """Return it with the root as seen from another folder, if it lies there and not here."""

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -13,16 +14,18 @@ from s4former.augment import LabeledViews, Views
 from s4former.config.errors import DataError, S4FormerError, UserError
 from s4former.data.cache import ArrayCache
 from s4former.data.config import DataConfig
+from s4former.data.crops import CroppedBatch, Crops
 from s4former.data.order import Order
-from s4former.data.sources.base import Image, Source, Split, require_same_size
+from s4former.data.sources.base import Image, LabelImage, Source, Split, require_same_size
 from s4former.data.sources.folder import FolderSource
 from s4former.data.split_lists import first_few
-from s4former.data.views import LabeledSample, UnlabeledSample, labeled_sample, unlabeled_sample
+from s4former.data.views import Crop, labeled_crop, stack, unlabeled_crop
 from s4former.ops.randomness import keyed_generator
-from s4former.types import Batch, DrawKey, LabeledBatch, UnlabeledBatch
+from s4former.types import Batch, DrawKey
 
 _logger = logging.getLogger(__name__)
 _REPLACEMENTS = 10
+_CPU = torch.device("cpu")
 
 
 class TrainBatches:
@@ -33,7 +36,7 @@ class TrainBatches:
     of a step, one after the other, are the global batch.
 
     Memory, in each process that prepares batches: its share of ``data.cache_images``, the lists of ids, and
-    about 10 bytes per pixel of the image that is being decoded. A crop is cut from the decoded image, so an
+    about 7 bytes per pixel of the image that is being decoded. A crop is cut from the decoded image, so an
     image too large for the cache is decoded for each crop.
 
     Args:
@@ -89,18 +92,18 @@ class TrainBatches:
         Raises:
             DataError: If a labeled image or its mask is bad, or too many unlabeled images are.
         """
-        batch, bad = self.build(step)
+        crops, bad = self.crops(step)
         self.note(bad)
-        return batch
+        return crops.make_views()
 
-    def build(self, step: int) -> tuple[Batch, dict[str, str]]:
-        """Return the batch of a step and the unreadable unlabeled images met on the way: message by id."""
+    def crops(self, step: int) -> tuple[CroppedBatch, dict[str, str]]:
+        """Return what the batch of a step is made of, and the unreadable unlabeled images: message by id."""
         key, bad = DrawKey(self.seed, step), dict[str, str]()
-        labeled = [self._labeled_sample(key, index) for index in self.labeled]
-        if not self._with_unlabeled:
-            return Batch(_stack_labeled(labeled), None, key), bad
-        unlabeled = [self._unlabeled_sample(key, index, bad) for index in self.unlabeled]
-        return Batch(_stack_labeled(labeled), _stack_unlabeled(unlabeled), key), bad
+        crops, labels = zip(*(self._labeled_crop(key, index) for index in self.labeled), strict=True)
+        labeled, unlabeled = stack(crops, (self.views.labeled,)), None
+        if self._with_unlabeled:
+            unlabeled = self.unlabeled_crops(key, bad)
+        return CroppedBatch(labeled, torch.from_numpy(np.stack(labels)), unlabeled, key), bad
 
     def files(self, step: int) -> list[str]:
         """Return the image files that a step's batch is made of, or the ids of images that lie in none."""
@@ -119,18 +122,23 @@ class TrainBatches:
                 self.bad_unlabeled[id] = message
                 _logger.warning("%s; another unlabeled image takes its place", message)
 
-    def _labeled_sample(self, key: DrawKey, index: int) -> LabeledSample:
+    def _labeled_crop(self, key: DrawKey, index: int) -> tuple[Crop, LabelImage]:
         position = key.step * self.config.labeled_batch_size + index
         id = self.source.labeled[self._labeled_order[position]]
         image = self._image(id, "labeled")
         mask = self._cache.get(("mask", id), lambda: self.source.read_mask(id, "labeled"))
         require_same_size(image, mask, id, "labeled")
-        return labeled_sample(self.config, self.views, image, mask, key, index)
+        return labeled_crop(self.config, self.views, image, mask, key, index)
 
-    def _unlabeled_sample(self, key: DrawKey, index: int, bad: dict[str, str]) -> UnlabeledSample:
-        _, image = self.unlabeled_image(key, index, bad)
+    def unlabeled_crops(self, key: DrawKey, bad: dict[str, str]) -> Crops:
+        """Return the unlabeled part of `crops`; ``bad`` takes the message of each unreadable image by id."""
         assert isinstance(self.views, Views)
-        return unlabeled_sample(self.config, self.views, image, key, index)
+        config, views = self.config, self.views
+        crops = [
+            unlabeled_crop(config, views, self.unlabeled_image(key, index, bad)[1], key, index)
+            for index in self.unlabeled
+        ]
+        return stack(crops, (views.weak, *views.strong))
 
     def unlabeled_image(self, key: DrawKey, index: int, bad: dict[str, str]) -> tuple[str, Image]:
         """Read the unlabeled image at a place of the global batch or, if it is broken, another one.
@@ -159,7 +167,7 @@ class TrainBatches:
 
 
 def batch_iterator(
-    batches: TrainBatches, start_step: int, steps: int, num_workers: int = 0, pinned: bool = False
+    batches: TrainBatches, start_step: int, steps: int, num_workers: int = 0, device: torch.device = _CPU
 ) -> Iterator[Batch]:
     """Return the batches of steps ``start_step`` to ``steps - 1``, as ``range`` would count.
 
@@ -168,51 +176,54 @@ def batch_iterator(
         start_step: First step, 0 for a fresh run.
         steps: Number of steps of the whole run: the first step that is not taken.
         num_workers: Processes that work ahead; 0: none. The batches are the same.
-        pinned: Give batches in pinned memory, from which a GPU copies while the host goes on.
+        device: Where they are wanted. A GPU copies them while the host goes on, and makes their views unless
+            ``data.views_on_device`` says otherwise: the same to rounding.
 
     Raises:
         DataError: While iterating, as `TrainBatches.batch` does.
     """
-    if num_workers == 0:
-        made = (batches.batch(step) for step in range(start_step, steps))
-        return (batch.pin_memory() for batch in made) if pinned else made
-    return _from_workers(batches, range(start_step, steps), num_workers, pinned)
+    made = _Steps(batches, range(start_step, steps), batches.config.makes_views_on(device.type))
+    for result in _loaded(made, num_workers, pinned=device.type == "cuda"):
+        if isinstance(result, S4FormerError):
+            raise result
+        batch, bad = result
+        batches.note(bad)
+        moved = batch.to(device)
+        yield moved.make_views() if isinstance(moved, CroppedBatch) else moved
 
 
-class _Steps(Dataset[tuple[Batch, dict[str, str]] | S4FormerError]):
+_Made = tuple[Batch | CroppedBatch, dict[str, str]] | S4FormerError
+
+
+class _Steps(Dataset[_Made]):
     """Steps as items. A bad file comes back as a value: if raised, it would carry the worker's traceback."""
 
-    def __init__(self, batches: TrainBatches, steps: range) -> None:
-        self.batches, self.steps = batches, steps
+    def __init__(self, batches: TrainBatches, steps: range, views_later: bool) -> None:
+        self.batches, self.steps, self.views_later = batches, steps, views_later
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, item: int) -> tuple[Batch, dict[str, str]] | S4FormerError:
+    def __getitem__(self, item: int) -> _Made:
         try:
-            return self.batches.build(self.steps[item])
+            crops, bad = self.batches.crops(self.steps[item])
         except S4FormerError as error:
             return error
+        return crops if self.views_later else crops.make_views(), bad
 
 
-def _from_workers(batches: TrainBatches, steps: range, num_workers: int, pinned: bool) -> Iterator[Batch]:
+def _loaded(made: _Steps, num_workers: int, pinned: bool) -> DataLoader[_Made]:
     # More workers than cores would only wait for each other. The batches are the same for any number.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Its own generator: else the loader draws seeds for the workers, which nobody uses, from the global one.
     # The loader gives each worker a single thread.
-    loader = DataLoader(
-        _Steps(batches, steps),
+    return DataLoader(
+        made,
         batch_size=None,
         num_workers=min(num_workers, cores),
         pin_memory=pinned,
         generator=torch.Generator(),
     )
-    for result in loader:
-        if isinstance(result, S4FormerError):
-            raise result
-        batch, bad = result
-        batches.note(bad)
-        yield batch
 
 
 def _share(field: str, batch_size: int, rank: int, world_size: int, accumulate: int) -> range:
@@ -226,21 +237,3 @@ def _share(field: str, batch_size: int, rank: int, world_size: int, accumulate: 
         )
     size = batch_size // world_size
     return range(rank * size, (rank + 1) * size)
-
-
-def _stack_labeled(samples: list[LabeledSample]) -> LabeledBatch:
-    return LabeledBatch(
-        torch.stack([sample.image for sample in samples]),
-        torch.stack([sample.labels for sample in samples]),
-        torch.stack([sample.valid for sample in samples]),
-    )
-
-
-def _stack_unlabeled(samples: list[UnlabeledSample]) -> UnlabeledBatch:
-    return UnlabeledBatch(
-        weak=torch.stack([sample.weak for sample in samples]),
-        strong=tuple(
-            torch.stack(views) for views in zip(*(sample.strong for sample in samples), strict=True)
-        ),
-        valid=torch.stack([sample.valid for sample in samples]),
-    )

@@ -1,48 +1,42 @@
-"""Training samples: a crop with its labels, or several views of one crop."""
+"""Training crops, and what is drawn for the views of each: color and sharpness, over one shared geometry."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from s4former.augment import LabeledViews, Picture, Policy, Views
+from s4former.augment import LabeledViews, Policy, Views
 from s4former.data.config import DataConfig
-from s4former.data.geometry import sample_geometry
+from s4former.data.crops import Crops, View
+from s4former.data.geometry import Geometry, sample_geometry
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
 
 
 @dataclass(frozen=True)
-class LabeledSample:
-    """One labeled crop."""
+class Crop:
+    """One crop, its padding, and what was drawn for each of its views."""
 
-    image: Picture
-    labels: UInt8[Tensor, "h w"]
-    valid: Bool[Tensor, "h w"]
-
-
-@dataclass(frozen=True)
-class UnlabeledSample:
-    """Views of one unlabeled crop; they differ in color and sharpness only."""
-
-    weak: Picture
-    strong: tuple[Picture, ...]
-    valid: Bool[Tensor, "h w"]
+    pixels: UInt8[np.ndarray, "h w c"]
+    valid: Bool[np.ndarray, "h w"]
+    drawn: tuple[Any, ...]
 
 
-def labeled_sample(
+def labeled_crop(
     config: DataConfig,
     views: LabeledViews,
     image: UInt8[np.ndarray, "h w c"],
     mask: UInt8[np.ndarray, "h w"],
     key: DrawKey,
     index: int,
-) -> LabeledSample:
-    """Return a random crop of a labeled image.
+) -> tuple[Crop, UInt8[np.ndarray, "ch cw"]]:
+    """Return a random crop of a labeled image, and its labels.
 
     Args:
         config: How crops are drawn.
@@ -54,46 +48,42 @@ def labeled_sample(
     """
     generator = keyed_generator(key.seed, "labeled/geometry", key.step, index)
     geometry = sample_geometry(config, (image.shape[0], image.shape[1]), generator, mask)
-    picture, valid = _to_tensor(geometry.apply_to_image(image)), torch.from_numpy(geometry.valid())
     generator = keyed_generator(key.seed, "labeled/color", key.step, index)
-    picture = _changed(views.labeled, picture, valid, generator)
-    labels = torch.from_numpy(geometry.apply_to_mask(mask))
-    return LabeledSample(picture, labels, valid)
+    drawn = (views.labeled.draw(generator),)
+    return Crop(geometry.apply_to_image(image), geometry.valid(), drawn), geometry.apply_to_mask(mask)
 
 
-def unlabeled_sample(
+def unlabeled_crop(
     config: DataConfig, views: Views, image: UInt8[np.ndarray, "h w c"], key: DrawKey, index: int
-) -> UnlabeledSample:
-    """Return the weak and the strong views of one random crop of an unlabeled image."""
-    generator = keyed_generator(key.seed, "unlabeled/geometry", key.step, index)
-    geometry = sample_geometry(config, (image.shape[0], image.shape[1]), generator)
-    picture, valid = _to_tensor(geometry.apply_to_image(image)), torch.from_numpy(geometry.valid())
+) -> Crop:
+    """Return a random crop of an unlabeled image, for its weak view and its strong ones."""
 
-    def view(policy: Policy, name: str) -> Picture:
-        generator = keyed_generator(key.seed, f"unlabeled/{name}", key.step, index)
-        return _changed(policy, picture, valid, generator)
+    def drawn(policy: Policy, name: str) -> Any:
+        return policy.draw(keyed_generator(key.seed, f"unlabeled/{name}", key.step, index))
 
-    strong = tuple(view(policy, f"strong{number}") for number, policy in enumerate(views.strong))
-    return UnlabeledSample(view(views.weak, "weak"), strong, valid)
+    geometry = _unlabeled_geometry(config, (image.shape[0], image.shape[1]), key, index)
+    strong = (drawn(policy, f"strong{number}") for number, policy in enumerate(views.strong))
+    return Crop(geometry.apply_to_image(image), geometry.valid(), (drawn(views.weak, "weak"), *strong))
 
 
 def unlabeled_truth(
     config: DataConfig, mask: UInt8[np.ndarray, "h w"], key: DrawKey, index: int
 ) -> UInt8[Tensor, "ch cw"]:
     """Return the same crop of the mask of an unlabeled image, for diagnosis."""
-    generator = keyed_generator(key.seed, "unlabeled/geometry", key.step, index)
-    geometry = sample_geometry(config, (mask.shape[0], mask.shape[1]), generator)
+    geometry = _unlabeled_geometry(config, (mask.shape[0], mask.shape[1]), key, index)
     return torch.from_numpy(geometry.apply_to_mask(mask))
 
 
-def _to_tensor(image: UInt8[np.ndarray, "h w c"]) -> Picture:
-    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return torch.from_numpy(channels_first).float().div_(255)
+def stack(crops: Sequence[Crop], policies: Sequence[Policy]) -> Crops:
+    """Return crops as one batch, with the policies that make their views."""
+    views = zip(policies, zip(*(crop.drawn for crop in crops), strict=True), strict=True)
+    return Crops(
+        pixels=torch.from_numpy(np.stack([crop.pixels.transpose(2, 0, 1) for crop in crops])),
+        valid=torch.from_numpy(np.stack([crop.valid for crop in crops])),
+        views=tuple(View(policy, drawn) for policy, drawn in views),
+    )
 
 
-def _changed(
-    policy: Policy, picture: Picture, valid: Bool[Tensor, "h w"], generator: np.random.Generator
-) -> Picture:
-    """Return what a policy makes of a crop, whose padding keeps its color."""
-    changed = policy(picture, generator)
-    return changed if bool(valid.all()) else torch.where(valid, changed, picture)
+def _unlabeled_geometry(config: DataConfig, size: tuple[int, int], key: DrawKey, index: int) -> Geometry:
+    generator = keyed_generator(key.seed, "unlabeled/geometry", key.step, index)
+    return sample_geometry(config, size, generator)

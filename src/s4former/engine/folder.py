@@ -33,6 +33,7 @@ FREE_TO_CHANGE = frozenset(
         "diagnose_truth",
         "data.num_workers",
         "data.cache_images",
+        "data.views_on_device",
         "data.root",
     }
 )

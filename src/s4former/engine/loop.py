@@ -138,11 +138,10 @@ def take_steps(
         if stop.asked():
             raise stop.interrupted(state.step, run.steps, writer.folder)
         pseudo_labels.draw(training)
-        pinned = device.type == "cuda"
-        batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, pinned)
+        batches = batch_iterator(drawn, state.step, run.steps, run.data.num_workers, device)
         for batch in collectives.in_lockstep(meter.timed(batches)):
             diagnosis = diagnoses.of(state.step)
-            scalars, norm, rates = learn(run, training, step_of, batch.to(device), diagnosis)
+            scalars, norm, rates = learn(run, training, step_of, batch, diagnosis)
             refuse_non_finite(run, writer.folder, state.step, drawn, scalars, norm)
             move(training)
             meter.add({**scalars, "gradient_norm": norm})

@@ -141,10 +141,10 @@ def _once_more(
         )
     say(f"taking steps {state.step + 1} to {last + 1} once more; nothing is written")
     step_of = distributed.wrap(training.method)
-    batches = batch_iterator(drawn, state.step, last + 1, run.data.num_workers, device.type == "cuda")
+    batches = batch_iterator(drawn, state.step, last + 1, run.data.num_workers, device)
     for batch in collectives.in_lockstep(batches):
         with _watched(training.method, on=state.step == last) as seen:
-            scalars, norm, _ = learn(run, training, step_of, batch.to(device), None)
+            scalars, norm, _ = learn(run, training, step_of, batch, None)
         if state.step < last:
             move(training)
     values = _told(scalars, norm)

@@ -162,9 +162,11 @@ class Run(Config):
 
             threads = resolve_threads()
         device = resolve_device(self.device)
+        on_device = {"views_on_device": self.data.makes_views_on(device)}
         return self.model_copy(
             update={
                 "device": device,
+                "data": self.data.model_copy(update=on_device),
                 "precision": resolve_precision(self.precision, device),
                 "threads": threads,
                 "evaluate": self.evaluate.resolved(self.data.crop),

@@ -81,7 +81,7 @@ def rehearsal(
         batches = TrainBatches(run.data, source, run.method.views, run.seed, accumulate=run.accumulate)
 
         def step(number: int) -> None:
-            accumulate(run, method, method, batches.build(number)[0].to(device), number)
+            accumulate(run, method, method, batches.crops(number)[0].to(device).make_views(), number)
             float(clip_gradients(optimizer, run.optimizer.max_grad_norm))  # waits for the device
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 _UNQUESTIONED, _MAX_PACKED = 2**28, 4096
 """Bytes that no file need justify, and how many times its own size a compressed one holds at most."""
-_BAND = 2**24  # pixels of a huge picture that are converted at once
+_BAND = 2**17  # pixels that are converted at once: few enough for a cache
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def load_upright(picture: PilImage.Image) -> PilImage.Image:
 
 
 def rgb_array(picture: PilImage.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a picture's pixels as RGB; a huge one is not copied as a whole on the way."""
+    """Return a picture's pixels as RGB; it is not copied as a whole on the way."""
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     rows = max(1, _BAND // picture.width)
     for top in range(0, picture.height, rows):
