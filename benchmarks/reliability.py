@@ -45,10 +45,12 @@ def resume(server: Trials, root: Path, share: float) -> dict[str, Any]:
     kinds = [
         Kind(*each) for each in product(("s4former", "unimatch_v2", "supervised"), (0, 2), (1, 2), (1, 2))
     ]
+    kinds += [Kind(each, processes=2, parallel="fsdp") for each in ("s4former", "supervised")]
     moments = max(1, round(50 * share))
     records = [_shown(record) for record in kill_and_resume(server, root, kinds, moments)]
     wrong = [record for record in records if record["differ"]]
-    said = f"{len(records)} kills (methods, 0 or 2 workers, 1 or 2 processes, accumulation 1 or 2)"
+    varied = "methods, 0 or 2 workers, 1 or 2 processes, sharded or not, accumulation 1 or 2"
+    said = f"{len(records)} kills ({varied})"
     return {
         "said": f"{said}; {len(wrong)} ended with another tensor or line",
         "wrong": wrong,

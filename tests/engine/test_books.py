@@ -102,7 +102,11 @@ INDEX = '[{{"file": {}, "step": 2, "size": 1, "sha256": "0"}}]'
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "[{", "{}", '[{"file": 1}]', INDEX.format("null"), INDEX.format('"../step_1.pt"'), "\xff"]
+    "damage",
+    [
+        *("", "[{", "{}", '[{"file": 1}]', INDEX.format("null"), INDEX.format('"../step_1.pt"'), "\xff"),
+        INDEX.format('"step_2.pt", "others": [{"file": "/step_1.pt", "size": 1, "sha256": "0"}]'),
+    ],
 )
 def test_without_its_index_the_newest_whole_state_is_found(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture

@@ -1,46 +1,90 @@
-"""Whole runs of two processes: they end as one process does, and stop, fail and go on together."""
+"""Whole runs of two processes: they end as one process does, and stop, fail and go on together.
+
+Those with ``parallel=fsdp`` share their weights: each process has about half of them.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from processes import finish, run_processes, start
-from s4former.config import UserError
-from s4former.engine import distributed, read_lines, train
+from processes import finish, start
+from s4former.config import Interrupted, UserError
+from s4former.engine import Checkpoints, distributed, read_lines, train
+from s4former.engine.callbacks import Callback
+from s4former.engine.student import student_of
+from s4former.inference import Model
 from s4former.models import build_segmenter
 from tiny_run import make_data, tiny_run
 
 CHANGES: dict[str, Any] = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}
+TUNED: dict[str, Any] = {
+    "steps": 3,
+    "evaluate_every": 0,
+    "method.name": "unimatch_v2",
+    "optimizer.name": "sgd",
+    "model.lora.rank": 3,
+    "model.frozen_blocks": 1,
+    "model.recompute_activations": "all",
+    "accumulate": 2,
+    "data.labeled_batch_size": 4,
+    "data.unlabeled_batch_size": 4,
+}
+TIMES = {"seconds", "images_per_second", "data_wait"}
 
 _SCRIPT = """
 import json
+import shutil
 import torch
+from s4former import collectives
 from s4former.config.errors import S4FormerError
+from s4former.engine import checkpoint, loop, prepare
 from s4former.engine.loop import train
-from test_distributed import CHANGES
+from test_distributed import CHANGES, TUNED, Stop
 from tiny_run import tiny_run
 import s4former.methods.s4former as method
 
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 torch.set_num_threads(1)
 ends = {}
+FSDP = {"parallel": "fsdp"}
 
-def attempt(name, folder=None, changes={}, data=data, resume=False):
+def attempt(name, folder=None, changes={}, data=data, resume=False, base=CHANGES, shown=None):
     try:
-        outcome = train(tiny_run(data, CHANGES | changes), out / (folder or name), resume=resume)
+        outcome = train(tiny_run(data, base | changes), out / (folder or name), resume, shown)
         ends[name] = ["finished", outcome.best["miou"]]
     except S4FormerError as error:
         ends[name] = [type(error).__name__, str(error)]
 
 attempt("straight")
+
+true_finish = loop.finish
+def weighed(training, *others):
+    memory = [value for each in training.optimizer.state.values() for value in each.values() if value.ndim]
+    for name, tensors in (("weights", list(training.method.parameters())), ("memory", memory)):
+        own = sum(collectives.own_rows(each).numel() for each in tensors)
+        ends[name] = own / sum(map(torch.numel, tensors))
+    return true_finish(training, *others)
+loop.finish = weighed
+attempt("sharded", changes=FSDP)
+loop.finish = true_finish
+attempt("tuned", changes=FSDP, base=TUNED)
+attempt("of_one", changes=FSDP, resume=True)
+attempt("sharded_stopped", changes=FSDP, shown=Stop(images=1))
+if RANK == 0:
+    for name in ("sharded_for_one", "sharded_for_ddp"):
+        shutil.copytree(out / "sharded_stopped", out / name)
+attempt("sharded_resumed", "sharded_stopped", FSDP, resume=True)
+attempt("sharded_for_ddp", resume=True)
 
 true_step = method.S4Former.after_update
 def signal_in_one(self, step):
@@ -69,13 +113,60 @@ attempt("odd", changes={"data.labeled_batch_size": 3})
 attempt("bad_mask", data=out / "bad_mask_data")
 attempt("bad_val", data=out / "bad_val_data")
 attempt("unreadable", data=out / "unreadable_data", changes={"steps": 3, "evaluate_every": 0})
+
+true_build = prepare.build_method
+def with_own(*given):
+    built = true_build(*given)
+    built.scale = torch.nn.Parameter(torch.ones(3))
+    return built
+prepare.build_method = with_own
+attempt("with_own", changes=FSDP)
+prepare.build_method = true_build
+
+true_write, fail = checkpoint._write, None
+def failing(state, path):
+    true_write(state, path)
+    if RANK == 1 and state["state"]["step"] == 2:
+        fail(path)
+def full(path):
+    raise OSError("no space left")
+def kill(path):
+    path.write_bytes(path.read_bytes()[:1000])
+    os.kill(os.getpid(), signal.SIGKILL)
+checkpoint._write = failing
+fail = full
+attempt("full", changes=FSDP | {"save_every": 1})
 (out / f"ends{RANK}.json").write_text(json.dumps(ends))
+fail = kill
+attempt("killed", changes=FSDP | {"save_every": 1})
 """
+
+
+class Stop(Callback):
+    """Sends the signal of a scheduler, once so many images were scored; by default after the third step."""
+
+    def __init__(self, images: int = 0) -> None:
+        self._images = images
+
+    def on_step(self, step: int) -> None:
+        """Take a step."""
+        if step == 3 and not self._images:
+            signal.raise_signal(signal.SIGTERM)
+
+    def on_image(self) -> None:
+        """Score an image."""
+        self._images -= 1
+        if not self._images:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("data"), train=6, val=3)
+    """Images of which the second to score has another size, so that process 0 scores one after the other."""
+    folder = make_data(tmp_path_factory.mktemp("data"), train=6, val=3)
+    for path in (folder / "images/val/val1.png", folder / "masks/val/val1.png"):
+        Image.open(path).resize((56, 40), Image.Resampling.NEAREST).save(path)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +180,39 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         broken = make_data(out / f"{name}_data", train=6, val=3)
         (broken / file).write_bytes(b"this is no picture")
-    run_processes(_SCRIPT, data, out)
+    with pytest.raises(Interrupted):
+        train(tiny_run(data, CHANGES), out / "of_one", progress=Stop())
+    (_, _, err), (killed, _, _) = finish(start(_SCRIPT, data, out))
+    assert killed == -signal.SIGKILL, err  # as the last of its runs wants it
     return out
+
+
+@pytest.fixture(scope="module")
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run of one process."""
+    folder = tmp_path_factory.mktemp("alone") / "one"
+    train(tiny_run(data, CHANGES), folder)
+    return folder
+
+
+def assert_same_journal(one: Path, other: Path, within: float = 1e-5) -> None:
+    lines = [read_lines(folder / "journal.jsonl") for folder in (one, other)]
+    for ours, theirs in zip(*lines, strict=True):
+        assert ours.keys() == theirs.keys()
+        for key in ours.keys() - TIMES:
+            assert theirs[key] == pytest.approx(ours[key], rel=within, abs=within), key
 
 
 def ends(runs: Path, name: str) -> list[tuple[str, Any]]:
     return [tuple(json.loads((runs / f"ends{rank}.json").read_text())[name]) for rank in range(2)]
 
 
-def test_a_run_of_two_processes_is_that_of_one(data: Path, runs: Path, tmp_path: Path) -> None:
-    train(tiny_run(data, CHANGES), tmp_path / "one")
-    one, two = (read_lines(folder / "journal.jsonl") for folder in (tmp_path / "one", runs / "straight"))
-    assert len(one) == len(two) == 3
-    for ours, theirs in zip(one, two, strict=True):
-        assert ours.keys() == theirs.keys()
-        for key in ours.keys() - {"seconds", "images_per_second", "data_wait"}:
-            assert theirs[key] == pytest.approx(ours[key], rel=1e-4, abs=1e-5), key
-    one, two = (read_lines(folder / "scores.jsonl") for folder in (tmp_path / "one", runs / "straight"))
+@pytest.mark.parametrize("name", ["straight", "sharded"])
+def test_a_run_of_two_processes_is_that_of_one(runs: Path, alone: Path, name: str) -> None:
+    assert ends(runs, name)[0][0] == "finished"
+    assert len(read_lines(alone / "journal.jsonl")) == 3
+    assert_same_journal(alone, runs / name)
+    one, two = (read_lines(folder / "scores.jsonl") for folder in (alone, runs / name))
     assert [(line["step"], line["network"], line["images"]) for line in one] == [
         (line["step"], line["network"], line["images"]) for line in two
     ]
@@ -113,11 +220,9 @@ def test_a_run_of_two_processes_is_that_of_one(data: Path, runs: Path, tmp_path:
         assert theirs["miou"] == pytest.approx(ours["miou"], abs=2e-3)
         for end in ("low", "high"):
             assert theirs["interval"][end]["miou"] == pytest.approx(ours["interval"][end]["miou"], abs=5e-3)
-    record = json.loads((runs / "straight" / "run.json").read_text())
+    record = json.loads((runs / name / "run.json").read_text())
     assert record["hardware"]["processes"] == 2
-    assert {path.name for path in (runs / "straight").iterdir()} == {
-        path.name for path in (tmp_path / "one").iterdir()
-    }
+    assert {path.name for path in (runs / name).iterdir()} == {path.name for path in alone.iterdir()}
 
 
 def test_both_get_the_same_scores(runs: Path) -> None:
@@ -135,28 +240,106 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_the_run_resumes_to_the_s
         load_file(runs / name / "model" / "model.safetensors") for name in ("straight", "stopped")
     )
     assert all(torch.equal(value, stopped[key]) for key, value in straight.items())
-    lines = [
-        [
-            {
-                key: value
-                for key, value in line.items()
-                if not key.endswith(("seconds", "second", "data_wait"))
-            }
-            for line in log
-        ]
-        for log in (read_lines(runs / name / "journal.jsonl") for name in ("straight", "stopped"))
-    ]
-    assert lines[0] == lines[1]
+    assert_same_journal(runs / "straight", runs / "stopped", within=0)
 
 
-def test_what_two_processes_began_one_can_end(data: Path, runs: Path) -> None:
-    outcome = train(tiny_run(data, CHANGES), runs / "for_one", resume=True)
+@pytest.mark.parametrize("name", ["for_one", "sharded_for_one"])
+def test_what_two_processes_began_one_can_end(data: Path, runs: Path, name: str) -> None:
+    outcome = train(tiny_run(data, CHANGES), runs / name, resume=True)
     assert outcome.steps == 6
-    straight, alone = (read_lines(runs / name / "journal.jsonl") for name in ("straight", "for_one"))
-    assert [line["step"] for line in alone] == [2, 4, 6]
-    for ours, theirs in zip(alone, straight, strict=True):
-        for key in ours.keys() - {"seconds", "images_per_second", "data_wait"}:
-            assert theirs[key] == pytest.approx(ours[key], rel=1e-4, abs=1e-5), key
+    assert_same_journal(runs / "straight", runs / name)
+
+
+@pytest.mark.parametrize("name", ["of_one", "sharded_for_ddp"])
+def test_whole_and_sharded_states_are_gone_on_with_in_either_way(runs: Path, name: str) -> None:
+    assert ends(runs, name)[0][0] == "finished"
+    assert_same_journal(runs / "straight", runs / name)
+
+
+def test_a_sharded_run_that_is_stopped_while_one_process_scores_resumes_to_the_same_bits(runs: Path) -> None:
+    assert all("stopped after step 3 of 6" in end[1] for end in ends(runs, "sharded_stopped"))
+    assert ends(runs, "sharded_resumed") == ends(runs, "sharded")
+    assert_same_journal(runs / "sharded", runs / "sharded_stopped", within=0)
+    scores = [read_lines(runs / name / "scores.jsonl") for name in ("sharded", "sharded_stopped")]
+    assert [line["miou"] for line in scores[0]] == [line["miou"] for line in scores[1]]
+    ours, theirs = (Checkpoints(runs / name).load("cpu") for name in ("sharded", "sharded_stopped"))
+    assert ours is not None
+    assert theirs is not None
+    assert all(torch.equal(value, theirs["method"][key]) for key, value in ours["method"].items())
+    for number, memory in ours["optimizer"]["state"].items():
+        assert all(torch.equal(memory[key], theirs["optimizer"]["state"][number][key]) for key in memory)
+
+
+def test_each_process_holds_about_half_of_weights_and_of_the_optimizers_memory(runs: Path) -> None:
+    for name in ("weights", "memory"):
+        shares = [json.loads((runs / f"ends{rank}.json").read_text())[name] for rank in range(2)]
+        assert sum(shares) == pytest.approx(1)
+        assert max(shares) < 0.55
+
+
+def test_low_rank_changes_frozen_blocks_recomputation_and_parts_of_a_batch_are_sharded_too(
+    data: Path, runs: Path, tmp_path: Path
+) -> None:
+    train(tiny_run(data, TUNED), tmp_path / "one")
+    assert_same_journal(tmp_path / "one", runs / "tuned")
+    one, two = (
+        load_file(folder / "model" / "model.safetensors") for folder in (tmp_path / "one", runs / "tuned")
+    )
+    assert one.keys() == two.keys()
+    assert all(torch.allclose(two[key], value, atol=1e-6) for key, value in one.items())
+
+
+def test_a_sharded_state_is_read_whole_and_tells_of_damage(
+    runs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(runs / "sharded", tmp_path / "run")
+    checkpoints = Checkpoints(folder)
+    files = sorted(path.name for path in checkpoints.folder.glob("*.pt"))
+    assert files == [f"step_{step:08d}-0000{part}-of-00002.pt" for step in (4, 6) for part in (1, 2)]
+    state, plain = checkpoints.load("cpu"), Checkpoints(runs / "straight").load("cpu")
+    assert state is not None
+    assert plain is not None
+    assert state["method"].keys() == plain["method"].keys()
+    assert all(
+        torch.allclose(state["method"][key], value, atol=1e-5) for key, value in plain["method"].items()
+    )
+    assert student_of(folder, Model.load(folder)) is not None
+    (checkpoints.folder / "index.json").write_text("[")
+    found = checkpoints.load("cpu")
+    assert found is not None
+    assert found["state"]["step"] == 6
+    (checkpoints.folder / files[-1]).unlink()
+    found = checkpoints.load("cpu")
+    assert found is not None
+    assert found["state"]["step"] == 4
+    shutil.copy(runs / "sharded/checkpoint/index.json", checkpoints.folder)
+    caplog.clear()
+    found = checkpoints.load("cpu")
+    assert found is not None
+    assert found["state"]["step"] == 4
+    assert f"{files[-1]} is missing or damaged" in caplog.text
+
+
+def test_a_disk_that_is_full_for_one_or_a_process_killed_while_saving_leaves_the_state_before(
+    data: Path, runs: Path
+) -> None:
+    for kind, message in ends(runs, "full"):
+        assert kind == "UserError"
+        assert "cannot save the state after step 2" in message
+        assert "The one after step 1 is kept" in message
+    for name in ("full", "killed"):
+        assert Checkpoints(runs / name).newest_step() == 1
+    assert (runs / "killed/checkpoint/step_00000002-00001-of-00002.pt").exists()
+    train(tiny_run(data, CHANGES), runs / "killed", resume=True)
+    assert_same_journal(runs / "straight", runs / "killed")
+    left = sorted(path.name for path in (runs / "killed/checkpoint").glob("*.pt"))
+    assert left == ["step_00000004.pt", "step_00000006.pt"]
+
+
+def test_parameters_that_no_unit_holds_are_refused(runs: Path) -> None:
+    for kind, message in ends(runs, "with_own"):
+        assert kind == "UserError"
+        assert "parameters of method s4former lie in none: scale. Type parallel=ddp" in message
 
 
 def test_a_folder_that_is_taken_is_refused_by_all(runs: Path) -> None:

@@ -12,6 +12,7 @@ from processes import run_processes
 from s4former import collectives
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
+from s4former.engine.sharding import shard
 from s4former.methods import config_class, method_names
 from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
@@ -19,6 +20,7 @@ from s4former.types import Batch, Segmenter
 
 STEPS = 2
 COUNT = 4
+Case = tuple[str, str, bool]
 
 
 def variants() -> dict[str, dict[str, Any]]:
@@ -54,6 +56,14 @@ def cases() -> list[tuple[str, str]]:
     ]
 
 
+def trained() -> list[Case]:
+    """Return every case with whole weights, and some whose weights the processes share."""
+    sharded = [(name, "default") for name in ("supervised", "s4former", "unimatch_v2")]
+    return [(*case, False) for case in cases()] + [
+        (*case, True) for case in [*sharded, ("s4former", "segformer")]
+    ]
+
+
 def tiny_segformer() -> Segmenter:
     """Return a SegFormer whose every step skips branches and leaves out channels."""
     sizes = MiTConfig(
@@ -73,13 +83,15 @@ def uneven(batch: Batch) -> Batch:
     return batch
 
 
-def train(name: str, variant: str) -> dict[str, Tensor]:
+def train(name: str, variant: str, sharded: bool = False) -> dict[str, Tensor]:
     """Train a method for a few steps with what process this is; return scalars, norms and all tensors."""
     fields = config_class(name).model_fields
     config = awake(name, **{key: value for key, value in variants()[variant].items() if key in fields})
     student = tiny_segformer() if variant == "segformer" else tiny_student()
     distributed.synchronize_layers(student, torch.device("cpu"))
     method = config.build(student).train()
+    if sharded:
+        shard(method, torch.device("cpu"))
     step_of = distributed.wrap(method)
     optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.05)
     record: dict[str, Tensor] = {}
@@ -94,48 +106,50 @@ def train(name: str, variant: str) -> dict[str, Tensor]:
         optimizer.zero_grad()
         out.loss.backward()
         gradients = [p.grad for p in method.parameters() if p.grad is not None]
-        record[f"{step}/norm"] = torch.nn.utils.get_total_norm(gradients)
+        record[f"{step}/norm"] = collectives.whole(torch.nn.utils.get_total_norm(gradients))
         scalars = distributed.averaged({"loss": out.loss.detach(), **out.scalars, **targets.scalars})
         record |= {f"{step}/{key}": value for key, value in scalars.items()}
         optimizer.step()
         method.after_update(step)
-    return record | {f"state/{key}": value.clone() for key, value in method.state_dict().items()}
+    return record | {
+        f"state/{key}": collectives.whole(value).clone() for key, value in method.state_dict().items()
+    }
 
 
 _SCRIPT = """
 import torch
-from test_processes import cases, train
+from test_processes import train, trained
 from s4former.engine import distributed
 from s4former import collectives
 torch.set_num_threads(1)
 distributed.join()
-records = {case: train(*case) for case in cases()}
+records = {case: train(*case) for case in trained()}
 order = collectives.next_images(torch.tensor([10 * RANK, 10 * RANK + 1]))
 try:
     collectives.next_images(torch.ones(1, requires_grad=True))
     refused = False
 except ValueError:
     refused = True
-records["exchange", ""] = {"order": order, "refused": torch.tensor(refused)}
+records["exchange", "", False] = {"order": order, "refused": torch.tensor(refused)}
 torch.save(records, Path(sys.argv[1]) / f"{RANK}.pt")
 """
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], dict[str, Tensor]]]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Case, dict[str, Tensor]]]:
     """What each of two processes got."""
     folder = tmp_path_factory.mktemp("two")
     run_processes(_SCRIPT, folder)
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
-@pytest.mark.parametrize(("name", "variant"), cases())
+@pytest.mark.parametrize(("name", "variant", "sharded"), trained())
 def test_two_processes_train_as_one_does(
-    two: list[dict[tuple[str, str], dict[str, Tensor]]], name: str, variant: str
+    two: list[dict[Case, dict[str, Tensor]]], name: str, variant: str, sharded: bool
 ) -> None:
     with torch.random.fork_rng(devices=[]):
         one = train(name, variant)
-    for record in (process[name, variant] for process in two):
+    for record in (process[name, variant, sharded] for process in two):
         assert record.keys() == one.keys()
         for key, value in one.items():
             # In a histogram a pixel at the border of two bins may fall on either side.
@@ -143,17 +157,17 @@ def test_two_processes_train_as_one_does(
             assert torch.allclose(record[key].to(value.dtype), value, rtol=1e-5, atol=atol), key
 
 
-@pytest.mark.parametrize(("name", "variant"), cases())
+@pytest.mark.parametrize(("name", "variant", "sharded"), trained())
 def test_networks_are_the_same_bits_in_both_processes(
-    two: list[dict[tuple[str, str], dict[str, Tensor]]], name: str, variant: str
+    two: list[dict[Case, dict[str, Tensor]]], name: str, variant: str, sharded: bool
 ) -> None:
-    ours, theirs = (process[name, variant] for process in two)
+    ours, theirs = (process[name, variant, sharded] for process in two)
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
 
 
 def test_the_next_image_is_that_of_the_global_batch_and_takes_no_gradient(
-    two: list[dict[tuple[str, str], dict[str, Tensor]]],
+    two: list[dict[Case, dict[str, Tensor]]],
 ) -> None:
-    orders = [record["exchange", ""]["order"].tolist() for record in two]
+    orders = [record["exchange", "", False]["order"].tolist() for record in two]
     assert orders == [[1, 10], [11, 0]]
-    assert all(record["exchange", ""]["refused"] for record in two)
+    assert all(record["exchange", "", False]["refused"] for record in two)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from trials import Fault, Trials
 
-from s4former.engine import read_lines
+from s4former.engine import Checkpoints, read_lines
 from tiny_run import make_data, tiny_run
 
 TIMES = ("seconds", "images_per_second", "data_wait")
@@ -27,12 +27,15 @@ class Kind:
     workers: int = 0
     processes: int = 1
     accumulate: int = 1
+    parallel: str = "ddp"
 
     def changes(self) -> dict[str, Any]:
         """Return its overrides."""
-        fields = {"method.name": self.method, "data.num_workers": self.workers, "accumulate": self.accumulate}
         return {
-            **fields,
+            "method.name": self.method,
+            "data.num_workers": self.workers,
+            "accumulate": self.accumulate,
+            "parallel": self.parallel,
             "data.labeled_batch_size": 4,
             "data.unlabeled_batch_size": 4,
             "model.head": "setr_pup",
@@ -52,7 +55,8 @@ def every_tensor(folder: Path) -> dict[str, torch.Tensor]:
     found = {}
     for file in sorted(folder.glob("model*/model.safetensors")):
         found |= {f"{file.parent.name}/{name}": value for name, value in load_file(file).items()}
-    state = torch.load(sorted((folder / "checkpoint").glob("step_*.pt"))[-1], weights_only=True)
+    state = Checkpoints(folder).load("cpu")
+    assert state is not None
 
     def walk(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
         if isinstance(value, torch.Tensor):

@@ -20,22 +20,28 @@ from s4former.collectives.batch import (
     total,
     world_size,
 )
+from s4former.collectives.shards import any_sharded, assembled, is_sharded, own_rows, whole
 
 __all__ = [
     "any_rank",
+    "any_sharded",
+    "assembled",
     "batch_norm",
     "drop",
     "gathered",
     "global_indices",
     "in_lockstep",
+    "is_sharded",
     "learning_part",
     "next_images",
     "normalize_by",
     "on_rank0",
+    "own_rows",
     "raise_on_all_ranks",
     "rank",
     "require_same",
     "reversed_images",
     "total",
+    "whole",
     "world_size",
 ]

@@ -153,7 +153,7 @@ def _folder(options: argparse.Namespace) -> Path:
     from s4former.engine.checkpoint import Checkpoints
 
     newest = Checkpoints(folder).newest_step()
-    if given != folder and (newest is None or given.name != f"step_{newest:08d}.pt"):
+    if given != folder and (newest is None or given.stem.partition("-")[0] != f"step_{newest:08d}"):
         raise UserError(
             f"{folder} goes on after its newest state, step {newest}; type --resume-from {folder}"
         )

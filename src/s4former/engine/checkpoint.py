@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Annotated, Any, BinaryIO, cast
@@ -15,10 +17,12 @@ import torch
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from s4former import collectives
 from s4former.config.errors import NumericError, UserError
 from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.data.split_lists import first_few
+from s4former.engine.rows import in_one_piece, own_part, united
 from s4former.models.weight_files import first_line, non_finite, require_finite
 
 _logger = logging.getLogger(__name__)
@@ -26,11 +30,25 @@ _KEPT = 2
 
 
 @dataclass(frozen=True)
-class _Entry:
-    file: Annotated[str, Field(pattern=r"^step_\d+\.pt$")]  # beside the index, and nowhere else
-    step: int
+class _File:
+    file: Annotated[str, Field(pattern=r"^step_\d+(-\d+-of-\d+)?\.pt$")]  # beside the index, nowhere else
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class _Entry(_File):
+    step: int
+    others: tuple[_File, ...] = ()
+
+    @classmethod
+    def of(cls, step: int, files: Sequence[_File]) -> _Entry:
+        first, *others = files
+        return cls(first.file, first.size, first.sha256, step, tuple(others))
+
+    @property
+    def files(self) -> tuple[_File, ...]:
+        return (self, *self.others)
 
 
 _ENTRIES = TypeAdapter(list[_Entry])
@@ -39,28 +57,44 @@ _ENTRIES = TypeAdapter(list[_Entry])
 class Checkpoints:
     """The saved states of a run, in its ``checkpoint/``: the newest and the one before it.
 
-    A state is a dict of plain tensors, numbers, texts, lists and dicts. ``index.json`` names the complete
-    files, newest first, with their sizes and checksums; it is replaced once a new file is on the disk.
+    A state is a dict of plain tensors, numbers, texts, lists and dicts, in a file; if weights are sharded, in
+    a file a process, each with its rows. ``index.json`` names the complete states, newest first, with sizes
+    and checksums of their files; it is replaced once all files of a new one are on the disk.
     """
 
     def __init__(self, run_folder: Path) -> None:
         self.folder = run_folder / "checkpoint"
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Save the state after ``step`` updates; the one before the previous is deleted.
+
+        Of several processes all have to call it. Process 0 writes, or each its part of sharded tensors.
 
         Raises:
             NumericError: If it holds a NaN or an infinity, as weights do that moved too far.
             UserError: If it cannot be written; the states before it are kept.
         """
-        if bad := non_finite(_learned(state)):
-            raise NumericError(
-                f"after step {step}, {len(bad)} tensors hold values that are no numbers (NaN or infinite), "
-                f"as {first_few(bad, 3)}, so this state is not saved. {self.kept()} Start another run with a "
-                f"smaller optimizer.lr and a new {invocation().out}"
-            )
+        parts = (
+            collectives.world_size()
+            if collectives.any_sharded(tensor for _, tensor in _tensors(state))
+            else 1
+        )
+        mine: _File | None = None
+        with collectives.raise_on_all_ranks(), self._explaining(step):
+            if collectives.rank() < parts:
+                mine = self._write(step, own_part(state) if parts > 1 else state, parts)
+        files = [file for file in collectives.gathered(mine) if file is not None]
+
+        def listed() -> None:
+            with self._explaining(step):
+                self._list(_Entry.of(step, files))
+
+        collectives.on_rank0(listed)
+
+    @contextmanager
+    def _explaining(self, step: int) -> Iterator[None]:
         try:
-            self._save(step, state)
+            yield
         except (OSError, RuntimeError) as error:  # of a full disk, torch raises the latter
             before = self.newest_step()
             kept = "No state was saved before" if before is None else f"The one after step {before} is kept"
@@ -69,16 +103,28 @@ class Checkpoints:
                 f"the disk ({_KEPT + 1} states at a time), then {invocation().resume}"
             ) from error
 
-    def _save(self, step: int, state: dict[str, Any]) -> None:
-        path = self.folder / f"step_{step:08d}.pt"
+    def _write(self, step: int, state: Mapping[str, Any], parts: int) -> _File:
+        """Write this process's file."""
+        if bad := non_finite(_learned(state)):
+            raise NumericError(
+                f"after step {step}, {len(bad)} tensors hold values that are no numbers (NaN or infinite), "
+                f"as {first_few(bad, 3)}, so this state is not saved. {self.kept()} Start another run with a "
+                f"smaller optimizer.lr and a new {invocation().out}"
+            )
+        part = f"-{collectives.rank() + 1:05d}-of-{parts:05d}" if parts > 1 else ""
+        path = self.folder / f"step_{step:08d}{part}.pt"
         write_atomically(path, partial(_write, state))
-        new = _Entry(path.name, step, path.stat().st_size, _checksum(path))
+        return _File(path.name, path.stat().st_size, _checksum(path))
+
+    def _list(self, new: _Entry) -> None:
+        """Make a state whose files are all on the disk the newest one."""
         # Later ones are of a time that is lived again, since the newest was damaged.
-        kept = [new, *(entry for entry in self._index() if entry.step < step)][:_KEPT]
-        write_json(self.folder / "index.json", [vars(entry) for entry in kept])
-        for file in self.folder.glob("step_*.pt"):
-            if file.name not in {entry.file for entry in kept}:
-                file.unlink()
+        kept = [new, *(entry for entry in self._index() if entry.step < new.step)][:_KEPT]
+        write_json(self.folder / "index.json", _ENTRIES.dump_python(kept, mode="json", exclude_defaults=True))
+        named = {file.file for entry in kept for file in entry.files}
+        for path in self.folder.glob("step_*.pt"):
+            if path.name not in named:
+                path.unlink()
 
     def newest_step(self) -> int | None:
         """Return the step of the newest state, None if nothing was ever saved."""
@@ -92,10 +138,15 @@ class Checkpoints:
             return "No state had been saved yet."
         return f"The state after step {step} is kept in {self.folder}."
 
-    def load(self, map_location: str) -> dict[str, Any] | None:
+    def load(self, map_location: str, in_pieces: bool = False) -> dict[str, Any] | None:
         """Return the newest complete state, or None if nothing was ever saved.
 
         A damaged file is passed over with a warning.
+
+        Args:
+            map_location: The device of its tensors.
+            in_pieces: Return as `Rows` what several processes saved of a tensor, and read from the disk only
+                what is asked for.
 
         Raises:
             UserError: If states were saved but none is complete.
@@ -103,10 +154,15 @@ class Checkpoints:
         """
         entries = self._index()
         for entry in entries:
-            if self._is_whole(entry):
-                return _read(self.folder / entry.file, map_location)
+            damaged = next((file for file in entry.files if not self._is_whole(file)), None)
+            if damaged is None:
+                paths = [self.folder / file.file for file in entry.files]
+                parts = [_read(path, map_location, in_pieces or len(paths) > 1) for path in paths]
+                state = united(parts) if len(parts) > 1 else parts[0]
+                return state if in_pieces else in_one_piece(state)
             _logger.warning(
-                "%s is missing or damaged; going back to the state saved before it", self.folder / entry.file
+                "%s is missing or damaged; going back to the state saved before it",
+                self.folder / damaged.file,
             )
         if entries or (self.folder / "index.json").exists():
             raise UserError(
@@ -115,10 +171,10 @@ class Checkpoints:
             )
         return None
 
-    def _is_whole(self, entry: _Entry) -> bool:
-        path = self.folder / entry.file
+    def _is_whole(self, file: _File) -> bool:
+        path = self.folder / file.file
         try:
-            return path.stat().st_size == entry.size and _checksum(path) == entry.sha256
+            return path.stat().st_size == file.size and _checksum(path) == file.sha256
         except OSError:
             return False
 
@@ -132,15 +188,27 @@ class Checkpoints:
 
     def _without_index(self) -> Iterator[_Entry]:
         """Yield the states that are whole by the sums that torch's own format has, newest first."""
-        for path in sorted(self.folder.glob("step_*.pt"), reverse=True):
-            try:
-                with ZipFile(path) as archive:
-                    whole = archive.testzip() is None
-                if whole:
-                    step = int(path.stem.removeprefix("step_"))
-                    yield _Entry(path.name, step, path.stat().st_size, _checksum(path))
-            except (OSError, ValueError, BadZipFile):
-                continue
+        paths = sorted(self.folder.glob("step_*.pt"), reverse=True)
+        for (step, parts), several in groupby(filter(_is_archive, paths), _step_and_parts):
+            files = [_File(path.name, path.stat().st_size, _checksum(path)) for path in several]
+            if len(files) == parts:
+                yield _Entry.of(step, files[::-1])
+
+
+def _step_and_parts(path: Path) -> tuple[int, int]:
+    """Return the step of a state, and in how many files it is, by the name of one of them."""
+    step, _, part = path.stem.removeprefix("step_").partition("-")
+    return int(step), int(part.rpartition("-")[2] or 1)
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file is named as a state is, and no byte of it is damaged."""
+    try:
+        _step_and_parts(path)
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, ValueError, BadZipFile):
+        return False
 
 
 def _write(state: Mapping[str, Any], path: Path) -> None:
@@ -168,9 +236,9 @@ class _Disk:
             raise
 
 
-def _read(path: Path, map_location: str) -> dict[str, Any]:
+def _read(path: Path, map_location: str, mapped: bool) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
     except (RuntimeError, MemoryError) as error:  # its checksum is right, so it is the memory
         raise UserError(f"cannot load the saved state {path}: {first_line(error)}") from error
     except UnpicklingError:

@@ -193,8 +193,11 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def wrap(method: Method) -> nn.Module:
-    """Return what to call for a step: the method, whose gradients become the mean over processes."""
-    if collectives.world_size() == 1:
+    """Return what to call for a step: the method, whose gradients become the mean over processes.
+
+    Sharded units see to that themselves, in each part of a batch: whole gradients would take more memory.
+    """
+    if collectives.world_size() == 1 or collectives.any_sharded(method.parameters()):
         return method
     # A method's own parameters may rest in steps without unlabeled images; the student's never do.
     own = "method" in method.parameter_groups()

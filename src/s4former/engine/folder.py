@@ -28,6 +28,7 @@ FREE_TO_CHANGE = frozenset(
     {"evaluate_every", "save_every", "log_every", "device", "precision", "threads", "deterministic"}
     | {
         "callbacks",
+        "parallel",
         "alarms",
         "diagnose_every",
         "diagnose_truth",

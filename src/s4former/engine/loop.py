@@ -31,6 +31,7 @@ from s4former.engine.prepare import prepare
 from s4former.engine.pseudo_label_panels import PseudoLabelPanels
 from s4former.engine.run import Run
 from s4former.engine.scorer import Scorer
+from s4former.engine.sharding import shards
 from s4former.engine.state import Training, TrainState
 from s4former.engine.step import learn, move
 from s4former.engine.writer import Outcome, RunFolderWriter
@@ -76,7 +77,7 @@ def train(
             check_same(folder, run, source)
         elif collectives.rank() == 0:
             checked = quick_check(source, run.data, run.used_splits)
-        state = checkpoints.load(map_location="cpu") if before else None
+        state = checkpoints.load("cpu", in_pieces=shards(run)) if before else None
         ready = prepare(run, source, device, checked, blank=state is not None)
         diagnoses = Diagnoses(run, ready.batches, device)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks), Curves(folder))
@@ -156,7 +157,7 @@ def take_steps(
             stopping = stop.asked()
             if stopping or due(run.save_every):
                 with meter.paused():
-                    collectives.on_rank0(lambda: checkpoints.save(state.step, training.state_dict()))
+                    checkpoints.save(state.step, training.state_dict())
                 writer.list_unreadable()
                 emit.on_save(state.step)
             if stopping:
@@ -188,7 +189,8 @@ def opening(run: Run, source: Source) -> str:
     if run.method.views.unlabeled:
         images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
     lonely = run.method.views.unlabeled and not source.unlabeled
-    processes = f"{collectives.world_size()} processes, " if collectives.world_size() > 1 else ""
+    sharded = " with sharded weights" if shards(run) else ""
+    processes = f"{collectives.world_size()} processes{sharded}, " if collectives.world_size() > 1 else ""
     return (
         f"training {run.method.name} for {run.steps} step{'' if run.steps == 1 else 's'} on {images} images "
         f"({processes}{run.device}, {run.precision}, {run.threads} thread{'' if run.threads == 1 else 's'})"

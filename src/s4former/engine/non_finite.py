@@ -31,6 +31,7 @@ from s4former.engine.folder import check_same, earlier_run
 from s4former.engine.meter import Meter
 from s4former.engine.prepare import prepare
 from s4former.engine.run import Run
+from s4former.engine.sharding import shards
 from s4former.engine.state import Training, TrainState
 from s4former.engine.step import learn, move
 
@@ -103,7 +104,7 @@ def replay(run: Run, folder: Path, progress: Callback | None = None, source: Sou
         device = set_up(run.device, run.threads, run.deterministic)
         source = source or open_source(run.data)
         check_same(folder, run, source)
-        state = Checkpoints(folder).load(map_location="cpu")
+        state = Checkpoints(folder).load("cpu", in_pieces=shards(run))
         ready = prepare(run, source, device, blank=state is not None)
     training = Training(TrainState(), ready.method, ready.optimizer, Meter(ready.batches.images_per_step))
     if state:
@@ -153,7 +154,7 @@ def _once_more(
     if all(map(_is_number, values.values())):
         return f"{said}; all of it is finite here"
     grads = {name: parameter.grad for name, parameter in training.method.named_parameters()}
-    bad = [name for name, grad in grads.items() if grad is not None and not _finite(grad)]
+    bad = [name for name, grad in grads.items() if grad is not None and not _finite(collectives.whole(grad))]
     raise NumericError(
         f"{said}. First layer whose output is not finite: {seen[0] if seen else 'none'}. "
         f"Gradients that are not finite: {first_few(bad) or 'none'}. "

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from s4former import collectives
 from s4former.engine.run import OptimizerConfig
 from s4former.ops.schedules import poly
 
@@ -52,7 +53,9 @@ def build_optimizer(config: OptimizerConfig, method: Trainable) -> torch.optim.O
                 {"params": some, "name": group, "base_lr": base_lr, "lr": base_lr, "weight_decay": decay}
             )
     if config.name == "sgd":
-        return torch.optim.SGD(groups, momentum=config.momentum, fused=True)
+        # Its fused kernel takes no shards, AdamW's does.
+        fused = not collectives.any_sharded(parameter for group in named.values() for parameter in group)
+        return torch.optim.SGD(groups, momentum=config.momentum, fused=fused)
     return torch.optim.AdamW(groups, betas=(config.momentum, 0.999), fused=True)
 
 
@@ -95,7 +98,7 @@ def set_learning_rate(
 def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> Float[Tensor, ""]:
     """Scale all gradients down to ``max_norm`` together (0: leave them) and return their norm before that."""
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    norm = nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)
+    norm = collectives.whole(nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None))
     if max_norm > 0:
         nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     return norm

@@ -16,6 +16,7 @@ from s4former.data.sources import Source, split_ids
 from s4former.engine import distributed
 from s4former.engine.optim import build_optimizer
 from s4former.engine.run import Run
+from s4former.engine.sharding import shard, shards
 from s4former.engine.step import build_method
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.logits import MAX_PATCHES, patches_in_one_piece, too_many_patches
@@ -59,7 +60,10 @@ def prepare(
     student = build_student(run, source, blank)
     require_scorable(student.patch_size, run.evaluate, checked)
     distributed.synchronize_layers(student, device, run.accumulate)
-    method = build_method(run, student).to(device).train()
+    method = build_method(run, student).train()
+    if shards(run):
+        shard(method, device)  # unit by unit, so that a GPU never holds all of it
+    method.to(device)
     require_batches(
         run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
     )

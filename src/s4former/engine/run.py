@@ -110,6 +110,10 @@ class Run(Config):
     """Format of matrix products; weights are always float32."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1`` ..."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """What each of several processes keeps: all weights (``ddp``), or some rows of each weight, gradient and
+    state of the optimizer (``fsdp``), for networks that one GPU cannot hold. The numbers are the same to
+    rounding; one process has all of it anyway."""
     threads: PositiveInt | Literal["auto"] = "auto"
     """Threads of one operation on the CPU; sums depend on it in their last bits."""
     faster_on_cpu: bool = True

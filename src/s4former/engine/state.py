@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from s4former.engine.meter import Meter
+from s4former.engine.rows import as_held
 from s4former.methods import Method
 
 Lines = dict[str, dict[str, Any]]
@@ -55,7 +56,10 @@ class Training:
     meter: Meter
 
     def state_dict(self) -> dict[str, Any]:
-        """Return plain tensors, numbers, texts, lists and dicts from which it goes on exactly."""
+        """Return tensors, numbers, texts, lists and dicts from which it goes on exactly.
+
+        Sharded tensors are left as they are: `Checkpoints` has each process save its rows.
+        """
         return {
             "state": asdict(self.state),
             "method": self.method.state_dict(),
@@ -64,8 +68,19 @@ class Training:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        self.method.load_state_dict(saved["method"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        """Go on from there, whole tensors or `Rows`, in as many processes as there are now."""
+        tensors, optimizer = self.method.state_dict(), saved["optimizer"]
+        self.method.load_state_dict(
+            {
+                name: as_held(value, tensors[name]) if name in tensors else value
+                for name, value in saved["method"].items()
+            }
+        )
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        state = {
+            number: {name: as_held(value, parameters[number]) for name, value in memory.items()}
+            for number, memory in optimizer["state"].items()
+        }
+        self.optimizer.load_state_dict({**optimizer, "state": state})
         self.meter.load_state_dict(saved["meter"])
         vars(self.state).update(saved["state"])

@@ -77,8 +77,6 @@ class RunFolderWriter:
         best: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the deployed network into the folder ``name``, with its score and the best one so far."""
-        if collectives.rank() > 0:
-            return
         run, classes, deployed = self.run, self.source.classes, self.method.deployed
         taken = {field: getattr(run.data, field) for field in ImageInput.model_fields}
         card = ModelCard(

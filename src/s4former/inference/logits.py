@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Shaped, UInt8
 
+from s4former import collectives
 from s4former.config.errors import UserError
 from s4former.data.geometry import resize_pixels
 from s4former.inference.config import EvaluateConfig, both_sides
 from s4former.inference.device import autocast
+from s4former.inference.lockstep import passes_in_lockstep
 from s4former.inference.row_chunks import (
     RowChunks,
     images_at_once,
@@ -153,12 +155,17 @@ def stacked(arrays: list[Shaped[np.ndarray, "*any"]]) -> Shaped[np.ndarray, "b .
 
 @contextmanager
 def in_eval(networks: Mapping[str, Segmenter]) -> Iterator[None]:
-    """Put networks into eval mode for a while, without gradients."""
+    """Put networks into eval mode for a while, without gradients.
+
+    Sharded ones can be called as if they were not, but all processes have to leave the block.
+    """
+    # What such networks gather is used in training, too, which takes no tensor of inference mode.
+    gathers = any(collectives.any_sharded(network.parameters()) for network in networks.values())
     modes = {name: network.training for name, network in networks.items()}
     try:
         for network in networks.values():
             network.eval()
-        with torch.inference_mode():
+        with torch.no_grad() if gathers else torch.inference_mode(), passes_in_lockstep(networks):
             yield
     finally:
         for name, network in networks.items():

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import save
 from torch import Tensor
 
+from s4former import collectives
 from s4former.config.record import write_atomically, write_json
 from s4former.inference.card import CARD, WEIGHTS, ModelCard, model_folder, read_card
 from s4former.inference.config import EvaluateConfig
@@ -47,11 +48,15 @@ Answer = tuple[
 def save_model(folder: Path, network: Segmenter, card: ModelCard) -> None:
     """Write a network, without the parts that only training needs, and its card into ``folder``.
 
+    Of several processes all have to call it, as its weights may be sharded; process 0 writes.
+
     Raises:
         NumericError: If a weight is a NaN or an infinity; nothing is written then.
     """
     _, state = network.for_inference()
-    weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    weights = {name: value.contiguous() for name, value in collectives.assembled(state).items()}
+    if collectives.rank() > 0:
+        return
     require_finite(weights, f"the network for {folder}")
     write_atomically(folder / WEIGHTS, lambda temporary: temporary.write_bytes(save(weights)))
     write_json(folder / CARD, card.model_dump(mode="json"))

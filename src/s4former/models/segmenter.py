@@ -170,6 +170,10 @@ class ViTSegmenter(Segmenter):
         """Return the backbone's parameters by layers, see `Backbone.layers`."""
         return self.backbone.layers()
 
+    def units(self) -> list[nn.Module]:
+        """Return the backbone's blocks, the backbone around them, and each head."""
+        return [*self.backbone.trunk, self.backbone, self.head, *self.auxiliary_heads]
+
     def drop_auxiliary_heads(self) -> None:
         """Drop the auxiliary heads, which only training uses, and blocks that only they look at."""
         seen = tuple(self.backbone.out_indices[place] for place in self._inputs)

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from s4former import collectives
+
 
 @torch.no_grad()
 def update_teacher(teacher: nn.Module, student: nn.Module, decay: float) -> None:
     """Move the teacher, in place: ``teacher = decay * teacher + (1 - decay) * student``.
 
     Parameters and floating-point buffers (as batch-norm statistics) are matched by name. Integer buffers (as
-    batch counters) stay. The student may have parts that the teacher lacks, as auxiliary heads.
+    batch counters) stay. The student may have parts that the teacher lacks, as auxiliary heads. Of sharded
+    networks each process moves the rows that it holds of both.
 
     Raises:
         ValueError: If the student has no tensor of the same name and shape for one of the teacher's.
@@ -28,7 +31,8 @@ def update_teacher(teacher: nn.Module, student: nn.Module, decay: float) -> None
             f"{len(unmatched)} tensors of the teacher have no counterpart of the same name and shape in the "
             f"student, the first is {unmatched[0]!r}; build the teacher as a copy of the student"
         )
-    torch._foreach_lerp_(list(targets.values()), [source[name] for name in targets], 1 - decay)
+    mine = [collectives.own_rows(tensor) for tensor in targets.values()]
+    torch._foreach_lerp_(mine, [collectives.own_rows(source[name]) for name in targets], 1 - decay)
 
 
 def warmed_decay(decay: float, step: int, warmup_steps: int) -> float:

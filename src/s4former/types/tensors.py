@@ -155,6 +155,15 @@ class Segmenter(nn.Module, ABC):
         """Return the backbone's parameters by layers, from the input's on; here all as one."""
         return [self.parameter_groups()["backbone"]]
 
+    def units(self) -> list[nn.Module]:
+        """Return the modules in which all parameters lie, inner ones first, as blocks before their backbone.
+
+        Processes can keep a share each of a unit's weights, which are whole only while the unit is called,
+        and in the backward pass of what it returned, which nobody may change in place. By default there are
+        none, and weights stay whole.
+        """
+        return []
+
     @abstractmethod
     def drop_auxiliary_heads(self) -> None:
         """Drop what only the labeled loss uses; teachers and deployed networks have none."""

@@ -48,6 +48,7 @@ class TimmBackbone(Backbone):
         for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             object.__setattr__(self, registry, getattr(vit, registry))
         self.__dict__["vit"] = vit
+        vit.forward = vit.forward_intermediates
         self.grid: tuple[int, int] = tuple(vit.patch_embed.grid_size)
         self.patch_size: int = vit.patch_embed.patch_size[0]
         self.embed_dim: int = vit.embed_dim
@@ -90,16 +91,13 @@ class TimmBackbone(Backbone):
         if self.final_norm:
             self.vit.norm.requires_grad_(True)
 
-    def forward(
-        self, images: Images, attention_bias: AttentionBias | None = None, positions_fit: bool = False
-    ) -> Features:
+    def forward(self, images: Images, attention_bias: AttentionBias | None = None) -> Features:
         """Return the patch tokens after each of ``out_indices`` as a "b d gh gw" grid.
 
         Args:
             images: Normalized images whose sides are multiples of the patch size.
             attention_bias: Added to the attention scores [query, key] of all heads and blocks, prefix tokens
                 first.
-            positions_fit: The position embedding is that of the images' patch grid.
 
         Raises:
             ValueError: If the bias does not fit the number of images and tokens.
@@ -109,23 +107,24 @@ class TimmBackbone(Backbone):
             release does (`resize_position_embedding`).
         """
         rows, cols = (side // self.patch_size for side in images.shape[-2:])
-        if not (positions_fit or self.rotary or same_size((rows, cols), self.grid)):
-            fitted, inputs = self._positions((rows, cols)), (images, attention_bias, True)
-            grids: Features = functional_call(self, {"pos_embed": fitted}, inputs, tie_weights=False)
-            return grids
         bias = None
         if attention_bias is not None:
             require_bias(attention_bias, len(images), self.num_prefix_tokens + rows * cols)
             bias = score_bias(attention_bias, images)
-        tokens = self.vit.forward_intermediates(
-            images,
-            indices=list(self.out_indices),
-            norm=self.final_norm,
-            stop_early=True,
-            intermediates_only=True,
-            output_fmt="NLC",
-            attn_mask=bias,
-        )
+        options = {
+            "indices": list(self.out_indices),
+            "norm": self.final_norm,
+            "stop_early": True,
+            "intermediates_only": True,
+            "output_fmt": "NLC",
+            "attn_mask": bias,
+        }
+        if self.rotary or same_size((rows, cols), self.grid):
+            tokens = self.vit(images, **options)
+        else:
+            # Of the model, not of this module: a second call of that would be one more pass to its hooks.
+            fitted = {"pos_embed": self._positions((rows, cols))}
+            tokens = functional_call(self.vit, fitted, images, options, tie_weights=False)
         # Views: patches lie row by row with their channels last, as the heads' convolutions like them.
         return tuple(rearrange(each, "b (r s) d -> b d r s", r=rows) for each in tokens)
 
