@@ -13,9 +13,9 @@ from s4former.config.override import override
 
 if TYPE_CHECKING:
     from s4former.engine.run import Run
+    from s4former.recipes._published import Network
 
 Recipe: TypeAlias = "Callable[[], Run]"
-Network = Literal["setr", "segformer"]
 MethodName = Literal["supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"]
 
 
@@ -53,7 +53,7 @@ def published(dataset: str, lists: Mapping[str, str], **settings: Any) -> dict[s
             _published, dataset, files, network, method, settings
         )
         for split, files in lists.items()
-        for network in get_args(Network)
+        for network in ("setr", "segformer")
         for method in get_args(MethodName)
     }
 
@@ -63,4 +63,4 @@ def _published(
 ) -> Run:
     from s4former.recipes._published import published_run
 
-    return published_run(dataset, lists, network, method, **settings)
+    return with_method(published_run(dataset, lists, network, **settings), method)

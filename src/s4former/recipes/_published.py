@@ -1,10 +1,10 @@
-"""What the recipes of published data sets share: two networks with their optimizers, and four methods."""
+"""What the recipes of published data sets share: two networks with their optimizers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s4former.curation.prepare import DATASETS
 from s4former.engine.run import OptimizerConfig, Run
@@ -13,9 +13,9 @@ from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.configs.segformer_conv import SegFormerConvConfig
 from s4former.models.presets import segformer, setr
-from s4former.recipes._baselines import MethodName, Network, with_method
 from s4former.recipes.derived import shuffle_block
 
+Network = Literal["setr", "segformer"]
 _BATCHES = {"labeled_batch_size": 8, "unlabeled_batch_size": 8, "num_workers": 4}
 
 
@@ -23,21 +23,19 @@ def published_run(
     dataset: str,
     lists: str,
     network: Network,
-    method: MethodName,
     *,
     crop: int,
     evaluate: Mapping[str, Any],
     steps: int,
     evaluate_every: int = 1150,
 ) -> Run:
-    """Return a run with the released network, optimizer and method: 8 labeled and 8 unlabeled crops a step.
+    """Return the S4Former run with the released network and optimizer: 8 + 8 crops a step.
 
     Args:
         dataset: What `s4former prepare` calls the data set, which it brings into its layout.
         lists: Both lists of a split, from the data set's ``datasplits``: in the name of that of unlabeled
             images ``{}`` is ``un``.
         network: Which one; its position embedding fits the crop.
-        method: Which one, with its published settings.
         crop: Side of the training crop.
         evaluate: The protocol, fields of `EvaluateConfig`; images are trained on at its ``short_side``.
         steps: Steps of the whole run.
@@ -56,7 +54,7 @@ def published_run(
         **files,
         **_BATCHES,
     )
-    run = Run(
+    return Run(
         steps=steps,
         evaluate_every=evaluate_every,
         save_every=evaluate_every,
@@ -67,7 +65,6 @@ def published_run(
         optimizer=_optimizer(network),
         evaluate=EvaluateConfig.model_validate(dict(evaluate)),
     )
-    return with_method(run, method)
 
 
 def _model(network: Network, crop: int) -> ModelConfig:
