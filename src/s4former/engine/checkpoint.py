@@ -74,11 +74,8 @@ class Checkpoints:
             NumericError: If it holds a NaN or an infinity, as weights do that moved too far.
             UserError: If it cannot be written; the states before it are kept.
         """
-        parts = (
-            collectives.world_size()
-            if collectives.any_sharded(tensor for _, tensor in _tensors(state))
-            else 1
-        )
+        shared = collectives.any_sharded(tensor for _, tensor in _tensors(state))
+        parts = collectives.world_size() if shared else 1
         mine: _File | None = None
         with collectives.raise_on_all_ranks(), self._explaining(step):
             if collectives.rank() < parts:

@@ -45,6 +45,6 @@ def shard(method: Method, device: torch.device) -> None:
     if left:
         raise UserError(
             f"parallel=fsdp shards the units that networks name, and these parameters of method "
-            f"{method.config.name} lie in none: {first_few(left, 3)}. Type parallel=ddp, or name "
-            "modules that hold them in `units` of the network"
+            f"{method.config.name} lie in none: {first_few(left, 3)}. Type parallel=ddp, or name modules "
+            "that hold them in `units` of the network"
         )

@@ -43,7 +43,7 @@ def passes_in_lockstep(networks: Mapping[str, Segmenter]) -> Iterator[None]:
 class _Turns:
     def __init__(self, networks: list[Segmenter]) -> None:
         self._networks = networks
-        self._failed = False
+        self._passing = False
         self._hooks = [
             hook
             for number, network in enumerate(networks)
@@ -59,10 +59,10 @@ class _Turns:
         mine = number, images[0].shape[1], torch.is_autocast_enabled(device)
         while not self._is_turn_of(mine):
             pass
-        self._failed = True  # until it returns
+        self._passing = True
 
     def _after(self, *_: Any) -> None:
-        self._failed = False
+        self._passing = False
 
     def _is_turn_of(self, mine: _Request) -> bool:
         """Return whether the next pass is the one asked for; if not, take part in it."""
@@ -79,7 +79,7 @@ class _Turns:
     def end(self) -> None:
         """Take part until nobody asks any more; not after a pass that broke, whose rest others wait for."""
         nothing = len(self._networks), 0, False
-        while not self._failed and not self._is_turn_of(nothing):
+        while not self._passing and not self._is_turn_of(nothing):
             pass
 
     def remove(self) -> None:
