@@ -60,3 +60,15 @@ def test_a_record_is_json_and_says_with_what_it_ran() -> None:
     assert record["hardware"]["cores"] >= 1
     assert record["versions"] == versions()
     assert record["versions"]["torch"][0].isdigit()
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', "[-Infinity]", '["\\ud800"]'])
+def test_what_could_not_be_written_again_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"no number|surrogates"):
+        read_json(tmp_path / "run.json")
+
+
+def test_letters_of_two_surrogates_are_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('["\\ud83d\\ude00"]')
+    assert read_json(tmp_path / "run.json") == ["\U0001f600"]

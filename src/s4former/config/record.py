@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from s4former.config.errors import ValueMistake
 
@@ -85,10 +85,18 @@ def read_json(path: Path) -> Any:
 
 
 def _parsed(text: str) -> Any:
+    """Return what a text says if it could be written again: JSON has no NaN, UTF-8 no lone surrogates."""
     try:
-        return json.loads(text)
+        found = json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
+    if "\\ud" in text.lower():
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _no_number(word: str) -> Never:
+    raise ValueError(f"{word} is no number in JSON")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

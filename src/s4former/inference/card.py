@@ -7,7 +7,9 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
@@ -54,6 +56,9 @@ class TrainedOn(Config):
     """The line of ``scores.jsonl`` of the best step so far."""
 
 
+Channel = Annotated[int, Field(ge=0, le=255)]
+
+
 class ModelCard(Config):
     """What ``model.json`` says: all that is needed to use the weights beside it, and how they came about.
 
@@ -68,7 +73,7 @@ class ModelCard(Config):
     """The images it takes."""
     names: tuple[str, ...]
     """Class names; the number in a predicted mask is the place in this list."""
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[tuple[Channel, Channel, Channel], ...]
     """One RGB color per class."""
     ignore: tuple[MaskValue, ...]
     """Values or colors in the training masks that meant unknown."""
