@@ -65,7 +65,7 @@ def test_a_record_is_json_and_says_with_what_it_ran() -> None:
 @pytest.mark.parametrize("text", ['{"a": NaN}', "[-Infinity]", '["\\ud800"]'])
 def test_what_could_not_be_written_again_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(ValueError, match=r"no number|surrogates"):
+    with pytest.raises(ValueError, match=r"is no number|half a character"):
         read_json(tmp_path / "run.json")
 
 

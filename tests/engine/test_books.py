@@ -314,6 +314,14 @@ def test_a_run_survives_json_and_resolves_every_auto() -> None:
     assert tiny_run(Path("data")).resolved(before).threads == 1, "what was said stays said"
 
 
+@pytest.mark.parametrize(("field", "value"), [("precision", {"of": 1}), ("threads", -1), ("device", None)])
+def test_what_auto_meant_has_to_be_sound(field: str, value: object) -> None:
+    run = tiny_run(Path("data"))
+    before = run.resolved().model_dump(mode="json") | {field: value}
+    with pytest.raises(UserError, match=field):
+        run.resolved(before)
+
+
 def test_devices_that_are_not_there_say_what_to_type() -> None:
     with pytest.raises(UserError, match="type device=auto, cpu, cuda"):
         resolve_device("gpu0")

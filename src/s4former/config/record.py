@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -85,13 +86,13 @@ def read_json(path: Path) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text says if it could be written again: JSON has no NaN, UTF-8 no lone surrogates."""
+    """Return what a text says if it could be written again: JSON has no NaN, UTF-8 no half a character."""
     try:
         found = json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
-    if "\\ud" in text.lower():
-        json.dumps(found, ensure_ascii=False).encode()
+    if "\\ud" in text.lower() and re.search("[\ud800-\udfff]", json.dumps(found, ensure_ascii=False)):
+        raise ValueError("it holds half a character (a surrogate without its other half)")
     return found
 
 

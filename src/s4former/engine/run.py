@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, Seriali
 
 from s4former.config.base import Config
 from s4former.config.override import Presets
-from s4former.config.validation import Variants
+from s4former.config.validation import Variants, validated
 from s4former.data.config import DataConfig
 from s4former.data.sources import Split
 from s4former.engine.alarms_config import AlarmsConfig
@@ -57,6 +57,14 @@ class OptimizerConfig(Config):
                 f"expected min_lr to be at most lr={self.lr}, as the schedule falls, got {self.min_lr}"
             )
         return self
+
+
+class _Machine(Config):
+    """What ``auto`` meant when a run was started."""
+
+    device: str
+    precision: Literal["float32", "bfloat16"]
+    threads: PositiveInt
 
 
 class Run(Config):
@@ -155,11 +163,15 @@ class Run(Config):
             before: The dump of the run as it was started, if it is resumed: ``auto`` means what it meant.
 
         Raises:
-            UserError: If the device asked for does not exist.
+            UserError: If the device asked for does not exist, or ``before`` does not say what it ran on.
         """
         if before:
-            unsaid = [name for name in ("device", "precision", "threads") if getattr(self, name) == "auto"]
-            return self.model_copy(update={name: before[name] for name in unsaid}).resolved()
+            fields = {name: before.get(name) for name in _Machine.model_fields}
+            meant = validated(
+                _Machine, fields, "what the run says of the machine that it started on does not fit"
+            )
+            unsaid = {name: value for name, value in meant if getattr(self, name) == "auto"}
+            return self.model_copy(update=unsaid).resolved()
         threads = self.threads
         if threads == "auto":
             from s4former.engine.device import resolve_threads  # late, as it asks torch

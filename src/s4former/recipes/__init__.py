@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 
 _NO_RECIPES = ("folder", "derived")
 
-# fmt: off
 __all__ = [
-    "PlannedRun", "load_data", "load_run", "main_settings", "plan_run", "recipe_card", "recipe_families",
+    "PlannedRun",
+    "load_data",
+    "load_run",
+    "main_settings",
+    "plan_run",
+    "recipe_card",
+    "recipe_families",
     "recipe_names",
 ]
-# fmt: on
 
 
 def recipe_names() -> list[str]:

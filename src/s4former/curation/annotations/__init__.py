@@ -11,9 +11,16 @@ from s4former.curation.annotations.convert import Conversion, convert
 from s4former.curation.annotations.formats import FORMATS, AnnotationFormat, class_names, detect_format
 from s4former.curation.annotations.shapes import AnnotatedImage, Notes, Polygon, Shape, rectangle
 
-# fmt: off
 __all__ = [
-    "FORMATS", "AnnotatedImage", "AnnotationFormat", "Conversion", "Notes", "Polygon", "Shape", "class_names",
-    "convert", "detect_format", "rectangle",
+    "FORMATS",
+    "AnnotatedImage",
+    "AnnotationFormat",
+    "Conversion",
+    "Notes",
+    "Polygon",
+    "Shape",
+    "class_names",
+    "convert",
+    "detect_format",
+    "rectangle",
 ]
-# fmt: on

@@ -14,9 +14,22 @@ if TYPE_CHECKING:
 else:
     __getattr__ = lazily(__name__, __file__)
 
-# fmt: off
 __all__ = [
-    "COCO", "DATASET", "LABELME", "MASKS", "NEXT", "PARTS", "SHEET", "Choice", "Item", "Known", "Labeled",
-    "Labeler", "Look", "choose_next", "known_images", "look", "origin",
+    "COCO",
+    "DATASET",
+    "LABELME",
+    "MASKS",
+    "NEXT",
+    "PARTS",
+    "SHEET",
+    "Choice",
+    "Item",
+    "Known",
+    "Labeled",
+    "Labeler",
+    "Look",
+    "choose_next",
+    "known_images",
+    "look",
+    "origin",
 ]
-# fmt: on

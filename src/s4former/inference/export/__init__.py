@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 else:
     __getattr__ = lazily(__name__, __file__)
 
-# fmt: off
 __all__ = [
-    "Agreement", "Example", "Format", "compare", "metadata", "read_logits", "require_packages", "textures",
-    "traced", "write_file",
+    "Agreement",
+    "Example",
+    "Format",
+    "compare",
+    "metadata",
+    "read_logits",
+    "require_packages",
+    "textures",
+    "traced",
+    "write_file",
 ]
-# fmt: on
