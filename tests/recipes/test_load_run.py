@@ -26,6 +26,13 @@ def test_the_recipes_of_the_main_job_are_there() -> None:
     assert {"camvid", "demo"} <= set(recipe_names())
 
 
+def test_overrides_of_one_group_are_merged_and_each_is_checked() -> None:
+    run, _ = load_run("demo", ["evaluate={mode: slide}", "evaluate={stride: 40}"])
+    assert (run.evaluate.mode, run.evaluate.stride) == ("slide", 40)
+    with pytest.raises(UserError, match="'foo'"):
+        load_run("demo", ["model=foo", "model=segformer_b0"])
+
+
 def test_overrides_reach_a_recipe_and_notes_come_back() -> None:
     run, notes = load_run("demo", ["steps=7", "method.name=supervised"])
     assert (run.steps, run.method.name) == (7, "supervised")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from s4former.cli.main import main
+from s4former.studies.asked import references
+from s4former.studies.rows import parse_rows
 
 
 def typed(
@@ -44,6 +47,15 @@ def test_a_list_of_jobs_has_a_command_for_each_cell(
     assert code == 0
     own = "s4former compare demo --methods supervised,s4former --seeds 0,1 --jobs"
     assert lines == [f"{own} 0/2", f"{own} 1/2"]
+
+
+def test_rows_may_be_called_with_commas_and_signs(tmp_path: Path) -> None:
+    (tmp_path / "rows.yaml").write_text("cutmix=0: [method=mean_teacher]\n")
+    rows = parse_rows("supervised,s4former:ema_decay=0.9,ncr=false", tmp_path / "rows.yaml")
+    assert references("supervised,cutmix=0", rows) == ["supervised", "cutmix=0"]
+    wide = "s4former:ema_decay=0.9,ncr=false"
+    assert references(f"{wide}, supervised", rows) == [wide, "supervised"]
+    assert references(" ", rows) == ["supervised"]
 
 
 @pytest.mark.parametrize(

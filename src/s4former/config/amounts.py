@@ -28,5 +28,7 @@ def to_bytes(text: str, option: str) -> int:
 
 def in_units(count: float) -> str:
     """Return a number of bytes in words, as ``to_bytes`` reads them."""
-    unit, size = ("TB", 1e12) if count >= 999.5e9 else ("GB", 1e9) if count >= 999.5e6 else ("MB", 1e6)
-    return f"{count / size:.3g}{unit}"
+    for unit, size in (("TB", 1e12), ("GB", 1e9)):
+        if count >= 0.9995 * size:  # what rounds to 1 of it
+            return f"{count / size:.3g}{unit}"
+    return f"{count / 1e6:.3g}MB"

@@ -1,4 +1,4 @@
-"""Making configs of plain data, and saying plainly what is wrong with them."""
+"""Making configs of plain data, and saying plainly what is wrong with them and what was meant."""
 
 from __future__ import annotations
 

@@ -106,9 +106,10 @@ def plan_run(
     Raises:
         UserError: As `load_run` does, or if the folder holds the run of another config.
     """
-    changes = _by_path(changes)  # what cannot be read is refused before anything is imported for the run
-    plan = _plan(config, changes, resumed)
-    given = list(changes)
+    changes = _taken(changes)
+    by_path = _by_path(changes)  # what cannot be read is refused before anything is imported for the run
+    plan = _plan(config, by_path, resumed)
+    given = list(by_path)
     run, implied = override(loosened(plan.run, plan.derived, given), changes)
     run, followed = follow(run, plan.run, plan.derived, given)
     # A decision that is overridden is none.
@@ -122,16 +123,18 @@ def plan_run(
     return PlannedRun(run, [*decided, *implied, *followed.values()], named, source)
 
 
-def _by_path(changes: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides by their paths, in the order in which they are applied."""
+def _taken(changes: Iterable[str] | Mapping[str, Any]) -> list[str] | dict[str, Any]:
+    """Return overrides as `override` takes them, and as often as it likes."""
     if isinstance(changes, Mapping):
         return dict(changes)
-    found: dict[str, Any] = {}
-    for change in [changes] if isinstance(changes, str) else changes:
-        path, value = parse_override(change)
-        found.pop(".".join(path), None)
-        found[".".join(path)] = value
-    return found
+    return [changes] if isinstance(changes, str) else list(changes)
+
+
+def _by_path(changes: list[str] | dict[str, Any]) -> dict[str, Any]:
+    """Return overrides by their paths, to look them up; of several with one path the last."""
+    if isinstance(changes, dict):
+        return changes
+    return {".".join(path): value for path, value in map(parse_override, changes)}
 
 
 def _plan(config: str | Path | Run, changes: Mapping[str, Any], resumed: Path | None) -> Plan:
@@ -253,7 +256,7 @@ def load_data(config: str, changes: Iterable[str] = ()) -> DataConfig:
         from s4former.recipes.folder import data_config
 
         if is_dataset_file(content):
-            return data_config(path, dataset_file(content, path), _of_data(_by_path(changes)))
+            return data_config(path, dataset_file(content, path), _of_data(_by_path(_taken(changes))))
     return load_run(config, changes)[0].data
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Recipe: TypeAlias = "Callable[[], Run]"
 MethodName = Literal["supervised", "mean_teacher", "mean_teacher_cutmix", "s4former"]
+_NETWORKS: tuple[tuple[Network, str], ...] = (("setr", ""), ("segformer", "segformer."))
+"""Networks, and the part of a recipe's name that says so."""
 
 
 def with_method(run: Run, method: MethodName) -> Run:
@@ -34,10 +36,11 @@ def with_method(run: Run, method: MethodName) -> Run:
 def baselines(recipe: Recipe, prefix: str = "") -> dict[str, Recipe]:
     """Return the S4Former run of a recipe with each other method, by the method's name."""
     others = (method for method in get_args(MethodName) if method != "s4former")
-    return {
-        f"{prefix}{method}": lambda method=method: with_method(recipe(), method)  # type: ignore[misc]
-        for method in others
-    }
+    return {f"{prefix}{method}": partial(_baseline, recipe, method) for method in others}
+
+
+def _baseline(recipe: Recipe, method: MethodName) -> Run:
+    return with_method(recipe(), method)
 
 
 def published(dataset: str, lists: Mapping[str, str], **settings: Any) -> dict[str, Recipe]:
@@ -45,15 +48,13 @@ def published(dataset: str, lists: Mapping[str, str], **settings: Any) -> dict[s
 
     Args:
         dataset: What `s4former prepare` calls the data set.
-        lists: The lists of each split, see `published_run`.
+        lists: Where the lists of each split are, see `published_run`.
         settings: What else `published_run` takes.
     """
     return {
-        ".".join([split, *([network] if network != "setr" else []), method]): partial(
-            _published, dataset, files, network, method, settings
-        )
+        f"{split}.{part}{method}": partial(_published, dataset, files, network, method, settings)
         for split, files in lists.items()
-        for network in ("setr", "segformer")
+        for network, part in _NETWORKS
         for method in get_args(MethodName)
     }
 

@@ -175,14 +175,15 @@ def _announce(out: Path, left: Mapping[str, Run], console: Console) -> None:
     """Say what will happen and how long it will take on this machine."""
     if not left:
         again = f"another folder ({invocation().out}) trains it anew"
-        return tell(console, f"{out} holds a finished demo, shown again here; {again}")
+        tell(console, f"{out} holds a finished demo, shown again here; {again}")
+        return
     seconds = 0.0
     for name, run in left.items():
         done = Checkpoints(out / name).newest_step() or 0
         source = open_source(run.data)
         seconds += measure_pace(run, source).total(run, source) * (1 - done / run.steps)
-    words = f"training {' and then '.join(left)} takes about {in_words(seconds)}"
-    return tell(console, f"{words} on this machine, as timed now")
+    runs = " and then ".join(left)
+    tell(console, f"training {runs} takes about {in_words(seconds)} on this machine, as timed now")
 
 
 def _scores(folder: Path) -> list[NetworkScore]:

@@ -33,8 +33,8 @@ def published_run(
 
     Args:
         dataset: What `s4former prepare` calls the data set, which it brings into its layout.
-        lists: Both lists of a split, from the data set's ``datasplits``: in the name of that of unlabeled
-            images ``{}`` is ``un``.
+        lists: Both lists of a split, below the data set's ``datasplits``, as ``1_4/{un}labeled.txt``:
+            ``{un}`` stands where the name of the unlabeled list has ``un``.
         network: Which one; its position embedding fits the crop.
         crop: Side of the training crop.
         evaluate: The protocol, fields of `EvaluateConfig`; images are trained on at its ``short_side``.
@@ -45,7 +45,7 @@ def published_run(
     **We differ:** see `S4FormerConfig`; the weak view keeps its colors.
     """
     model = _model(network, crop)
-    files = {f"{un}labeled_split": f"datasplits/{lists.format(un)}" for un in ("", "un")}
+    files = {f"{un}labeled_split": f"datasplits/{lists.format(un=un)}" for un in ("", "un")}
     data = DATASETS[dataset]().config(
         Path("data"),
         classes=dataset,

@@ -19,5 +19,5 @@ DERIVED = PUBLISHED
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name."""
     splits = ("1_64", "1_32", "1_16", "1_8", "1_4", "1_2")
-    lists = {split: f"unimatch_v2/{split}/{{}}labeled.txt" for split in splits}
+    lists = {split: f"unimatch_v2/{split}/{{un}}labeled.txt" for split in splits}
     return published("ade20k", lists, crop=512, evaluate={"short_side": 512}, steps=80_000)

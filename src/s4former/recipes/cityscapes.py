@@ -21,10 +21,10 @@ DERIVED = (
 )
 
 _LISTS = {
-    "186": "city_splits_CPS/186_train_{}supervised.txt",
-    "372": "city_splits_CPS/372_train_{}supervised.txt",
-    "744": "unimatch/1_4/{}labeled.txt",
-    "1488": "unimatch/1_2/{}labeled.txt",
+    "186": "city_splits_CPS/186_train_{un}supervised.txt",
+    "372": "city_splits_CPS/372_train_{un}supervised.txt",
+    "744": "unimatch/1_4/{un}labeled.txt",
+    "1488": "unimatch/1_2/{un}labeled.txt",
 }
 
 

@@ -19,5 +19,5 @@ DERIVED = PUBLISHED
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name."""
     splits = ("1_512", "1_256", "1_128", "1_64", "1_32")
-    lists = {split: f"unimatch/{split}/{{}}labeled.txt" for split in splits}
+    lists = {split: f"unimatch/{split}/{{un}}labeled.txt" for split in splits}
     return published("coco", lists, crop=512, evaluate={"short_side": 512}, steps=80_000)

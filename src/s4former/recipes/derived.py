@@ -48,7 +48,7 @@ class Decision:
     Attributes:
         text: A sentence.
         field: The field that it is about; none: it is a fact.
-        given: Another field that it holds for as it is.
+        given: Another field that it depends on: once that is overridden, it goes unsaid, too.
     """
 
     text: str

@@ -24,7 +24,7 @@ _FOLDERS = {
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name."""
     lists = {
-        f"{kind}_{count}": f"{folder}/{count}_train_{{}}supervised.txt"
+        f"{kind}_{count}": f"{folder}/{count}_train_{{un}}supervised.txt"
         for kind, (folder, counts) in _FOLDERS.items()
         for count in counts
     }

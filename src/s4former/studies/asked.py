@@ -105,9 +105,11 @@ def references(asked: str, rows: Sequence[Row]) -> list[str]:
         UserError: If there is no such row.
     """
     names = [row.name for row in rows]
-    if not asked:
+    if not asked.strip():
         return ["supervised" if "supervised" in names else names[0]]
-    found = split_rows(asked)
+    found = [name.strip() for name in asked.split(",")]
+    if not set(found) <= set(names):
+        found = split_rows(asked)  # a row such as s4former:a=1,b=2 has commas of its own
     for name in found:
         if name not in names:
             raise UserError(f"--against {name}: there is no such row; {nearest(name, names)}")

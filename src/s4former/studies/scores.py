@@ -1,4 +1,4 @@
-"""The numbers of a comparison: by label count and row, and paired with reference rows."""
+"""The numbers of a comparison: by label count and row, and paired with reference rows, with Student's t."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doing the work of a study: each run in its folder, those that are finished left as they are."""
+"""Doing the work of a study: each run in its folder, by one process; finished ones stay as they are."""
 
 from __future__ import annotations
 

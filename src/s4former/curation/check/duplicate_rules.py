@@ -1,4 +1,7 @@
-"""Findings about images that a data set holds more than once, above all those that it is scored on."""
+"""Findings about images that a data set holds more than once, above all those that it is scored on.
+
+The same are those of equal pixels, and those that look the same: saved again, resized, or cut by a hair.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ _LEAKS: tuple[tuple[Split, Split, str], ...] = (
     ("unlabeled", "test", "the network learns from what it is scored on, if without the mask"),
     ("val", "test", "a model that was chosen on val is then no surprise on test"),
 )
+# Of `near_groups`.
 _BITS_APART = 3
 _BAND_BITS = 16
 _CHUNK = 2**18

@@ -146,7 +146,9 @@ def _is_gray(image: Image) -> bool:
 
 
 def _thumbnail(image: Image) -> UInt8[np.ndarray, "rows columns"]:
-    first = np.ascontiguousarray(image[..., 0])
-    picture = PilImage.fromarray(image).convert("L") if image.shape[2] == 3 else PilImage.fromarray(first)
+    if image.shape[2] == 3:
+        picture = PilImage.fromarray(image).convert("L")
+    else:
+        picture = PilImage.fromarray(np.ascontiguousarray(image[..., 0]))
     rows, columns = THUMBNAIL
     return np.array(picture.resize((columns, rows), PilImage.Resampling.BOX))

@@ -39,8 +39,9 @@ class MaskEncoder:
         largest = max(numbers)
         if largest > (255 if self._colored else _LARGEST) or min(numbers) < 0:
             raise UserError(
-                f"masks of the values {first} cannot be written as PNG, which holds 0 to {_LARGEST}; give "
-                "the classes other values in dataset.yaml, and train again"
+                f"masks of the values {[*first, unknown]} cannot be written as PNG, which holds 0 to "
+                f"{_LARGEST}; give the classes, or what is ignored, other values in dataset.yaml, and train "
+                "again"
             )
         self._palette = not self._colored and unknown == IGNORE and first == [*range(len(classes))]
         self._table = self._lookup(first, unknown, largest)

@@ -1,4 +1,4 @@
-"""Which images to label next: those that teach most, as far as a model can tell, and that differ."""
+"""Which images to label next: a model looks at each, and chooses those that teach most and that differ."""
 
 from __future__ import annotations
 

@@ -73,7 +73,8 @@ def _steps(folder: Path) -> list[Step]:
         Step(
             "masks of train ids",
             lambda: all(
-                len([*(folder / "gtFine" / part).glob(f"*/*{_TRAIN_IDS}")]) >= n for part, n in _PARTS.items()
+                sum(1 for _ in (folder / "gtFine" / part).glob(f"*/*{_TRAIN_IDS}")) >= n
+                for part, n in _PARTS.items()
             ),
             lambda _, report: _make_masks(folder / "gtFine", report),
         ),

@@ -84,7 +84,7 @@ class DataSet:
 
     def config(self, root: Path, **changes: Any) -> DataConfig:
         """Return the config of the prepared data set, with some fields changed."""
-        return DataConfig.model_validate({**self.layout, "root": str(root / self.folder), **changes})
+        return DataConfig.model_validate({**self.layout, "root": (root / self.folder).as_posix(), **changes})
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def unpacking(
         archive: The archive.
         folder: Where to.
         wanted: Which files, see `unpack`; or a pattern of names, whose first group is their path.
-        files: What must be there for the step to count as done, see `there`.
-        unless: Whether what is made of them is there, so that they are not needed.
+        files: How many files folders below ``folder`` must hold for the step to count as done.
+        unless: A check; if what is made of the files is there already, the step counts as done as well.
     """
 
     def member(name: str) -> str | None:
@@ -186,7 +186,7 @@ def unpacking(
 
 
 def there(folder: Path, files: Mapping[str, int]) -> Callable[[], bool]:
-    """Return what says whether folders below one hold so many files each."""
+    """Return a check: whether folders below one hold so many files each, at least."""
     return lambda: all(count_files(folder / below) >= count for below, count in files.items())
 
 

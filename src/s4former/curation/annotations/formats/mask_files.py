@@ -54,11 +54,12 @@ class MaskFiles(AnnotationFormat):
             yield AnnotatedImage((image,), f"{path} (masks of {image})", partial(_shapes, own))
 
 
-def _shapes(own: Sequence[tuple[str, Path]], _: Notes) -> list[Shape]:
-    read = ((label, file, np.atleast_3d(decode_mask(file)) > 0) for label, file in own)
-    return [
-        Shape(label, (Bitmap(np.asarray(inside.any(axis=2))),), str(file)) for label, file, inside in read
-    ]
+def _shapes(own: Sequence[tuple[str, Path]], notes: Notes) -> list[Shape]:
+    shapes = []
+    for label, file in own:
+        inside = np.atleast_3d(decode_mask(file)) > 0
+        shapes.append(Shape(label, (Bitmap(np.asarray(inside.any(axis=2))),), str(file)))
+    return shapes
 
 
 def _told(path: Path) -> list[tuple[str, str, Path]]:
