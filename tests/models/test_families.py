@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,19 @@ def test_a_copy_has_weights_of_its_own(network: ViTSegmenter, images: Tensor) ->
         assert not torch.allclose(teacher(images), before)
         teacher.load_state_dict(network.state_dict())
         assert torch.equal(teacher(images), before)
+
+
+def test_a_network_that_is_dropped_is_gone_at_once() -> None:
+    """Its memory, on a GPU, does not wait for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        made = build_segmenter(ModelConfig(backbone="vit_tiny_patch16_224", head="linear"), 3, seed=0)
+        gone = weakref.ref(made.backbone.vit)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_its_own_file_is_loaded(network: ViTSegmenter, tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ def prepare(
     from s4former.config.outputs import claim
     from s4former.config.validation import nearest
     from s4former.curation.prepare import DATASETS, carry_out, plan, verify
-    from s4former.report.sheets import contact_sheet
 
     if dataset not in DATASETS:
         raise UserError(f"cannot prepare {dataset!r}; {nearest(dataset, DATASETS)}")
@@ -55,6 +54,8 @@ def prepare(
     for part, (found, published) in result.counts.items():
         typer.echo(f"{part}: {found:,} images ({published:,} published)")
     typer.echo(f"masks read: {result.masks_read:,}, all values known; {_shares(result)}")
+    from s4former.report.sheets import contact_sheet
+
     samples = [(id, image, mask, "") for id, image, mask in result.samples]
     figure = contact_sheet(samples, result.classes)
     outputs.write(sheet, lambda path: figure.savefig(path, format="png"))

@@ -5,6 +5,7 @@ from s4former.collectives.agreement import (
     gathered,
     in_lockstep,
     on_rank0,
+    raise_alone,
     raise_on_all_ranks,
     require_same,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "normalize_by",
     "on_rank0",
     "own_rows",
+    "raise_alone",
     "raise_on_all_ranks",
     "rank",
     "require_same",

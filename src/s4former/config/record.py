@@ -89,9 +89,12 @@ def _parsed(text: str) -> Any:
     """Return what a text says if it could be written again: JSON has no NaN, UTF-8 no half a character."""
     try:
         found = json.loads(text, parse_constant=_no_number)
+        halved = "\\ud" in text.lower() and re.search(
+            "[\ud800-\udfff]", json.dumps(found, ensure_ascii=False)
+        )
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
-    if "\\ud" in text.lower() and re.search("[\ud800-\udfff]", json.dumps(found, ensure_ascii=False)):
+    if halved:
         raise ValueError("it holds half a character (a surrogate without its other half)")
     return found
 

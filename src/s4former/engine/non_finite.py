@@ -151,7 +151,7 @@ def _once_more(
     values = _told(scalars, norm)
     was = "as recorded" if values == record["values"] else f"recorded were {_listed(record['values'])}"
     said = f"step {last + 1} once more: {_listed(values)} ({was})"
-    if all(map(_is_number, values.values())):
+    if not collectives.any_rank(not all(map(_is_number, values.values()))):
         return f"{said}; all of it is finite here"
     grads = {name: parameter.grad for name, parameter in training.method.named_parameters()}
     bad = [name for name, grad in grads.items() if grad is not None and not _finite(collectives.whole(grad))]

@@ -36,7 +36,7 @@ from s4former.types import IGNORE, Batch, DrawKey, Labels, PseudoLabels
 _ROWS, _MOMENTS, _WIDTH = 3, 8, 256
 _SURE, _UNSURE = (247, 247, 247), (64, 0, 75)
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]  # of any sizes beside each other
 
 
 class _Overheard(Diagnosis):

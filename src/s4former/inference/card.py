@@ -1,11 +1,7 @@
-"""What is written beside a model's weights, and where to find it, on disk or on the hub; knows no torch."""
+"""What is written beside a model's weights, and where to find it; knows no torch."""
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,13 +13,10 @@ from s4former.config.record import read_json
 from s4former.config.validation import validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
+from s4former.inference.hub import fetched, is_reference
 from s4former.models import ModelConfig
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
-_logger = logging.getLogger(__name__)
-_REFERENCE = re.compile(r"hf:/{0,2}([\w.-]+/[\w.-]+)(?:@(\S+))?")
-_PATIENCE = 6.0
-"""Seconds that the hub may take to answer at all; its own client would try for most of a minute."""
 
 
 class ImageInput(Config):
@@ -114,7 +107,7 @@ def model_folder(path: Path) -> Path:
             "model folder that it was made of"
         )
     if is_reference(path):
-        return _fetched(path)
+        return fetched(path, CARD, WEIGHTS)
     folder = path.parent if path.is_file() else path
     for candidate in (folder, folder / "model"):
         if (candidate / CARD).is_file() and (candidate / WEIGHTS).is_file():
@@ -160,87 +153,3 @@ def is_model_folder(path: Path) -> bool:
     if path.is_dir():
         return any((path / name).exists() for name in (CARD, "run.json", f"model/{CARD}"))
     return path.name == WEIGHTS and (path.parent / CARD).is_file()
-
-
-def is_reference(path: Path) -> bool:
-    """Whether a model is named by its place on the hub, as ``hf:user/name``."""
-    return str(path).startswith("hf:")
-
-
-def _fetched(path: Path) -> Path:
-    """Return the folder of the hub's cache that holds a model, downloaded unless it is there and up to date.
-
-    Two files are fetched and read, and no code is run. Without a network it is the one in the cache.
-
-    Args:
-        path: ``hf:user/name`` or ``hf:user/name@revision``: a branch, a tag or a commit.
-
-    Raises:
-        UserError: If it cannot be had, or is a model that only its author's code can build.
-    """
-    match = _REFERENCE.fullmatch(str(path))
-    if not match:
-        raise UserError(f"{path} names no model of the hub; expected hf:user/name or hf:user/name@revision")
-    repository, revision = match.groups()
-    described = _file(repository, CARD, revision)
-    _require_no_code(described, repository)
-    # The commit of the first file: another may be pushed between the two.
-    return _file(repository, WEIGHTS, described.parent.name).parent
-
-
-def _file(repository: str, name: str, revision: str | None) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        get_hf_file_metadata(hf_hub_url(repository, name, revision=revision), timeout=_PATIENCE)
-        return Path(hf_hub_download(repository, name, revision=revision))
-    except (RepositoryNotFoundError, GatedRepoError, HFValidationError):
-        problem = (
-            "is not on the hub, or not open to you: look at its name; for a private one, `hf auth login`"
-        )
-    except RevisionNotFoundError:
-        problem = f"has no revision {revision!r}; expected a branch, a tag or a commit"
-    except Exception as error:  # the hub's clients fail in many ways, none of which we can mend
-        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-            problem = f"has no {name}, so it is no model of s4former: those are made by model.push_to_hub"
-        else:
-            cached = try_to_load_from_cache(repository, name, revision=revision)
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            if isinstance(cached, str):
-                _logger.warning(
-                    f"the hub cannot be reached ({why}): hf:{repository} as it was fetched before"
-                )
-                return Path(cached)
-            problem = f"is not in the hub's cache, and the hub cannot be reached ({why})"
-    raise UserError(f"hf:{repository} {problem}") from None
-
-
-def _require_no_code(card: Path, repository: str) -> None:
-    """Refuse a network with parts that are import paths: a config is loaded by importing them."""
-    try:
-        content: Any = read_json(card)
-    except ValueError:
-        raise UserError(f"the {card.name} of hf:{repository} is not JSON") from None
-    for name in _strings(content.get("architecture") if isinstance(content, dict) else None):
-        package, dot, _ = name.partition(".")
-        if dot and package.isidentifier() and importlib.util.find_spec(package):
-            raise UserError(
-                f"hf:{repository} is built by code that does not come with s4former, {name}; models from the "
-                "hub run no code: download it into a folder and load that, if you trust whoever wrote it"
-            )
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)

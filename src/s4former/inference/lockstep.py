@@ -14,15 +14,19 @@ from s4former import collectives
 from s4former.types import Images, Segmenter
 
 _Request = tuple[int, int, bool]
-"""Number of a network, channels of its images, and whether its products are rounded to bfloat16."""
+"""Number of a network, channels of its images, and whether its products are rounded to bfloat16.
+
+The smallest of all is done next; who needs nothing asks for a number beyond all networks.
+"""
 
 
 @contextmanager
 def passes_in_lockstep(networks: Mapping[str, Segmenter]) -> Iterator[None]:
     """Let processes call sharded networks as often as each likes, in any order.
 
-    Before a pass they agree on the network; who does not need it passes a blank image of one patch. Who is
-    done, or fails between two passes, does so until all are.
+    Before a pass they agree on the network; who does not need it passes a blank image of one patch. A process
+    that is done, or fails between two passes, passes blank images until all are done. One that fails within a
+    pass raises alone, as the others wait for the rest of that pass and for nothing else.
     """
     sharded = [network for network in networks.values() if collectives.any_sharded(network.parameters())]
     if not sharded:
@@ -30,12 +34,12 @@ def passes_in_lockstep(networks: Mapping[str, Segmenter]) -> Iterator[None]:
         return
     turns = _Turns(sharded)
     try:
-        yield
-    except Exception:
-        turns.end()
+        with turns.until_all_are_done():
+            yield
+    except Exception as error:
+        if turns.passing:
+            collectives.raise_alone(error)
         raise
-    else:
-        turns.end()
     finally:
         turns.remove()
 
@@ -43,7 +47,7 @@ def passes_in_lockstep(networks: Mapping[str, Segmenter]) -> Iterator[None]:
 class _Turns:
     def __init__(self, networks: list[Segmenter]) -> None:
         self._networks = networks
-        self._passing = False
+        self.passing = False
         self._hooks = [
             hook
             for number, network in enumerate(networks)
@@ -59,10 +63,10 @@ class _Turns:
         mine = number, images[0].shape[1], torch.is_autocast_enabled(device)
         while not self._is_turn_of(mine):
             pass
-        self._passing = True
+        self.passing = True
 
     def _after(self, *_: Any) -> None:
-        self._passing = False
+        self.passing = False
 
     def _is_turn_of(self, mine: _Request) -> bool:
         """Return whether the next pass is the one asked for; if not, take part in it."""
@@ -72,14 +76,25 @@ class _Turns:
         number, channels, rounded = chosen
         network = self._networks[number]
         side, device = network.patch_size, next(network.parameters()).device
+        self.passing = True
         with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
             network.forward(torch.zeros(1, channels, side, side, device=device))
+        self.passing = False
         return False
 
-    def end(self) -> None:
-        """Take part until nobody asks any more; not after a pass that broke, whose rest others wait for."""
+    @contextmanager
+    def until_all_are_done(self) -> Iterator[None]:
+        """Take part at the end until nobody asks any more; not after a pass that broke."""
+        try:
+            yield
+        except Exception:
+            self._take_part()
+            raise
+        self._take_part()
+
+    def _take_part(self) -> None:
         nothing = len(self._networks), 0, False
-        while not self._passing and not self._is_turn_of(nothing):
+        while not self.passing and not self._is_turn_of(nothing):
             pass
 
     def remove(self) -> None:

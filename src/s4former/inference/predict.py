@@ -144,8 +144,7 @@ class Model:
         """
         if not isinstance(image, list | tuple):
             return self.predict([image], evaluate)[0]
-        card, pixels = self.card, [pixels_of(one, self.card.input) for one in image]
-        about = card.names, card.colors, card.input.display_channels
+        pixels = [pixels_of(one, self.card.input) for one in image]
         found: dict[int, Prediction] = {}
         for batch in by_size(range(len(pixels)), lambda number: pixels[number].shape, self.at_once):
             images = stacked([pixels[number] for number in batch])
@@ -153,8 +152,18 @@ class Model:
             for rows, classes, sure, _ in self.answers(images, evaluate):
                 masks[:, rows], confidences[:, rows] = classes, sure
             for number, mask, confidence in zip(batch, masks, confidences, strict=True):
-                found[number] = Prediction(pixels[number], mask, confidence, *about)
+                found[number] = self.prediction(pixels[number], mask, confidence)
         return [found[number] for number in range(len(pixels))]
+
+    def prediction(
+        self,
+        pixels: Pixels,
+        mask: UInt8[np.ndarray, "h w"],
+        confidence: Float[np.ndarray, "h w"],
+    ) -> Prediction:
+        """Return what was found in an image, with the names and colors of the classes."""
+        card = self.card
+        return Prediction(pixels, mask, confidence, card.names, card.colors, card.input.display_channels)
 
     def at_once(self, shape: tuple[int, ...]) -> int:
         """Return how many images of a height, width (and channels) are looked at together."""

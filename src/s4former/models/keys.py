@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from s4former.config.errors import UserError
 
 KeyStyle = Literal["timm", "dinov2", "jax", "mmcls", "mmseg", "huggingface"]
+
 # What a block's attention is called, behind the names of modules around the backbone.
 TELLTALES: dict[KeyStyle, str] = {
     "timm": r"blocks\.\d+\.attn\.qkv\.weight",
@@ -27,6 +26,7 @@ TELLTALES: dict[KeyStyle, str] = {
     # As in the files on the hub, or as transformers 5 names its own parameters; ViT, DeiT and DINOv2 alike.
     "huggingface": r"(encoder\.)?layers?\.\d+\.attention\.(attention\.query|q_proj)\.weight",
 }
+
 # Applied in turn; timm's own names come through unchanged, but for the final norm of models that pool first.
 _TO_TIMM = [
     (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
@@ -51,16 +51,19 @@ _TO_TIMM = [
     (r"\.(?:layer_scale|ls)([12])\.lambda1$", r".ls\1.gamma"),
     (r"\.gamma_([12])$", r".ls\1.gamma"),
 ]
+
 # Parts that timm keeps in one tensor, in its order.
 _JOINED = {
     r"\.attn\.q\.(weight|bias)$": (r".attn.qkv.\1", (".attn.q.", ".attn.k.", ".attn.v.")),
     r"\.mlp\.gate_proj\.(weight|bias)$": (r".mlp.fc1.\1", (".mlp.gate_proj.", ".mlp.up_proj.")),
 }
+
 _HEAD_TO_OURS = [
     (r"^up_convs\.(\d+)\.0\.conv\.", r"stages.\1.conv."),
     (r"^up_convs\.(\d+)\.0\.bn\.", r"stages.\1.norm."),
     (r"^conv_seg\.", "classifier."),
 ]
+
 # DPT in UniMatch V2 and Depth Anything, which number levels from 1.
 _DPT_TO_OURS = [
     (r"^projects\.", "projections."),
@@ -75,7 +78,9 @@ _DPT_TO_OURS = [
 ]
 # What is in their files and takes no part in a pass.
 _DPT_UNUSED = re.compile(r"^(backbone\.mask_token$|head\.scratch\.refinenet4\.resConfUnit1\.)")
+
 Network = Literal["student", "teacher"]
+
 _PARTS: dict[Network, list[tuple[str, str]]] = {
     "student": [
         (r"^backbone\.", "backbone."),
@@ -84,20 +89,6 @@ _PARTS: dict[Network, list[tuple[str, str]]] = {
     ],
     "teacher": [(r"^backbone_ema\.", "backbone."), (r"^decode_head_ema\.", "head.")],
 }
-_NAMES = [
-    (r"(^|/)embedding/", r"\1patch_embed/proj/"),
-    (r"(^|/)cls$", r"\1cls_token"),
-    (r"(Transformer/posembed_input/)?pos_embed(ding)?$", "pos_embed"),
-    (r"Transformer/encoderblock_(\d+)/", r"blocks/\1/"),
-    (r"Transformer/encoder_norm/", "norm/"),
-    (r"/LayerNorm_0/", "/norm1/"),
-    (r"/LayerNorm_[12]/", "/norm2/"),
-    (r"/MultiHeadDotProductAttention_\d/(q|k|v)(uery|ey|alue)/", r"/attn/\1/"),
-    (r"/MultiHeadDotProductAttention_\d/out/", "/attn/proj/"),
-    (r"/MlpBlock_\d/Dense_0/", "/mlp/fc1/"),
-    (r"/MlpBlock_\d/Dense_1/", "/mlp/fc2/"),
-    (r"/(kernel|scale)$", "/weight"),
-]
 
 
 def to_plain_vit(inside: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -185,49 +176,3 @@ def translated(key: str, rules: list[tuple[str, str]]) -> str:
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key
-
-
-def load_npz(path: Path) -> dict[str, Tensor]:
-    """Return the arrays of an ``.npz`` as tensors, those of a plain ViT by timm's names and in its layout.
-
-    Source:
-        The rules of timm's loader for these files; features equal its own exactly. Arrays of Python objects
-        are refused by NumPy.
-    """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    tensors = {}
-    for name, array in _by_block(arrays).items():
-        if array.dtype.kind == "V" and array.dtype.itemsize == 2:  # bfloat16, which NumPy does not know
-            value = torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-        elif array.dtype.kind in "biuf":
-            native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
-            value = torch.from_numpy(native)
-        else:
-            continue
-        tensors[translated(name, _NAMES).replace("/", ".")] = _in_layout(name, value)
-    return tensors
-
-
-def _by_block(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Take apart what big_vision's scan over blocks has stacked."""
-    apart = {}
-    for name, array in arrays.items():
-        if "/encoderblock/" in f"/{name}" and array.ndim:
-            for number, one in enumerate(array):
-                apart[name.replace("encoderblock/", f"encoderblock_{number}/", 1)] = one
-        else:
-            apart[name] = array
-    return apart
-
-
-def _in_layout(name: str, value: Tensor) -> Tensor:
-    """Turn what JAX multiplies from the right, head by head, into torch's matrices."""
-    if not name.endswith("kernel"):
-        projection = re.search(r"/(query|key|value)/bias$", name)
-        return value.flatten() if projection else value
-    if value.ndim == 4:  # a convolution
-        return value.permute(3, 2, 0, 1).contiguous()
-    if value.ndim == 3:  # "d heads h" of queries, keys and values, "heads h d" of what joins them
-        value = value.flatten(0, 1) if "/out/" in name else value.flatten(1)
-    return value.T.contiguous() if value.ndim == 2 else value

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from s4former.config.errors import NumericError, UserError
 from s4former.models.colors import Colors, colors_beside, colors_in
-from s4former.models.keys import load_npz
+from s4former.models.jax_names import load_npz
 from s4former.models.pickled import load_pickled, why_refused
 from s4former.models.weight_places import find_weights
 

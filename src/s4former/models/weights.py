@@ -118,8 +118,7 @@ def load_pretrained(backbone: Backbone, config: ModelConfig) -> WeightReport | N
         return load_hub_weights(backbone, config)
     stored = _read(Path(config.pretrained), backbone)
     # What can't be loaded at all says so first.
-    how: dict[str, Any] = {"strict": config.strict_weights, "part": config.pretrained_part}
-    report = load_backbone_weights(backbone, stored.tensors, origin=config.pretrained, **how)
+    report = _load(backbone, stored.tensors, config, config.pretrained)
     require_colors(config, stored.colors, f"the weights in {config.pretrained}")
     return report
 
@@ -146,8 +145,13 @@ def load_hub_weights(backbone: Backbone, config: ModelConfig) -> WeightReport:
             f"the hub's file for {name!r} is not of that network ({first_line(error)}); update "
             "timm, or give model.pretrained a file, or `none`"
         ) from error
-    how: dict[str, Any] = {"strict": config.strict_weights, "part": config.pretrained_part}
-    return load_backbone_weights(backbone, vit.state_dict(), origin=f"the hub's file for {name!r}", **how)
+    return _load(backbone, vit.state_dict(), config, f"the hub's file for {name!r}")
+
+
+def _load(backbone: Backbone, state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> WeightReport:
+    return load_backbone_weights(
+        backbone, state, strict=config.strict_weights, part=config.pretrained_part, origin=origin
+    )
 
 
 def _by_own_names(state: Mapping[str, Tensor], backbone: Backbone, origin: str) -> NamedWeights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from s4former.data.statistics import spread
 from s4former.report.records import RunRecord
@@ -17,7 +17,24 @@ _TOP, _BOTTOM = 8, 150
 _MOST_POINTS = 400
 
 
-def run_charts(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Chart:
+    """Some curves over steps; all places are in the drawing's own units, 300 x 170.
+
+    Attributes:
+        title: What they show.
+        curves: Each curve's corners and, for its color, its number, by its name.
+        x_ticks: Place and text of each step that is named.
+        y_ticks: The same of values.
+    """
+
+    title: str
+    curves: Mapping[str, tuple[Points, int]]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+def run_charts(runs: Sequence[RunRecord]) -> list[Chart]:
     """Return the curves of what the journals and scores of runs hold, but for single dots."""
     if len(runs) == 1:
         run = runs[0]
@@ -62,11 +79,7 @@ def _points(run: RunRecord, scalar: str) -> Points:
     return [(line["step"], line[scalar]) for line in run.journal if line.get(scalar) is not None]
 
 
-def _chart(title: str, curves: Mapping[str, Points]) -> dict[str, Any]:
-    """Return curves over steps as the page draws them, with places in a drawing of 300 x 170.
-
-    Each curve has its corners and, for its color, its number; ticks have a place and a text.
-    """
+def _chart(title: str, curves: Mapping[str, Points]) -> Chart:
     x, y = ([point[axis] for points in curves.values() for point in points] for axis in (0, 1))
     x_ticks, y_ticks = _ticks(min(0, *x), max(x), 4), _ticks(min(y), max(y), 4)
 
@@ -79,16 +92,16 @@ def _chart(title: str, curves: Mapping[str, Points]) -> dict[str, Any]:
     def up(value: float) -> float:
         return place(value, y_ticks, _BOTTOM, _TOP)
 
-    return {
-        "title": title,
-        "curves": {
+    return Chart(
+        title,
+        {
             name: ([(across(a), up(b)) for a, b in spread(points, _MOST_POINTS)], number)
             for number, (name, points) in enumerate(curves.items())
             if points
         },
-        "x_ticks": [(across(tick), f"{tick:g}") for tick in x_ticks if tick <= max(x)],
-        "y_ticks": [(up(tick), f"{tick:g}") for tick in y_ticks],
-    }
+        [(across(tick), f"{tick:g}") for tick in x_ticks if tick <= max(x)],
+        [(up(tick), f"{tick:g}") for tick in y_ticks],
+    )
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

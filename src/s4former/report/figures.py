@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from s4former.config.outputs import Outputs
 
-Pixels = UInt8[np.ndarray, "_ _ 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]  # of any sizes beside each other
 
 _DPI = 110
 _INK = "#303030"
@@ -134,11 +134,14 @@ def learning_curves(
     empty = [name for name, points in curves.items() if not points]
     if empty or not curves:
         raise ValueError(f"a learning curve needs points; {', '.join(empty) or 'the figure'} has none")
-    axes = blank_figure((6.0, 3.6)).add_subplot()
+    figure = blank_figure((6.0, 3.6))
+    axes = figure.add_subplot()
     for name, points in curves.items():
         steps, values = np.array(points, dtype=float).T
         axes.plot(steps, 100 * values, marker="o", markersize=3, linewidth=1.5, label=name)
-    return _save_curves(axes, "step", value_label, path, outputs)
+    _label_axes(axes, "step", value_label)
+    figure.tight_layout()
+    return _save(figure, path, outputs)
 
 
 def label_curves(
@@ -158,7 +161,8 @@ def label_curves(
     Returns:
         ``path``.
     """
-    axes = blank_figure((6.0, 3.6)).add_subplot()
+    figure = blank_figure((6.0, 3.6))
+    axes = figure.add_subplot()
     counts = sorted({count for points in curves.values() for count, _, _ in points})
     for name, points in curves.items():
         x, values, spreads = zip(*sorted(points), strict=True)
@@ -167,19 +171,17 @@ def label_curves(
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    return _save_curves(axes, "labeled images", value_label, path, outputs)
+    _label_axes(axes, "labeled images", value_label)
+    figure.tight_layout()
+    return _save(figure, path, outputs)
 
 
-def _save_curves(axes: Axes, across: str, up: str, path: Path, outputs: Outputs | None) -> Path:
+def _label_axes(axes: Axes, across: str, up: str) -> None:
     axes.set_xlabel(across, color=_INK)
     axes.set_ylabel(f"{up} (%)", color=_INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.tight_layout()
-    return _save(figure, path, outputs)
 
 
 def blank_figure(size: tuple[float, float]) -> Figure:

@@ -10,35 +10,12 @@ from typing import Any
 from s4former.curation.check import Check, SplitSummary
 from s4former.data.sources.base import Split
 from s4former.data.statistics import spread
-from s4former.inference.wording import percent
+from s4former.report.rendering import render
 from s4former.report.sheets import Picture
 
-_DASHES = ("none", "5 2", "1.5 1.5", "7 2 1.5 2")
-"""Curves are told apart by these as well as by color."""
 _POINTS = 400
 _RADIUS = {"labeled": 2.5, "unlabeled": 4.5, "val": 6.5, "test": 8.5}
 """Of the rings that stand for images of a size: where several splits have it, each is seen."""
-
-
-def render(template: str, content: Mapping[str, Any]) -> str:
-    """Return a template of this room, filled in."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("s4former.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"percent": percent, "points": points}
-    environment.globals["dash"] = lambda curve: _DASHES[curve % len(_DASHES)]
-    return environment.get_template(template).render(content)
-
-
-def points(fraction: float) -> str:
-    """Return a difference of two scores in points, with its sign."""
-    return f"{100 * fraction:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +33,27 @@ class ClassRow:
     color: str
     values: str
     splits: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """The sizes of one split's images.
+
+    Attributes:
+        split: Its name.
+        images: How many images it has.
+        smallest: Height and width of the image with the fewest pixels.
+        usual: Median height and width.
+        largest: Height and width of the image with the most pixels.
+        modes: How the files store pixels, and how many do.
+    """
+
+    split: str
+    images: int
+    smallest: str
+    usual: str
+    largest: str
+    modes: str
 
 
 def check_page(
@@ -110,18 +108,17 @@ def class_rows(check: Check, splits: Sequence[Split]) -> Iterator[ClassRow]:
         )
 
 
-def _size_row(split: str, summary: SplitSummary) -> dict[str, Any]:
-    """Return the sizes of one split's images, and how their files store pixels."""
+def _size_row(split: str, summary: SplitSummary) -> SizeRow:
     ordered = sorted(summary.sizes, key=lambda size: size[0] * size[1])
     heights, widths = zip(*summary.sizes, strict=True)
-    return {
-        "split": split,
-        "images": summary.images,
-        "smallest": _times(*ordered[0]),
-        "usual": _times(median(heights), median(widths)),
-        "largest": _times(*ordered[-1]),
-        "modes": ", ".join(f"{mode} ({count:,})" for mode, count in summary.modes.items()),
-    }
+    return SizeRow(
+        split,
+        summary.images,
+        _times(*ordered[0]),
+        _times(median(heights), median(widths)),
+        _times(*ordered[-1]),
+        ", ".join(f"{mode} ({count:,})" for mode, count in summary.modes.items()),
+    )
 
 
 def _chart(check: Check, crop: tuple[int, int] | None) -> dict[str, Any] | None:

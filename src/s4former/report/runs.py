@@ -12,8 +12,8 @@ from s4former.config.errors import S4FormerError
 from s4former.report import charts, summary
 from s4former.report.gallery import WRONG, chosen, pseudo_labels
 from s4former.report.measuring import Measured, measure
-from s4former.report.page import render
 from s4former.report.records import RunRecord, read_runs
+from s4former.report.rendering import render
 
 _SUPERVISED = ("supervised", "supervised_averaged")
 

@@ -48,7 +48,10 @@ class TimmBackbone(Backbone):
         for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             object.__setattr__(self, registry, getattr(vit, registry))
         self.__dict__["vit"] = vit
-        vit.forward = vit.forward_intermediates
+        # A call of it gives what is between its blocks. By its class: a bound method would be a cycle, and
+        # keep the memory of a network that is dropped.
+        kind = type(vit)
+        vit.__class__ = type(kind.__name__, (kind,), {"forward": kind.forward_intermediates})
         self.grid: tuple[int, int] = tuple(vit.patch_embed.grid_size)
         self.patch_size: int = vit.patch_embed.patch_size[0]
         self.embed_dim: int = vit.embed_dim

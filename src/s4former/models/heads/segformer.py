@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from s4former.models.fast_linear import Product
 from s4former.models.heads.base import Head
-from s4former.models.heads.configs.base import FusingConfig
+from s4former.models.heads.configs.segformer import FusingConfig
 from s4former.ops.resize import resize_bilinear
 from s4former.types import Features, Logits
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 from torch.nn import functional as F
 
-from s4former.models.heads.configs.base import FusingConfig
+from s4former.models.heads.configs.segformer import FusingConfig
 from s4former.models.heads.segformer import FusingHead
 from s4former.types import Features, Logits
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from s4former.models.heads.base import Head
 
 
-class HeadConfig(Config):
+class HeadConfig(Config, ABC):
     """Which head, its sizes, and what it looks at. The config lives in the file of its class."""
 
     name: str
@@ -47,15 +46,7 @@ class HeadConfig(Config):
             )
         return tuple(index % depth for index in chosen)
 
-    def head_class(self) -> Callable[..., Head]:
-        """Return the class whose name is this one's with ``Head`` for ``Config``.
-
-        It stands in the config's file or, for a config in ``configs``, in the file of that name above it.
-        """
-        module = importlib.import_module(type(self).__module__.replace(".configs.", "."))
-        found: Callable[..., Head] = getattr(module, type(self).__name__.removesuffix("Config") + "Head")
-        return found
-
+    @abstractmethod
     def build(self, widths: tuple[int, ...], num_classes: int) -> Head:
         """Return the head with random weights.
 
@@ -63,10 +54,9 @@ class HeadConfig(Config):
             widths: Channels of the grids that it is going to see.
             num_classes: Number of classes.
         """
-        return self.head_class()(widths, self, num_classes)
 
 
-HEADS: Listed[HeadConfig] = Listed("s4former.models.heads", HeadConfig, "segmentation head")
+HEADS: Listed[HeadConfig] = Listed("s4former.models.heads", HeadConfig, "segmentation head")  # type: ignore[type-abstract]
 """All heads by name."""
 HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(HEADS.parse)]
 
@@ -83,26 +73,8 @@ class OneGridConfig(HeadConfig):
             )
         return self
 
-    def build(self, widths: tuple[int, ...], num_classes: int) -> Head:
-        """Return the head with random weights."""
-        (width,) = widths
-        return self.head_class()(width, self, num_classes)
-
 
 def evenly(depth: int, count: int) -> tuple[int, ...]:
     """Return ``count`` of ``depth`` blocks at even distances, the last one among them."""
     count = min(count, depth)
     return tuple((number + 1) * depth // count - 1 for number in range(count))
-
-
-class FusingConfig(HeadConfig):
-    """What both heads of SegFormer have in common."""
-
-    channels: int = Field(256, ge=1)
-    """Channels that the grids are mapped to."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Probability that a channel is dropped from what the classifier sees."""
-
-    def looks_at(self, depth: int) -> tuple[int, ...]:
-        """Return all four stages, or four blocks of a plain transformer."""
-        return evenly(depth, 4)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from s4former.models.heads.configs.base import FusingConfig
+from s4former.models.heads.configs.segformer import FusingConfig
+
+if TYPE_CHECKING:
+    from s4former.models.heads.segformer_conv import SegFormerConvHead
 
 
 class SegFormerConvConfig(FusingConfig):
@@ -12,3 +15,9 @@ class SegFormerConvConfig(FusingConfig):
 
     name: Literal["segformer_conv"] = "segformer_conv"
     """The name of this file."""
+
+    def build(self, widths: tuple[int, ...], num_classes: int) -> SegFormerConvHead:
+        """Return the head with random weights."""
+        from s4former.models.heads.segformer_conv import SegFormerConvHead
+
+        return SegFormerConvHead(widths, self, num_classes)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from s4former.models.heads.configs.base import OneGridConfig
+
+if TYPE_CHECKING:
+    from s4former.models.heads.setr_pup import SETRPUPHead
 
 
 class SETRPUPConfig(OneGridConfig):
@@ -20,3 +23,10 @@ class SETRPUPConfig(OneGridConfig):
     """Number of convolutions."""
     scale: int = Field(2, ge=1)
     """Factor of the upsampling between two of them."""
+
+    def build(self, widths: tuple[int, ...], num_classes: int) -> SETRPUPHead:
+        """Return the head with random weights."""
+        from s4former.models.heads.setr_pup import SETRPUPHead
+
+        (width,) = widths
+        return SETRPUPHead(width, self, num_classes)
