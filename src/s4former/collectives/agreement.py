@@ -14,7 +14,7 @@ from s4former.collectives import batch
 from s4former.config.errors import UserError
 
 T = TypeVar("T")
-_ALONE = "raised_alone"  # an attribute of errors
+_UNSHARED = "unshared"  # an attribute of errors
 
 
 def any_rank(mine: bool) -> bool:
@@ -47,7 +47,7 @@ def require_same(what: str, mine: str) -> None:
 def raise_on_all_ranks() -> Iterator[None]:
     """Raise at the end of the block, in every process, what was raised inside it in any.
 
-    Nothing in the block may wait for other processes, unless it marks errors in between (`raise_alone`).
+    Nothing in the block may wait for other processes, unless it marks errors in between (`mark_unshared`).
     """
     if batch.world_size() == 1:
         yield
@@ -56,7 +56,7 @@ def raise_on_all_ranks() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if vars(error).get(_ALONE):
+        if vars(error).get(_UNSHARED):
             raise
         own = error
     if any_rank(own is not None):
@@ -64,9 +64,9 @@ def raise_on_all_ranks() -> Iterator[None]:
         raise own or next(error for error in errors if error is not None)
 
 
-def raise_alone(error: Exception) -> None:
+def mark_unshared(error: Exception) -> None:
     """Mark an error of this process that the others cannot be told: they wait for it elsewhere."""
-    vars(error)[_ALONE] = True
+    vars(error)[_UNSHARED] = True
 
 
 def _portable(error: Exception | None) -> Exception | None:

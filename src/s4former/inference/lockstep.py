@@ -38,7 +38,7 @@ def passes_in_lockstep(networks: Mapping[str, Segmenter]) -> Iterator[None]:
             yield
     except Exception as error:
         if turns.passing:
-            collectives.raise_alone(error)
+            collectives.mark_unshared(error)
         raise
     finally:
         turns.remove()
