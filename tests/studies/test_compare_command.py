@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s4former.cli.main import main
-from s4former.studies.asked import references
+from s4former.studies import references
 from s4former.studies.rows import parse_rows
 
 

@@ -63,8 +63,11 @@ class _Machine(Config):
     """What ``auto`` meant when a run was started."""
 
     device: str
+    """Where the weights were."""
     precision: Literal["float32", "bfloat16"]
+    """Numbers of the forward passes."""
     threads: PositiveInt
+    """Of a process."""
 
 
 class Run(Config):

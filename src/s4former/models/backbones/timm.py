@@ -21,6 +21,19 @@ from s4former.ops.resize import resize_position_embedding, same_size
 from s4former.types import AttentionBias, Features, Images
 
 
+class _BetweenBlocks(nn.Module):
+    """A model of timm whose call gives what is between its blocks, as `functional_call` needs it."""
+
+    def __init__(self, vit: Any) -> None:
+        super().__init__()
+        self.vit = vit
+
+    def forward(self, images: Images, **options: Any) -> list[Tensor]:
+        """Return the tokens after the blocks that the options name."""
+        tokens: list[Tensor] = self.vit.forward_intermediates(images, **options)
+        return tokens
+
+
 class TimmBackbone(Backbone):
     """The trunk of a ViT of timm up to the last block that a head uses.
 
@@ -34,6 +47,7 @@ class TimmBackbone(Backbone):
 
     takes_factored_bias = True
     vit: Any
+    between_blocks: _BetweenBlocks
 
     def __init__(self, vit: Any, options: ViTOptions) -> None:
         """Take over a model of timm.
@@ -48,10 +62,7 @@ class TimmBackbone(Backbone):
         for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             object.__setattr__(self, registry, getattr(vit, registry))
         self.__dict__["vit"] = vit
-        # A call of it gives what is between its blocks. By its class: a bound method would be a cycle, and
-        # keep the memory of a network that is dropped.
-        kind = type(vit)
-        vit.__class__ = type(kind.__name__, (kind,), {"forward": kind.forward_intermediates})
+        self.__dict__["between_blocks"] = _BetweenBlocks(vit)
         self.grid: tuple[int, int] = tuple(vit.patch_embed.grid_size)
         self.patch_size: int = vit.patch_embed.patch_size[0]
         self.embed_dim: int = vit.embed_dim
@@ -123,11 +134,11 @@ class TimmBackbone(Backbone):
             "attn_mask": bias,
         }
         if self.rotary or same_size((rows, cols), self.grid):
-            tokens = self.vit(images, **options)
+            tokens = self.between_blocks(images, **options)
         else:
             # Of the model, not of this module: a second call of that would be one more pass to its hooks.
-            fitted = {"pos_embed": self._positions((rows, cols))}
-            tokens = functional_call(self.vit, fitted, images, options, tie_weights=False)
+            fitted = {"vit.pos_embed": self._positions((rows, cols))}
+            tokens = functional_call(self.between_blocks, fitted, images, options, tie_weights=False)
         # Views: patches lie row by row with their channels last, as the heads' convolutions like them.
         return tuple(rearrange(each, "b (r s) d -> b d r s", r=rows) for each in tokens)
 
