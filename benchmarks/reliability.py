@@ -59,11 +59,11 @@ def resume(server: Trials, root: Path, share: float) -> dict[str, Any]:
 
 
 def faults(server: Trials, root: Path, share: float) -> dict[str, Any]:
-    """A disk that fails at every write of every command: killed, full, input/output error, read-only."""
-    records, per_verb = list[dict[str, Any]](), None if share >= 1 else max(1, round(200 * share))
-    for verb, words in VERBS.items():
-        place = root / f"verb{len(records)}"
-        records += [_shown(each) for each in fail_at_every_write(server, place, {verb: words}, per_verb)]
+    """A disk that fails at every write of every command: killed, full, input/output error, read-only.
+
+    With a quarter of the trials every write fails once, in a way drawn at random.
+    """
+    records = [_shown(each) for each in fail_at_every_write(server, root, VERBS, share=share)]
     wrong = [record for record in records if record["wrong"]]
     codes = Counter(f"{record['way']}: {record['code']}" for record in records)
     verbs = {record["verb"]: record["of"] for record in records}

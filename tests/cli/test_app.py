@@ -24,6 +24,8 @@ from s4former.inference import Model, Prediction
 from s4former.report.app import caption, class_shares, write_zip
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = Path("/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(
     not CHROMIUM.exists() and os.environ.get("CI") != "true", reason="needs Debian's chromium"

@@ -15,6 +15,8 @@ from s4former.cli.main import main
 from s4former.engine import read_lines
 from s4former.methods import config_class, method_names
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     "steps=2",
     "evaluate_every=1",

@@ -26,6 +26,8 @@ from s4former.engine import read_lines, train
 from s4former.models import build_segmenter, from_authors
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 SETR = {
     "model.head": "setr_pup",
     "model.head.channels": 8,

@@ -18,6 +18,8 @@ from s4former.engine import train
 from s4former.testing import check_method
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs/architecture.md"
 
 

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from pages import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / "examples/quickstart.ipynb"
 
 

@@ -12,6 +12,8 @@ from s4former.engine import read_lines, train
 from s4former.models import MiTConfig
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"data.labeled_batch_size": 4, "data.unlabeled_batch_size": 4, "log_every": 1, "steps": 4}
 MIT = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -19,6 +19,8 @@ from s4former.engine.journal import append_line, forget_after
 from s4former.methods import method_names
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 PROVOKED: dict[str, dict[str, Any]] = {
     "no_confident_pixel": {"method.confidence_threshold": 1.0},
     "one_class_swallows": {"method.confidence_threshold": 0.0, "optimizer.lr": 1e-2, "steps": 24},

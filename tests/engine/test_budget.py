@@ -16,6 +16,8 @@ from s4former.engine import Run, budget, read_lines
 from s4former.engine.folder import started_run
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:

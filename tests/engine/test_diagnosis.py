@@ -23,6 +23,8 @@ from s4former.testing.subjects import tiny_student_without_batch_norm
 from s4former.types import IGNORE, PseudoLabels
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 TAUGHT = [name for name in method_names() if "confidence_threshold" in config_class(name).model_fields]
 OFTEN = {"diagnose_every": 1}
 

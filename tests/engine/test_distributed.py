@@ -26,6 +26,8 @@ from s4former.inference import Model
 from s4former.models import build_segmenter
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 CHANGES: dict[str, Any] = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}
 TUNED: dict[str, Any] = {
     "steps": 3,

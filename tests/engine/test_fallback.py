@@ -17,6 +17,8 @@ from s4former.inference import LEAST_IMAGES
 from s4former.ops import areas, bootstrap_difference
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 LABELS_FIRST: dict[str, Any] = {
     "fall_back": True,
     "method.unlabeled_start_step": 3,

@@ -31,6 +31,8 @@ from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from s4former.engine import lack_of_memory, train
 from s4former.engine.callbacks import Callback
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:

@@ -16,6 +16,8 @@ from s4former.engine import read_lines, train, validate
 from s4former.engine.callbacks import Callback
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 TUNING: dict[str, tuple[dict[str, Any], set[str]]] = {
     "layer decay": ({"optimizer.layer_decay": 0.5, "optimizer.min_lr": 1e-4}, {"lr/backbone", "lr/head"}),
     "LoRA": ({"model.lora.rank": 2, "model.recompute_activations": "all"}, {"lr/lora", "lr/head"}),

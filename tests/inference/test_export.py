@@ -25,6 +25,8 @@ from s4former.inference.onnx_check import check_onnx
 from s4former.inference.onnx_model import OnnxModel
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 PATCH = 8
 
 

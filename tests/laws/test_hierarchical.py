@@ -21,6 +21,8 @@ from s4former.testing.laws import equal
 from s4former.types import Batch, Segmenter, UnlabeledBatch
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64  # two by two patches
 SIZES = MiTConfig(embed_dims=(4, 8, 12, 16), depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4), mlp_ratio=2)
 

@@ -27,6 +27,8 @@ from s4former.testing import SIZE, awake, random_batch, tiny_student
 from s4former.testing.subjects import AWAKE
 from s4former.types import Batch, DrawKey, StepOutput
 
+pytestmark = pytest.mark.slow
+
 CUDA = torch.device("cuda", 0)
 
 

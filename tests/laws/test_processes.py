@@ -18,6 +18,8 @@ from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2
 COUNT = 4
 Case = tuple[str, str, bool]

@@ -15,6 +15,8 @@ from s4former.models import ModelConfig, build_segmenter
 from s4former.testing import learn
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 METHODS = method_names()
 CAMVID = Path(__file__).resolve().parents[3] / "shared" / "datasets" / "camvid"
 SHORT = {"steps": 2, "evaluate_every": 0, "save_every": 0, "log_every": 1}

@@ -17,6 +17,8 @@ from s4former.cli.main import app
 from s4former.config import UserError
 from s4former.models import MiTConfig, convert_weights
 
+pytestmark = pytest.mark.slow
+
 
 def deit_tiny() -> dict[str, Tensor]:
     state: dict[str, Tensor] = timm.create_model("deit_tiny_patch16_224", num_classes=5).state_dict()

@@ -22,6 +22,8 @@ from s4former.methods import config_class
 from s4former.recipes._demo import run_demo
 from s4former.recipes.demo import recipe
 
+pytestmark = pytest.mark.slow
+
 
 def small(folder: Path) -> Run:
     """The demo's run, cut down to seconds."""

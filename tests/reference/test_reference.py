@@ -18,6 +18,8 @@ import shrunk
 
 from tiny_run import make_data
 
+pytestmark = pytest.mark.slow
+
 RECORDED = Path(__file__).parent / "losses.json"
 
 

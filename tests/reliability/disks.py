@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import shlex
@@ -31,16 +32,26 @@ VERBS = {name: words for name, (words, _) in WRITES.items() if name not in ELSEW
 
 
 def fail_at_every_write(
-    trials: Trials, root: Path, verbs: dict[str, str], per_verb: int | None, seed: int = 0
+    trials: Trials,
+    root: Path,
+    verbs: dict[str, str],
+    *,
+    share: float = 1,
+    most: int | None = None,
+    seed: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """Run each command with a disk that fails at one of its writes, in each way, and then once more.
+    """Run each command with a disk that fails at one of its writes, and then once more.
+
+    Each write fails in one way, drawn at random, before any fails in a second: a quarter of the trials is
+    every write once.
 
     Args:
         trials: Makes processes.
         root: An empty folder to work in.
         verbs: What to type, by the command's name.
-        per_verb: So many pairs of a write and a way to fail, drawn at random; none: all of them.
-        seed: Of the draw.
+        share: Of the pairs of a write and a way to fail.
+        most: Pairs of a command.
+        seed: Of the order.
 
     Yields:
         A record per trial, with what is wrong, if anything.
@@ -52,9 +63,12 @@ def fail_at_every_write(
         place = _copy(root, "counted")
         counted = _run(trials, name, words, place, Fault(str(place)))
         assert counted.code == 0, f"{name}: {counted.err}"
-        pairs = [(number, way) for number in range(1, counted.writes + 1) for way in ERRORS]
-        chosen = pairs if per_verb is None else draw.sample(pairs, min(per_verb, len(pairs)))
-        for number, way in chosen:
+        ways = {number: draw.sample(list(ERRORS), len(ERRORS)) for number in range(1, counted.writes + 1)}
+        rounds = [
+            draw.sample([(number, ways[number][turn]) for number in ways], len(ways)) for turn in range(4)
+        ]
+        pairs = [pair for each in rounds for pair in each]
+        for number, way in pairs[: math.ceil(share * len(pairs))][:most]:
             place = _copy(root, "failing")
             before = sums(place)
             fault = Fault(str(place), number, ERRORS[way], stays=way not in ONCE)

@@ -14,7 +14,7 @@ from resuming import Kind, kill_and_resume
 from soaking import growth
 from trials import Trials, lacks_compiler, trials
 
-pytestmark = pytest.mark.skipif(bool(lacks_compiler()), reason=lacks_compiler())
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lacks_compiler()), reason=lacks_compiler())]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(server: Trials, tmp_
 def test_a_failing_disk_is_said_and_leaves_nothing_half(
     server: Trials, root: Path, verb: str, writes: int
 ) -> None:
-    for record in fail_at_every_write(server, root, {verb: VERBS[verb]}, writes, seed=5):
+    for record in fail_at_every_write(server, root, {verb: VERBS[verb]}, most=writes, seed=5):
         assert record["wrong"] == [], record
 
 

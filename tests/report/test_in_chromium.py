@@ -13,6 +13,8 @@ from test_page import checked, write
 from s4former.report import make_report
 from tiny_run import make_data
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists() and os.environ.get("CI") != "true":
     pytest.skip("there is no /usr/bin/chromium to open pages with", allow_module_level=True)

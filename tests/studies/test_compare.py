@@ -20,6 +20,8 @@ from s4former.studies import Study, compare
 from s4former.studies.plan import plan
 from s4former.studies.work import claimed, work
 
+pytestmark = pytest.mark.slow
+
 
 def run_study(study: Study, root: Path, **options: Any) -> dict[str, Any]:
     console = Console(quiet=True)
