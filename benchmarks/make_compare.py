@@ -5,6 +5,7 @@ python benchmarks/make_compare.py
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +40,76 @@ def page() -> str:
 
 
 def _study(path: Path, content: dict[str, Any]) -> str:
-    table = score_table(content["lines"], content["against"], content["title"], content["part"])
+    common = _common(content["rows"])
+    short = _short_names(content["rows"], common)
+    lines = [
+        {**line, "row": short.get(line["row"], line["row"]), "minus": _renamed(line["minus"], short)}
+        for line in content["lines"]
+    ]
+    against = [short[reference] for reference in content["against"]]
     name = f"benchmarks/results/{path.name}"
-    parts = [f"## {content['title']}", f"{content['date']}, [{path.name}](../{name}). {_protocol(content)}"]
-    parts.append(markdown(table))
-    parts.append("\n".join(f"- {sentence}" for sentence in content["notes"]))
+    parts = [f"## {_what(path)}", f"{content['title']}; {content['date']}, [{path.name}](../{name})."]
+    parts.append(markdown(score_table(lines, against, content["title"], content["part"])))
+    notes = [f"(a): {', '.join(common)}"] if common else []
+    notes += [_protocol(content), *_verdicts(lines, against)]
+    notes += [note for note in content["notes"] if note not in content["verdicts"]]
+    parts.append("\n".join(f"- {note}" for note in notes))
     figure = path.with_suffix(".png")
     if figure.is_file():
         parts.append(f"![Score over label count](../benchmarks/results/{figure.name})")
     return "\n\n".join(parts)
 
 
+def _what(path: Path) -> str:
+    """Return what a file's name says of its rows: ``msrc_21_methods_val_HARDWARE_DATE`` of 21 labels."""
+    data, labels, *rows = path.stem.partition("_amd")[0].partition("_val")[0].split("_")
+    return f"{data.upper()}, {labels} labels" + (f": {' '.join(rows)}" if rows else "")
+
+
+def _common(rows: Iterable[str]) -> list[str]:
+    """Return the settings that all rows with three or more of them share."""
+    settings = [row.partition(":")[2].split(",") for row in rows]
+    several = [each for each in settings if len(each) > 2]
+    return [each for each in several[0] if all(each in row for row in several)] if len(several) > 1 else []
+
+
+def _short_names(rows: Iterable[str], common: Sequence[str]) -> dict[str, str]:
+    """Return a name for each row that fits into a table: ``common`` settings become "(a)"."""
+    short = {}
+    for row in rows:
+        method, _, settings = row.partition(":")
+        own = [each for each in settings.split(",") if each not in common]
+        has_all = bool(common) and set(common) <= set(settings.split(","))
+        short[row] = f"{':'.join(filter(None, (method, ','.join(own))))} (a)" if has_all else row
+    return short
+
+
+def _renamed(minus: Mapping[str, Any], short: Mapping[str, str]) -> dict[str, Any]:
+    return {short[reference]: difference for reference, difference in minus.items()}
+
+
+def _verdicts(lines: Sequence[dict[str, Any]], against: Sequence[str]) -> Iterator[str]:
+    """Yield which deployed networks are shown to gain or lose, by reference: a 95 % interval without 0."""
+    for reference in against:
+        found: dict[str, list[str]] = {"a gain": [], "a loss": [], "no difference": []}
+        for line in lines:
+            difference = line["minus"].get(reference)
+            if not line["deployed"] or line["row"] == "(first part)" or not difference:
+                continue
+            low, high = difference["interval"] or (0, 0)
+            verdict = "a gain" if low > 0 else "a loss" if high < 0 else "no difference"
+            found[verdict].append(line["row"])
+        said = [f"{verdict} of {', '.join(rows)}" for verdict, rows in found.items() if rows]
+        if said:
+            yield f"against {reference} is shown {'; '.join(said)}"
+
+
 def _protocol(content: dict[str, Any]) -> str:
     hardware = {run["hardware"]["processor"] for run in content["runs"]}
-    rows = [f"`{name}`: `{' '.join(changes)}`" for name, changes in content["rows"].items() if changes]
-    return f"On {', '.join(sorted(hardware))}. Rows change: {'; '.join(rows)}."
+    # A method with its settings says by itself what it is.
+    named = {name: changes for name, changes in content["rows"].items() if " " in name and changes}
+    rows = "; ".join(f"{name}: `{' '.join(changes)}`" for name, changes in named.items())
+    return f"on {', '.join(sorted(hardware))}" + (f"; {rows}" if rows else "")
 
 
 def _is_earlier(content: Any) -> bool:
