@@ -150,28 +150,36 @@ def main() -> None:
                 found = result_of(place, f"{row.replace(' ', '_')}_{seed}", [*changes, *chosen.set], hidden)
                 collected.setdefault(name, {}).setdefault(row, []).append(found)
                 console.print(f"{name}, {row}, seed {seed}: {found}")
-    write(chosen.out, collected, console)
+    own = [f"steps={chosen.steps}"] if chosen.steps else []
+    write(chosen.out, collected, chosen.seeds.split(","), [*own, *chosen.set], console)
 
 
-def write(out: Path, collected: dict[str, dict[str, list[dict[str, Any]]]], console: Console) -> None:
+def write(
+    out: Path,
+    collected: dict[str, dict[str, list[dict[str, Any]]]],
+    seeds: list[str],
+    changes: list[str],
+    console: Console,
+) -> None:
     """Write JSON and Markdown."""
     columns = ("folder", "masks", "without", "seed", "chosen method", "it", "supervised", "difference")
     table = Table(*columns, title="mIoU on the hidden masks of the photographs without masks")
     for name, rows in collected.items():
-        for seed, (ours, alone) in enumerate(zip(rows["as chosen"], rows["supervised"], strict=True)):
+        for seed, ours, alone in zip(seeds, rows["as chosen"], rows["supervised"], strict=True):
             said = ours["method"] + (", fell back" if ours["fell back"] else "")
             scores = f"{ours['hidden']:.1f}", f"{alone['hidden']:.1f}"
             gain = f"{ours['hidden'] - alone['hidden']:+.1f}"
             folder = FOLDERS[name]
-            table.add_row(name, str(folder.masks), str(folder.others), str(seed), said, *scores, gain)
+            table.add_row(name, str(folder.masks), str(folder.others), seed, said, *scores, gain)
     console.print(table)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"torch": torch.__version__, "runs": collected})
     cells = zip(*(list(column.cells) for column in table.columns), strict=True)
     lines = [columns, ["---"] * len(columns), *cells]
     text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    typed = " ".join(["s4former train dataset.yaml", *changes])
     out.with_suffix(".md").write_text(
-        f"# {table.title}\n\n{text}\n\n`s4former train dataset.yaml` as it chooses, but for the steps; the "
+        f"# {table.title}\n\n{text}\n\n`{typed}`, and otherwise as it chooses; the "
         "network in `model/`; ViT-S/14 with DINOv2-derived weights. A quarter of the masks is held out for "
         "validation, as `s4former init --val 0.25` does. Made by `benchmarks/own_folders.py`.\n"
     )
