@@ -25,11 +25,7 @@ differences are taken pair by pair, and their 95 % intervals are those of Studen
 one draw share their labeled images, so where draws are few an interval tells more of seeds than of draws.
 *Last* is the score after the last step, of the network that is saved (\\*) and of the other one; *best* is
 the highest score on the way, chosen on the very images that are scored, and shows how much such a choice
-flatters. `s4former compare` makes such tables for your own data.
-
-Rows called `s4former_plus:confidence_threshold=0.95` are that method as it was before
-[decision 19](decisions/0019-s4former-plus-is-two-views-with-pasa.md): one mixed view with PASA, NCR and
-ClassMix. What it is now stands in them as `unimatch_v2:pasa=true (a)`, whose settings are the same."""
+flatters. `s4former compare` makes such tables for your own data."""
 EARLIER = "## Before `s4former compare`\n\nmIoU in percent after the last step, mean over seeds."
 
 

@@ -1,8 +1,8 @@
-"""S4Former plus: PASA where it gained most, and what else our own measurements earned.
+"""S4Former plus: S4Former with what our own measurements added to it, and without what they spoke against.
 
-UniMatch V2's two strong views, of which each loses the features that the other keeps; in both passes PASA's
-bias; a threshold for each class, and weights by rarity. PatchShuffle and NCR are off, and so are classes of
-labeled crops pasted onto the strong views (ClassMix). What each is worth: ``docs/methods/s4former_plus.md``.
+To the mean teacher with CutMix, PASA and NCR come a threshold for each class, weights by rarity, and classes
+of labeled crops pasted onto the strong view (ClassMix). PatchShuffle is off. PASA biases the one mixed pass:
+a step costs a pass less than S4Former's. What each is worth: ``docs/methods/s4former_plus.md``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ class S4FormerPlus(WeakToStrong):
     def views(
         self, batch: Batch, unlabeled: UnlabeledBatch, pseudo: PseudoLabels
     ) -> tuple[dict[str, View], dict[str, Tensor]]:
-        """Mix the strong views, and paste classes of labeled images onto them."""
+        """Mix the strong view with its next, and paste classes of labeled images onto it."""
         mixed, scalars = super().views(batch, unlabeled, pseudo)
         return {name: self.class_mix(view, batch.labeled) for name, view in mixed.items()}, scalars

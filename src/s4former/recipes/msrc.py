@@ -2,7 +2,8 @@
 
 Run      s4former train msrc data.root=MSRC model.pretrained=FILE --out runs/msrc
          msrc.supervised, msrc.mean_teacher and msrc.mean_teacher_cutmix are its baselines, msrc.plus is
-         s4former_plus; data.labeled_split=splits/42_draw0/labeled.txt
+         s4former_plus, msrc.unimatch_v2_pasa is UniMatch V2 with PASA, the best that we measured here;
+         data.labeled_split=splits/42_draw0/labeled.txt
          data.unlabeled_split=splits/42_draw0/unlabeled.txt: 42 labels, 84 and 168 alike
 Expect   docs/compare.md: what each method gains there, with intervals
 Choices  labeled images alone for the first half, then a teacher that starts as a copy of the student; views
@@ -73,9 +74,14 @@ def recipe() -> Run:
 
 def recipes() -> dict[str, Recipe]:
     """Return the variants of this recipe by name."""
-    return {**baselines(recipe), "plus": plus}
+    return {**baselines(recipe), "plus": plus, "unimatch_v2_pasa": unimatch_v2_pasa}
 
 
 def plus() -> Run:
     """Return the run of s4former_plus."""
     return override(recipe(), {"method.name": "s4former_plus"})[0]
+
+
+def unimatch_v2_pasa() -> Run:
+    """Return the run of UniMatch V2 with PASA in the passes of both views."""
+    return override(recipe(), {"method.name": "unimatch_v2", "method.pasa": True})[0]

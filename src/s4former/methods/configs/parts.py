@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from s4former.augment import Views
 from s4former.config.base import Config
-from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationField
+from s4former.methods.configs.perturbation import PerturbationField
 from s4former.ops.schedules import ramp
 
 
@@ -184,21 +184,3 @@ class TwoStrongViewsConfig(StrongViewsConfig):
     def _two(cls, views: Views) -> Views:
         """Another method's recipe has one strong view: a pair of it is what was meant."""
         return views if len(views.strong) > 1 else views.model_copy(update={"strong": views.strong * 2})
-
-
-class ComplementaryViewsConfig(TwoStrongViewsConfig, ScheduledTeacherConfig):
-    """Two strong views of which each loses the features that the other keeps, as UniMatch V2 has them."""
-
-    cutmix_partner: Literal["next", "reversed"] = "reversed"
-    """Whose box an image gets: that of the ``next`` image, or of the one at its place in the ``reversed``
-    batch, as published."""
-    ema_decay: float = Field(0.996, ge=0, lt=1)
-    """Share of its old self that the teacher keeps in each step."""
-    ema_warmup_steps: int = Field(249, ge=0)
-    """Steps over which the decay rises from 0 to ``ema_decay``: with 1 / (1 - ``ema_decay``) - 1 it is
-    1 - 1 / (step + 1) until then, as published."""
-    perturb: tuple[PerturbationField, ...] = Field(
-        default_factory=lambda: (PERTURBATIONS.parse("complementary_dropout"),)
-    )
-    """Perturbations of the student's passes over the mixed strong views, in the order in which they act,
-    behind PatchShuffle and PASA."""
