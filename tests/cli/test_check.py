@@ -15,6 +15,8 @@ from s4former.config.invocation import PROGRAM
 from s4former.engine.pace import Pace
 from tiny_run import NAMES, make_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> CommandLine:

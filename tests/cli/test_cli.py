@@ -33,6 +33,8 @@ from s4former.ops import blocks_for
 from s4former.recipes import load_run
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:

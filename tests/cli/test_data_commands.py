@@ -16,6 +16,8 @@ from s4former.data import published_lists as published_splits
 from s4former.data.published_lists import PublishedList, Publisher
 from tiny_run import make_data
 
+pytestmark = pytest.mark.slow
+
 
 class Shell(CommandLine):
     """Keeps what commands printed on one line each."""

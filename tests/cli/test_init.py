@@ -17,6 +17,8 @@ from s4former.data.dataset_yaml import read_dataset_file
 from s4former.inference import Model
 from s4former.recipes import load_run
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40, 48)
 TINY = {
     "steps": 2,

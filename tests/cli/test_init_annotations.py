@@ -15,6 +15,8 @@ from PIL import Image
 from s4former.cli.main import main
 from s4former.types import IGNORE
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 64, 80
 SQUARE = [[8, 8, 40, 8, 40, 40, 8, 40]]
 CORNERS = [[8, 8], [40, 8], [40, 40], [8, 40]]

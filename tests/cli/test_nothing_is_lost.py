@@ -16,6 +16,8 @@ from every_verb import WRITES, make_photos, make_world, sums
 from s4former.cli.main import app
 from s4former.compat import mmseg_test, mmseg_train
 
+pytestmark = pytest.mark.slow
+
 READS = {
     "val": "val run",
     "recipes": "recipes",

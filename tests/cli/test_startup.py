@@ -17,6 +17,8 @@ from s4former.compat import launch as launcher
 from s4former.config import DataError
 from tiny_run import NAMES, make_data
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 SETR = ROOT / "configs/setr/setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_sup.py"

@@ -31,6 +31,8 @@ from s4former.engine.callbacks import Callback
 from s4former.types import DrawKey
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 LONG = pytest.mark.skipif("S4FORMER_LONG" not in os.environ, reason="takes minutes; set S4FORMER_LONG=1")
 VIEWS = Views(strong=("photometric", "photometric"))
 CROPS = {"crop_size": 32, "labeled_batch_size": 1, "unlabeled_batch_size": 2}

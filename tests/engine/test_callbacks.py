@@ -17,6 +17,8 @@ from s4former.engine import read_lines, train
 from s4former.engine.callbacks import CALLBACKS, Callback, Callbacks
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 _PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 

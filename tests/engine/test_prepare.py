@@ -17,6 +17,8 @@ from s4former.curation import open_source
 from s4former.engine.prepare import prepare
 from tiny_run import make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 PUP = {"model.head": "setr_pup", "model.head.channels": 8, "model.head.num_convs": 2}
 ONE_PATCH = PUP | {"data.crop_size": 8, "method.patch_shuffle": False}
 

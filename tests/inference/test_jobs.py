@@ -20,6 +20,8 @@ from s4former.engine import train
 from s4former.inference import Model
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,6 +21,8 @@ from s4former.testing.laws import (
 from s4former.testing.subjects import confident
 from s4former.types import Segmenter
 
+pytestmark = pytest.mark.slow
+
 TUNING: dict[str, dict[str, Any]] = {
     "frozen": {"frozen_blocks": "all"},
     "last block": {"frozen_blocks": 1},

@@ -24,6 +24,8 @@ from s4former.models import (
 )
 from s4former.ops import Shuffle, restore_blocks, shuffle_blocks
 
+pytestmark = pytest.mark.slow
+
 # The smallest of each family, with its patch and the tokens before the patches.
 FAMILIES = {
     "deit_tiny_patch16_224": (16, 1),

@@ -25,6 +25,8 @@ from s4former.config import UserError
 from s4former.models import BACKBONES, ModelConfig, build_segmenter, hub
 from s4former.models.weights import load_hub_weights
 
+pytestmark = pytest.mark.slow
+
 NAME = "vit_wee_patch16_reg1_gap_256"
 FILE = "model.safetensors"
 HALF = (0.5, 0.5, 0.5)

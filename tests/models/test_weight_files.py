@@ -24,6 +24,8 @@ from damage import damaged
 from s4former.config import NumericError, S4FormerError, UserError
 from s4former.models import convert_weights, load_backbone_weights, read_state, require_finite
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, Tensor]
 
 

@@ -15,6 +15,8 @@ from s4former.config import UserError
 from s4former.recipes import load_run, plan_run
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["steps=2"]
 _opened: list[str] | None = None
 """What is opened, while it is counted; an audit hook cannot be taken away."""

@@ -13,6 +13,8 @@ from s4former.data import PUBLISHERS
 from s4former.models import MiTConfig, SegFormerConvConfig
 from s4former.recipes import load_run, recipe_card, recipe_families, recipe_names
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.py"))
 SETR = "setr_deit-base_pup_bs_8_512x512_80k_pascal_1over16_split_classic_"
 

@@ -20,6 +20,8 @@ from s4former.report.measuring import measure
 from s4former.report.records import read_runs
 from s4former.report.summary import confusion
 
+pytestmark = pytest.mark.slow
+
 Runs = tuple[Path, Path]
 
 

@@ -13,6 +13,8 @@ from damage import ODD, changed, places
 from s4former.config import DataError
 from s4former.curation.annotations import class_names, convert, detect_format
 
+pytestmark = pytest.mark.slow
+
 
 def try_to_read(path: Path, format: str, images: dict[str, Path], out: Path) -> None:
     for call in (

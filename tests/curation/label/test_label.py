@@ -19,6 +19,8 @@ from s4former.curation.annotations import convert
 from s4former.engine import train
 from tiny_run import NAMES, make_data, tiny_run
 
+pytestmark = pytest.mark.slow
+
 COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)
 WHITE = (255, 255, 255)
 DATASET = """

@@ -12,6 +12,8 @@ from folders import write_image, write_mask
 from s4former.config import DataError
 from s4former.curation.splits.check import SplitCheck, check_splits, find_lists
 
+pytestmark = pytest.mark.slow
+
 _PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"
 
 

@@ -16,6 +16,8 @@ from s4former.curation.splits.fetch import fetch_splits, unverified
 from s4former.data import PUBLISHERS, read_split, split_lines
 from s4former.data.published_lists import PublishedList, Publisher, checksum
 
+pytestmark = pytest.mark.slow
+
 _PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "splits"
 LABELED, UNLABELED = b"2007_000032\n2007_000039", b"2007_000063\n2007_000068\n2007_000121\n"
 
