@@ -48,7 +48,10 @@ def _study(path: Path, content: dict[str, Any]) -> str:
     ]
     against = [short[reference] for reference in content["against"]]
     name = f"benchmarks/results/{path.name}"
-    parts = [f"## {_what(path)}", f"{content['title']}; {content['date']}, [{path.name}](../{name})."]
+    parts = [
+        f"## {_what(path, content['part'])}",
+        f"{content['title']}; {content['date']}, [{path.name}](../{name}).",
+    ]
     parts.append(markdown(score_table(lines, against, content["title"], content["part"])))
     notes = [f"(a): {', '.join(common)}"] if common else []
     notes += [_protocol(content), *_verdicts(lines, against)]
@@ -60,9 +63,9 @@ def _study(path: Path, content: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _what(path: Path) -> str:
+def _what(path: Path, part: str) -> str:
     """Return what a file's name says of its rows: ``msrc_21_methods_val_HARDWARE_DATE`` of 21 labels."""
-    data, labels, *rows = path.stem.partition("_amd")[0].partition("_val")[0].split("_")
+    data, labels, *rows = path.stem.partition(f"_{part}_")[0].split("_")
     return f"{data.upper()}, {labels} labels" + (f": {' '.join(rows)}" if rows else "")
 
 

@@ -19,11 +19,12 @@ from comparing import Benchmark, main
 MSRC = Benchmark(
     name="MSRC-21",
     recipe="msrc",
-    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,s4former_plus",
+    methods="supervised,supervised_averaged,mean_teacher_cutmix,s4former,s4former_plus,unimatch_v2:pasa=true",
     labels="21",
     splits="splits/{labels}_draw{draw}",
     steps=400,
     first_share=0.5,
+    first=("method.class_balance=0",),  # as in all results so far
     second=("optimizer.head_lr_factor=10",),
 )
 

@@ -65,7 +65,8 @@ def fail_at_every_write(
         assert counted.code == 0, f"{name}: {counted.err}"
         ways = {number: draw.sample(list(ERRORS), len(ERRORS)) for number in range(1, counted.writes + 1)}
         rounds = [
-            draw.sample([(number, ways[number][turn]) for number in ways], len(ways)) for turn in range(4)
+            draw.sample([(number, ways[number][turn]) for number in ways], len(ways))
+            for turn in range(len(ERRORS))
         ]
         pairs = [pair for each in rounds for pair in each]
         for number, way in pairs[: math.ceil(share * len(pairs))][:most]:

@@ -89,7 +89,7 @@ def _parsed(text: str) -> Any:
     """Return what a text says if it could be written again: JSON has no NaN, UTF-8 no half a character."""
     try:
         found = json.loads(text, parse_constant=_no_number)
-        halved = "\\ud" in text.lower() and re.search(
+        halved = re.search(r"\\u[dD]", text) and re.search(
             "[\ud800-\udfff]", json.dumps(found, ensure_ascii=False)
         )
     except RecursionError:
