@@ -8,7 +8,7 @@ Run      s4former train msrc data.root=MSRC model.pretrained=FILE --out runs/msr
 Expect   docs/compare.md: what each method gains there, with intervals
 Choices  labeled images alone for the first half, then a teacher that starts as a copy of the student; views
          with jitter, grayscale and blur; a threshold for each class and weights by rarity, without which
-         S4Former has 3.6 points less; no PatchShuffle, as a block of 6 patches is a quarter of the crop and
+         S4Former has 3.2 points less; no PatchShuffle, as a block of 6 patches is a quarter of the crop and
          cost 1.4 points (docs/compare.md); images scored in one piece (docs/log.md)
 Data     any folder with images/, masks/, splits/ and classes.json
 """
