@@ -250,6 +250,16 @@ def test_plain_lines_name_losses_speed_share_and_time_left() -> None:
     ]
 
 
+def test_the_time_left_of_a_resumed_run_is_that_of_its_own_speed() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    with progress_for(console) as progress:
+        progress.on_start(5, 20)
+        for step, seconds in ((10, 100.0), (15, 110.0)):
+            progress.on_log(LINE | {"step": step, "seconds": seconds})
+    last = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
+    assert last.endswith("0:10 left")
+
+
 def test_of_several_processes_only_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     monkeypatch.setenv("RANK", "1")

@@ -55,6 +55,16 @@ def variants_of(model: type[BaseModel] | None) -> Variants:
     return variants
 
 
+_AS_TYPED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "tuple_type": "a list, as in [1, 2]",
+    "list_type": "a list, as in [1, 2]",
+    "model_type": "fields, as in {name: value}",
+}
+"""What is to be typed for mistakes that pydantic names by Python's types."""
+
+
 def validated(model: type[ConfigT], data: Any, where: str) -> ConfigT:
     """Return ``data`` as a config.
 
@@ -83,9 +93,8 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[s
             lines.append(f"{path}: {message.removeprefix('Value error, ')}".removeprefix(": "))
         else:
             given = _shortened(mistake["input"])
-            expected.setdefault(path, (given, []))[1].append(
-                message.removeprefix("Input should be ").partition(", unable to")[0]
-            )
+            wanted = message.removeprefix("Input should be ").partition(", unable to")[0]
+            expected.setdefault(path, (given, []))[1].append(_AS_TYPED.get(mistake["type"], wanted))
     return lines + [
         f"{path}: got {given}; expected {', or '.join(messages)}".removeprefix(": ")
         for path, (given, messages) in expected.items()

@@ -28,6 +28,7 @@ class PlainProgress(Callback):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.steps = 0
+        self._since: tuple[int, float] | None = (0, 0.0)  # step and seconds from where speed is taken
         self._remarked = False
         self._best: Mapping[str, Any] | None = None
 
@@ -36,12 +37,14 @@ class PlainProgress(Callback):
         self._say(text)
 
     def on_start(self, step: int, steps: int) -> None:
-        """Remember how many steps there are."""
-        self.steps = steps
+        """Remember how many steps there are; a run that goes on may do so at another speed."""
+        self.steps, self._since = steps, None if step else (0, 0.0)
 
     def on_log(self, line: Mapping[str, Any]) -> None:
         """Write the journal's line in words, with the time that is left."""
-        left = (self.steps - line["step"]) * line["seconds"] / max(line["step"], 1)
+        now = line["step"], line["seconds"]
+        since, self._since = self._since or (0, 0.0), self._since or now
+        left = (self.steps - now[0]) * (now[1] - since[1]) / max(now[0] - since[0], 1)
         self._say(
             f"step {line['step']}/{self.steps}  {_losses(line)}  "
             f"{line['images_per_second']:.1f} images/s  {_duration(left)} left"
