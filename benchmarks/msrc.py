@@ -25,7 +25,7 @@ MSRC = Benchmark(
     steps=400,
     first_share=0.5,
     first=("method.class_balance=0",),  # as in all results so far
-    second=("optimizer.head_lr_factor=10",),
+    second=("optimizer.head_lr_factor=3",),
 )
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def test_each_kind_of_masks_is_told_and_trains(init, tmp_path: Path, paint, mean
     assert len((tmp_path / "dataset_val.txt").read_text().split()) == 1
     s4former.train(*_tiny(tmp_path), out=tmp_path / "run", progress=False)
     record = json.loads((tmp_path / "run/run.json").read_text())
-    assert record["run"]["method"]["name"] == "s4former_plus"
+    assert record["run"]["method"]["name"] == "s4former"
     assert (tmp_path / "run/scores.jsonl").is_file()
     prediction = Model.load(tmp_path / "run").predict(tmp_path / "images/p04.png")
     assert prediction.mask.shape == SIZE

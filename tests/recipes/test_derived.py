@@ -85,7 +85,7 @@ def test_labels_come_first_whatever_the_method_and_however_few_the_steps(
         start = run.method.model_dump()["unlabeled_start_step"]
         assert start == run.steps // 2
         said = any(note.startswith(f"method.unlabeled_start_step={start}: follows ") for note in notes)
-        assert said == (changes != [f"{method}=s4former_plus"])
+        assert said == (changes != [f"{method}=s4former"])
     assert (
         load_run(small, [f"{method}={name}", "method.unlabeled_start_step=0"])[0].method.model_dump()[
             "unlabeled_start_step"

@@ -100,7 +100,7 @@ def test_steps_follow_from_the_labels(labeled: int, steps: int) -> None:
 
 def test_the_method_follows_from_the_unlabeled_images(tmp_path: Path) -> None:
     run, notes = load_run(make(tmp_path / "one", (30, 30), unlabeled=3))
-    assert run.method.name == "s4former_plus"
+    assert run.method.name == "s4former"
     assert any("3 unlabeled images are learned from as well" in note for note in notes)
     assert run.fall_back
     assert run.method.model_dump()["unlabeled_start_step"] == run.steps // 2
@@ -119,7 +119,15 @@ def test_s4former_on_a_folder_has_no_patch_shuffle(tmp_path: Path) -> None:
     run, _ = load_run(make(tmp_path, (30, 30), unlabeled=3), ["method=s4former"])
     method = run.method.model_dump()
     assert (method["name"], method["patch_shuffle"], method["pasa"]) == ("s4former", False, True)
-    assert (method["class_share"], method["unlabeled_start_step"]) == (0.0, run.steps // 2)
+    assert (method["class_share"], method["unlabeled_start_step"]) == (0.6, run.steps // 2)
+
+
+def test_classes_are_weighed_by_rarity_where_unlabeled_images_take_part(tmp_path: Path) -> None:
+    path = make(tmp_path, (30, 30), unlabeled=3)
+    weights = {"s4former": 0.5, "mean_teacher": 0.5, "supervised": 0.0, "supervised_averaged": 0.0}
+    for method, weight in weights.items():
+        assert load_run(path, [f"method={method}"])[0].method.class_balance == weight
+    assert load_run(path, ["method=supervised", "method.class_balance=1"])[0].method.class_balance == 1
 
 
 def test_what_is_overridden_is_not_said(tmp_path: Path) -> None:
@@ -132,7 +140,7 @@ def test_what_is_overridden_is_not_said(tmp_path: Path) -> None:
     said = " ".join(notes)
     assert "steps=1000" not in said
     assert "hub" not in said
-    assert "method=s4former_plus" not in said
+    assert "method=s4former" not in said
     assert "data.crop_size=112" in said
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from s4former.engine.run import Run
 from s4former.inference.config import LEAST_IMAGES
-from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
+from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.recipes.derived import Decision, chosen
 
 
 def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
     """Return what was decided about the method, for so many unlabeled and val images."""
     method, few = run.method, f"; {LEAST_IMAGES} val images or more could show it, {val} cannot"
-    if not isinstance(method, S4FormerPlusConfig):
+    if not isinstance(method, S4FormerConfig):
         reason = (
             "there is no unlabeled image; add a folder of images without masks as `unlabeled: {images: DIR}` "
             "to learn from them too"
@@ -20,8 +20,8 @@ def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
     return [
         chosen(
             "method",
-            "s4former_plus",
-            f"{unlabeled} unlabeled images are learned from as well, by the parts that gained most where we "
+            "s4former",
+            f"{unlabeled} unlabeled images are learned from as well, by the method that gained most where we "
             "measured it (docs/compare.md)",
         ),
         chosen(

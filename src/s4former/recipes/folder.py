@@ -28,7 +28,8 @@ from s4former.data.statistics import spread
 from s4former.engine.run import OptimizerConfig, Run
 from s4former.inference.config import FEW_IMAGES, EvaluateConfig
 from s4former.inference.device import resolve_device
-from s4former.methods.configs.s4former_plus import S4FormerPlusConfig
+from s4former.methods.configs.parts import UnlabeledScheduleConfig
+from s4former.methods.configs.s4former import S4FormerConfig
 from s4former.methods.configs.supervised import SupervisedConfig
 from s4former.models import ModelConfig
 from s4former.models.heads.configs.linear import LinearConfig
@@ -41,6 +42,7 @@ _SIDE = _PATCH * _SHUFFLE_BLOCK  # of a PatchShuffle block in pixels; crops are 
 _SMALLEST, _LARGEST_ON_CPU, _LARGEST = 2 * _SIDE, 4 * _SIDE, 8 * _SIDE
 _WHOLE_CROPS = 4  # in one piece; more are far from what the position embedding was trained on
 _LARGE_MEGABYTES = 64  # an eighth of what is cached
+_CLASS_BALANCE = 0.5
 _ANY_CHANNELS = Jitter(grayscale_probability=0)  # for images of any number of channels
 _SAMPLE = 100  # images whose sizes are looked at
 
@@ -107,10 +109,10 @@ def dataset_run(
     run = Run(
         data=config.model_copy(update={"crop_size": crop, "short_side": None, "labeled_batch_size": batch}),
         model=_model(file.channels, file.mean, file.std),
-        method=_plus() if unlabeled else SupervisedConfig(),
+        method=_s4former() if unlabeled else SupervisedConfig(),
         fall_back=unlabeled > 0,
         optimizer=OptimizerConfig(
-            name="adamw", lr=1e-4, head_lr_factor=10, weight_decay=0.01, max_grad_norm=1.0
+            name="adamw", lr=3e-5, head_lr_factor=33, weight_decay=0.01, max_grad_norm=1.0
         ),
         evaluate=EvaluateConfig(part="val"),
     )
@@ -138,8 +140,10 @@ def _derived(
         # Labels first: the network that then gives labels has learned all that the labeled images say.
         Derived("method.unlabeled_start_step", ("steps", "method.name"), lambda run: run.steps // 2, 0),
         Derived("method.views.strong", ("data.channels",), _strong_views, (_ANY_CHANNELS,)),
-        # Off in S4Former too, whose own default has it: it lost points where it was measured.
+        # Off in S4Former as well, whose own default has it: it lost points where it was measured.
         Derived("method.patch_shuffle", ("method.name",), lambda run: False, True),
+        # For pseudo-labels; a run on labels alone is no better for it.
+        Derived("method.class_balance", ("method.name",), _class_balance, _CLASS_BALANCE),
         Derived("model.frozen_blocks", ("model.channels",), lambda run: _frozen(run.model.channels)),
         Derived("data.short_side", ("data.crop_size",), lambda run: min(run.data.crop) * are_small or None),
         Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
@@ -177,9 +181,17 @@ def _strong_views(run: Run) -> tuple[Jitter, ...]:
     return (Jitter() if run.data.channels == 3 else _ANY_CHANNELS,)
 
 
-def _plus() -> S4FormerPlusConfig:
-    return S4FormerPlusConfig(
+def _class_balance(run: Run) -> float:
+    """Return the weight of rarity: 0 for methods that learn from labels alone."""
+    return _CLASS_BALANCE if isinstance(run.method, UnlabeledScheduleConfig) else 0.0
+
+
+def _s4former() -> S4FormerConfig:
+    return S4FormerConfig(
         views=Views(strong=(_ANY_CHANNELS,)),
+        class_share=0.6,
+        class_balance=_CLASS_BALANCE,
+        patch_shuffle=False,
         ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
         teacher_starts="copy_at_start",
         shuffle_block=_SHUFFLE_BLOCK,

@@ -66,7 +66,12 @@ def recipe() -> Run:
             shuffle_block=6,
         ),
         optimizer=OptimizerConfig(
-            name="adamw", lr=3e-5, head_lr_factor=33, weight_decay=0.01, max_grad_norm=1.0
+            name="adamw",
+            lr=1e-4,
+            head_lr_factor=10,
+            layer_decay=0.75,
+            weight_decay=0.01,
+            max_grad_norm=1.0,
         ),
         evaluate=EvaluateConfig(part="val"),
     )
