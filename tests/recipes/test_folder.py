@@ -172,3 +172,12 @@ def test_150_classes(tmp_path: Path) -> None:
     run, notes = load_run(path)
     assert isinstance(run, Run)
     assert any("150 classes (c0, c1, c2, c3, c4, c5, c6, c7 and 142 more)" in note for note in notes)
+
+
+def test_a_backbone_of_random_weights_learns_whole_and_faster(tmp_path: Path) -> None:
+    path = make(tmp_path, (30, 30))
+    run, _ = load_run(path)
+    assert (run.model.frozen_blocks, run.optimizer.lr, run.optimizer.head_lr_factor) == (6, 3e-5, 33)
+    run, notes = load_run(path, ["model.pretrained=none"])
+    assert (run.model.frozen_blocks, run.optimizer.lr, run.optimizer.head_lr_factor) == (0, 1e-4, 10)
+    assert "model.frozen_blocks=0: follows model.pretrained=none" in notes

@@ -111,9 +111,7 @@ def dataset_run(
         model=_model(file.channels, file.mean, file.std),
         method=_s4former() if unlabeled else SupervisedConfig(),
         fall_back=unlabeled > 0,
-        optimizer=OptimizerConfig(
-            name="adamw", lr=3e-5, head_lr_factor=33, weight_decay=0.01, max_grad_norm=1.0
-        ),
+        optimizer=OptimizerConfig(name="adamw", weight_decay=0.01, max_grad_norm=1.0),
         evaluate=EvaluateConfig(part="val"),
     )
     run = settle(run, derived)
@@ -144,7 +142,9 @@ def _derived(
         Derived("method.patch_shuffle", ("method.name",), lambda run: False, True),
         # For pseudo-labels; a run on labels alone is no better for it.
         Derived("method.class_balance", ("method.name",), _class_balance, _CLASS_BALANCE),
-        Derived("model.frozen_blocks", ("model.channels",), lambda run: _frozen(run.model.channels)),
+        Derived("model.frozen_blocks", ("model.channels", "model.pretrained"), _frozen),
+        Derived("optimizer.lr", ("model.pretrained",), lambda run: _rates(run)[0]),
+        Derived("optimizer.head_lr_factor", ("model.pretrained",), lambda run: _rates(run)[1]),
         Derived("data.short_side", ("data.crop_size",), lambda run: min(run.data.crop) * are_small or None),
         Derived("evaluate.short_side", ("data.short_side",), lambda run: run.data.short_side),
         Derived("evaluate.mode", ("data.crop_size", "evaluate.short_side"), mode),
@@ -204,15 +204,19 @@ def _model(channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...]
         backbone=_BACKBONE,
         pretrained="hub",
         head=LinearConfig(out_indices=(10,)),
-        frozen_blocks=_frozen(channels),
         channels=channels,
         **given,
     )
 
 
-def _frozen(channels: int) -> int:
-    """Return how many first blocks stay as pretrained: none if these were made for other images."""
-    return 6 if channels == 3 else 0
+def _frozen(run: Run) -> int:
+    """Return how many first blocks stay as they are: none that are random or were made for other images."""
+    return 6 if run.model.channels == 3 and run.model.pretrained != "none" else 0
+
+
+def _rates(run: Run) -> tuple[float, float]:
+    """Return the backbone's learning rate and the heads' factor: what is pretrained is soon forgotten."""
+    return (1e-4, 10) if run.model.pretrained == "none" else (3e-5, 33)
 
 
 def _about_data(
