@@ -45,7 +45,7 @@ def photo_run(
         raise UserError(
             f"{data} holds no splits/LABELS_drawN/labeled.txt and unlabeled.txt, as splits/21_draw0; for "
             "images without such lists, type s4former init IMAGES --masks MASKS, then s4former compare "
-            "dataset.yaml --methods supervised,s4former_plus"
+            "dataset.yaml --methods supervised,s4former"
         )
     wanted = (splits[0][0] if labels is None else labels, draw)
     if wanted not in splits:
