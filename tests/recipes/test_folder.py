@@ -135,6 +135,8 @@ def test_what_is_overridden_is_not_said(tmp_path: Path) -> None:
     said = " ".join(load_run(path)[1])
     assert "steps=1000" in said
     assert "model.pretrained=hub" in said
+    assert "method=s4former: 1 unlabeled images" in said
+    assert "method=s4former: 1 unlabeled images" in " ".join(load_run(path, ["steps=7"])[1])
     run, notes = load_run(path, ["steps=7", "model.pretrained=none", "method=supervised"])
     assert (run.steps, run.model.pretrained, run.method.name) == (7, "none", "supervised")
     said = " ".join(notes)

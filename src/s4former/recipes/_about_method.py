@@ -16,13 +16,12 @@ def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
             "there is no unlabeled image; add a folder of images without masks as `unlabeled: {images: DIR}` "
             "to learn from them too"
         )
-        return [chosen("method", "supervised", reason)]
+        return [Decision(f"method=supervised: {reason}", "method.name")]
     return [
-        chosen(
-            "method",
-            "s4former",
-            f"{unlabeled} unlabeled images are learned from as well, by the method that gained most where we "
-            "measured it (docs/compare.md)",
+        Decision(
+            f"method=s4former: {unlabeled} unlabeled images are learned from as well; where we measured it "
+            "they gained (docs/compare.md)",
+            "method.name",
         ),
         chosen(
             "method.patch_shuffle",
