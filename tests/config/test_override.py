@@ -170,7 +170,7 @@ def test_the_same_variant_drops_nothing() -> None:
         ("animal.name=dog", ["animal.name=dog", "there is no animal 'dog'"]),
         ("animal.legs=-1", ["animal.legs: got -1; expected greater than or equal to 0"]),
         ("cage.rate=true", ["cage.rate: got true, but this is no on/off field"]),
-        ("cage.size=no", ["cage.size: got 'no'", "valid integer, or a list, as in [1, 2]"]),
+        ("cage.size=no", ["cage.size: got 'no'", "a whole number, or a list, as in [1, 2]"]),
     ],
 )
 def test_mistakes_name_field_value_and_remedy(change: str, words: list[str]) -> None:

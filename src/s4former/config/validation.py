@@ -58,6 +58,12 @@ def variants_of(model: type[BaseModel] | None) -> Variants:
 _AS_TYPED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text",
     "tuple_type": "a list, as in [1, 2]",
     "list_type": "a list, as in [1, 2]",
     "model_type": "fields, as in {name: value}",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from s4former.augment import Policy
-from s4former.types import Batch, DrawKey, Images, LabeledBatch, Labels, UnlabeledBatch
+from s4former.types import Batch, Context, DrawKey, Images, LabeledBatch, Labels, UnlabeledBatch
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,16 @@ class View:
 
 @dataclass(frozen=True)
 class Crops:
-    """Crops of images, and the views that are to be made of them; ``valid`` is False on padding."""
+    """Crops of images, and the views that are to be made of them; ``valid`` is False on padding.
+
+    What is around each crop, if it is asked for, are ``windows`` with the ``places`` of `types.Context`.
+    """
 
     pixels: UInt8[Tensor, "b c h w"]
     valid: Bool[Tensor, "b h w"]
     views: tuple[View, ...]
+    windows: tuple[UInt8[Tensor, "1 c _ _"], ...] = ()
+    places: Float[Tensor, "b 4"] | None = None
 
     def make_views(self) -> list[Images]:
         """Return the views: on a GPU of all crops at once, on a CPU one by one, as fits its caches."""
@@ -45,6 +50,17 @@ class Crops:
             for images, view in zip(made, self.views, strict=True):
                 images[part] = self._part(view, part)
         return made
+
+    def make_context(self) -> Context | None:
+        """Return what is around the crops, changed as the first view is; None if nobody asked for it."""
+        if self.places is None:
+            return None
+        weak = self.views[0]
+        images = (
+            weak.policy.apply(window.float().div_(255), weak.drawn[number : number + 1])
+            for number, window in enumerate(self.windows)
+        )
+        return Context(tuple(images), self.places)
 
     def _part(self, view: View, part: slice) -> Images:
         """Return a view of some of the crops, whose padding keeps its color."""
@@ -70,7 +86,8 @@ class CroppedBatch:
         labeled, unlabeled = LabeledBatch(images, self.labels, self.labeled.valid), None
         if self.unlabeled:
             weak, *strong = self.unlabeled.make_views()
-            unlabeled = UnlabeledBatch(weak, tuple(strong), self.unlabeled.valid)
+            context = self.unlabeled.make_context()
+            unlabeled = UnlabeledBatch(weak, tuple(strong), self.unlabeled.valid, context)
         return Batch(labeled, unlabeled, self.key)
 
     def to(self, target: torch.device) -> CroppedBatch:
@@ -83,7 +100,13 @@ class CroppedBatch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> CroppedBatch:
         def changed(crops: Crops) -> Crops:
-            return replace(crops, pixels=change(crops.pixels), valid=change(crops.valid))
+            return replace(
+                crops,
+                pixels=change(crops.pixels),
+                valid=change(crops.valid),
+                windows=tuple(map(change, crops.windows)),
+                places=None if crops.places is None else change(crops.places),
+            )
 
         unlabeled = self.unlabeled and changed(self.unlabeled)
         return CroppedBatch(changed(self.labeled), change(self.labels), unlabeled, self.key)

@@ -72,6 +72,34 @@ class Geometry:
         padded[:rows, :cols] = mask.take(y, axis=0).take(x[::-1] if self.flip else x, axis=1)
         return padded
 
+    def around(self, whole: tuple[int, int], side: int) -> tuple[Geometry, tuple[float, ...]]:
+        """Return a window around what the crop shows, and where in it that is.
+
+        Args:
+            whole: Height and width that the whole image is resized to for the window.
+            side: Height and width of the window in pixels; it has more where the crop shows more, and less
+                where the image ends.
+
+        Returns:
+            The window, not mirrored, and the crop's place in it, as `types.Context` has it.
+        """
+        firsts, lengths, corners, steps = [], [], [], []
+        for start, shown, resized, size in zip(
+            (self.top, self.left), self.visible, self.resized, whole, strict=True
+        ):
+            step = size / resized
+            length = min(size, max(side, math.ceil(shown * step)))
+            first = min(max(round((start + shown / 2) * step - length / 2), 0), size - length)
+            firsts.append(first)
+            lengths.append(length)
+            corners.append(start * step - first)
+            steps.append(step)
+        if self.flip:
+            corners[1] += self.visible[1] * steps[1]
+            steps[1] = -steps[1]
+        window = Geometry(whole, firsts[0], firsts[1], (lengths[0], lengths[1]), flip=False)
+        return window, (*corners, *steps)
+
     def valid(self) -> Bool[np.ndarray, "ch cw"]:
         """Return where the crop shows the image: False on padding."""
         inside = np.zeros(self.crop, dtype=bool)
@@ -116,7 +144,7 @@ def sample_geometry(
     that order. **We differ:** factors are relative to the image (or to ``short_side``), not to one size for
     all images; images are antialiased when they shrink; a crop without any label is not drawn again.
     """
-    resized = _resized(config, size, generator.uniform(*config.resize_range))
+    resized = resized_by(config, size, generator.uniform(*config.resize_range))
     flip = bool(generator.random() < config.flip_probability)
     geometry = _place(resized, config.crop, flip, generator)
     if mask is None or config.crop_max_class_share >= 1:
@@ -128,7 +156,8 @@ def sample_geometry(
     return geometry
 
 
-def _resized(config: DataConfig, size: tuple[int, int], factor: float) -> tuple[int, int]:
+def resized_by(config: DataConfig, size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Return the height and width of an image that is resized by a factor, of its ``short_side`` if set."""
     if config.short_side is not None:
         factor *= config.short_side / min(size)
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -14,9 +14,17 @@ from torch import Tensor
 from s4former.augment import LabeledViews, Policy, Views
 from s4former.data.config import DataConfig
 from s4former.data.crops import Crops, View
-from s4former.data.geometry import Geometry, sample_geometry
+from s4former.data.geometry import Geometry, resized_by, sample_geometry
 from s4former.ops.randomness import keyed_generator
 from s4former.types import DrawKey
+
+
+@dataclass(frozen=True)
+class Around:
+    """A window of an image around a crop, and the crop's place in it, as `types.Context` has it."""
+
+    pixels: UInt8[np.ndarray, "h w c"]
+    place: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Crop:
     pixels: UInt8[np.ndarray, "h w c"]
     valid: Bool[np.ndarray, "h w"]
     drawn: tuple[Any, ...]
+    around: Around | None = None
 
 
 def labeled_crop(
@@ -56,14 +65,22 @@ def labeled_crop(
 def unlabeled_crop(
     config: DataConfig, views: Views, image: UInt8[np.ndarray, "h w c"], key: DrawKey, index: int
 ) -> Crop:
-    """Return a random crop of an unlabeled image, for its weak view and its strong ones."""
+    """Return a random crop of an unlabeled image, for its weak view and its strong ones.
+
+    What is around it is taken from the image at its own size, or at ``short_side``.
+    """
 
     def drawn(policy: Policy, name: str) -> Any:
         return policy.draw(keyed_generator(key.seed, f"unlabeled/{name}", key.step, index))
 
-    geometry = _unlabeled_geometry(config, (image.shape[0], image.shape[1]), key, index)
+    size = image.shape[0], image.shape[1]
+    geometry, around = _unlabeled_geometry(config, size, key, index), None
+    if views.context:
+        window, place = geometry.around(resized_by(config, size, 1.0), views.context)
+        around = Around(window.apply_to_image(image), place)
     strong = (drawn(policy, f"strong{number}") for number, policy in enumerate(views.strong))
-    return Crop(geometry.apply_to_image(image), geometry.valid(), (drawn(views.weak, "weak"), *strong))
+    drawn_views = (drawn(views.weak, "weak"), *strong)
+    return Crop(geometry.apply_to_image(image), geometry.valid(), drawn_views, around)
 
 
 def unlabeled_truth(
@@ -77,10 +94,13 @@ def unlabeled_truth(
 def stack(crops: Sequence[Crop], policies: Sequence[Policy]) -> Crops:
     """Return crops as one batch, with the policies that make their views."""
     views = zip(policies, zip(*(crop.drawn for crop in crops), strict=True), strict=True)
+    around = [crop.around for crop in crops if crop.around]
     return Crops(
         pixels=torch.from_numpy(np.stack([crop.pixels.transpose(2, 0, 1) for crop in crops])),
         valid=torch.from_numpy(np.stack([crop.valid for crop in crops])),
         views=tuple(View(policy, drawn) for policy, drawn in views),
+        windows=tuple(torch.from_numpy(window.pixels.transpose(2, 0, 1)[None].copy()) for window in around),
+        places=torch.tensor([window.place for window in around]) if around else None,
     )
 
 

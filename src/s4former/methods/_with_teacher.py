@@ -64,7 +64,7 @@ class WeakToStrong(WithTeacher):
         config, targets, unlabeled = self.strong.config, self.labeled_targets(batch.labeled), batch.unlabeled
         if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
-        views, scalars = self.views(batch, unlabeled, self.teacher(unlabeled.weak, unlabeled.valid))
+        views, scalars = self.views(batch, unlabeled, self.teacher(unlabeled))
         return targets.with_views(views, config.loss_weights(batch.key.step), scalars)
 
     def views(

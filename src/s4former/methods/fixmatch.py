@@ -11,8 +11,7 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.fixmatch import FixMatchConfig
-from s4former.methods.parts import StrongViews, labeling
-from s4former.ops.pseudo import pseudo_labels
+from s4former.methods.parts import StrongViews, labels_by
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -31,8 +30,7 @@ class FixMatch(Method):
         config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
         if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
-        with labeling(self.student):
-            pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)
+        pseudo = labels_by(self.student, unlabeled)
         views, scalars = self.strong(unlabeled, pseudo, batch.key)
         return targets.with_views(views, config.loss_weights(batch.key.step), scalars)
 

@@ -62,7 +62,7 @@ class S4Former(WithTeacher):
         if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
         valid = torch.ones_like(unlabeled.valid) if config.as_released else unlabeled.valid
-        pseudo = self.teacher(unlabeled.weak, valid)
+        pseudo = self.teacher(unlabeled, valid)
         strong = view_of(
             unlabeled.strong[0],
             pseudo,

@@ -13,10 +13,9 @@ import torch
 
 from s4former.methods.base import Method, Targets
 from s4former.methods.configs.unimatch import UniMatchConfig
-from s4former.methods.parts import Perturbations, StrongViews, labeling, perturbed
+from s4former.methods.parts import Perturbations, StrongViews, labels_by, perturbed
 from s4former.methods.parts.perturbations.channel_dropout import ChannelDropoutConfig
 from s4former.ops.losses import cross_entropy
-from s4former.ops.pseudo import pseudo_labels
 from s4former.types import Batch, Segmenter, StepOutput
 
 
@@ -38,8 +37,7 @@ class UniMatch(Method):
         config, targets, unlabeled = self.config, self.labeled_targets(batch.labeled), batch.unlabeled
         if unlabeled is None or config.without_unlabeled(batch.key.step):
             return targets
-        with labeling(self.student):
-            pseudo = pseudo_labels(self.student(unlabeled.weak), unlabeled.valid)
+        pseudo = labels_by(self.student, unlabeled)
         unmixed = {"features": unlabeled.weak} if config.feature_share else {}
         views, scalars = self.strong(unlabeled, pseudo, batch.key, unmixed)
         return targets.with_views(views, config.loss_weights(batch.key.step), scalars)

@@ -33,6 +33,26 @@ def resize_bilinear(
     return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
 
+def resample(
+    x: Float[Tensor, "1 c h w"], place: Float[Tensor, " 4"], size: tuple[int, int]
+) -> Float[Tensor, "1 c h2 w2"]:
+    """Return a rectangle of a grid in another resolution, bilinearly; beyond its border the border goes on.
+
+    Args:
+        x: The grid.
+        place: Where the rectangle lies, in cells of the grid: row and column of its first corner, and rows
+            and columns from one of its cells to the next; negative ones mirror it.
+        size: Height and width of the result.
+    """
+    axes = []
+    for axis in (0, 1):
+        cells = torch.arange(size[axis], device=x.device, dtype=torch.float32) + 0.5
+        axes.append(2 * (place[axis] + place[2 + axis] * cells) / x.shape[2 + axis] - 1)
+    rows, columns = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack((columns, rows), dim=-1)[None]
+    return F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
 def resize_position_embedding(
     embed: Float[Tensor, "1 n d"],
     old_grid: tuple[int, int],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s4former.types.tensors import (
         AttentionBias,
         Batch,
+        Context,
         Features,
         Images,
         LabeledBatch,
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "IGNORE", "AttentionBias", "Batch", "DrawKey", "FactoredBias", "Features", "Images", "LabeledBatch",
-    "Labels", "Logits", "Mask", "PseudoLabels", "Segmenter", "StepOutput", "UnlabeledBatch", "part_of",
+    "IGNORE", "AttentionBias", "Batch", "Context", "DrawKey", "FactoredBias", "Features", "Images",
+    "LabeledBatch", "Labels", "Logits", "Mask", "PseudoLabels", "Segmenter", "StepOutput", "UnlabeledBatch",
+    "part_of",
 ]
 # fmt: on
 

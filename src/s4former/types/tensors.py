@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import Bool, Float, Integer
@@ -37,12 +37,31 @@ class LabeledBatch:
 
 
 @dataclass(frozen=True)
+class Context:
+    """What lies around crops, for a network that is to label them and to see more than they show.
+
+    Attributes:
+        images: A window of each image, without padding; their sizes differ.
+        places: Where each crop lies in its window, in pixels of the window: the row and the column of the
+            crop's first corner, and the rows and columns from one pixel of the crop to the next. Columns
+            count backwards where the crop is mirrored.
+    """
+
+    images: tuple[Float[Tensor, "1 c _ _"], ...]
+    places: Float[Tensor, "b 4"]
+
+
+@dataclass(frozen=True)
 class UnlabeledBatch:
-    """Views of the same crops: geometry is shared, so pixel (y, x) shows the same place in each view."""
+    """Views of the same crops: geometry is shared, so pixel (y, x) shows the same place in each view.
+
+    Of a part of a batch there is no ``context``: pseudo-labels are given to the whole one.
+    """
 
     weak: Images
     strong: tuple[Images, ...]
     valid: Mask
+    context: Context | None = None
 
 
 @dataclass(frozen=True)
@@ -67,16 +86,24 @@ class Batch:
         Raises:
             ValueError: If the batch does not divide by ``count``.
         """
-        return self._each(lambda tensor: part_of(tensor, index, count))
+        whole = self
+        if self.unlabeled:
+            whole = replace(self, unlabeled=replace(self.unlabeled, context=None))
+        return whole._each(lambda tensor: part_of(tensor, index, count))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         labeled, unlabeled = self.labeled, self.unlabeled
+        if unlabeled:
+            context = unlabeled.context
+            unlabeled = UnlabeledBatch(
+                change(unlabeled.weak),
+                tuple(map(change, unlabeled.strong)),
+                change(unlabeled.valid),
+                context and Context(tuple(map(change, context.images)), change(context.places)),
+            )
         return Batch(
             LabeledBatch(change(labeled.images), change(labeled.labels), change(labeled.valid)),
-            unlabeled
-            and UnlabeledBatch(
-                change(unlabeled.weak), tuple(map(change, unlabeled.strong)), change(unlabeled.valid)
-            ),
+            unlabeled,
             self.key,
         )
 

@@ -22,7 +22,7 @@ from s4former.methods.parts.ema_teacher import EMATeacher
 from s4former.methods.parts.pasa import PASA
 from s4former.methods.parts.patch_shuffle import PatchShuffle
 from s4former.methods.parts.perturbation import Perturbation, Perturbations, perturbed
-from s4former.methods.parts.pseudo_labels import labeling, view_of
+from s4former.methods.parts.pseudo_labels import labels_by, view_of
 from s4former.methods.parts.strong_views import StrongViews
 from s4former.methods.parts.view import View
 from s4former.methods.parts.vit_parts import unlabeled_losses, vit_perturbations
@@ -54,7 +54,7 @@ __all__ = [
     "ViTPartsConfig",
     "View",
     "diagnosing",
-    "labeling",
+    "labels_by",
     "perturbed",
     "shares",
     "unlabeled_losses",

@@ -8,10 +8,9 @@ from typing import Self
 from torch import nn
 
 from s4former.methods.configs.parts import EMATeacherConfig, ScheduledTeacherConfig
-from s4former.methods.parts.pseudo_labels import labeling
+from s4former.methods.parts.pseudo_labels import labels_by
 from s4former.ops.ema import update_teacher, warmed_decay
-from s4former.ops.pseudo import pseudo_labels
-from s4former.types import Images, Mask, PseudoLabels, Segmenter
+from s4former.types import Mask, PseudoLabels, Segmenter, UnlabeledBatch
 
 
 class EMATeacher(nn.Module):
@@ -34,10 +33,9 @@ class EMATeacher(nn.Module):
         """Stay in eval."""
         return super().train(False)
 
-    def forward(self, images: Images, valid: Mask) -> PseudoLabels:
-        """Return the pseudo-labels of images."""
-        with labeling(self.network):
-            return pseudo_labels(self.network(images), valid)
+    def forward(self, unlabeled: UnlabeledBatch, valid: Mask | None = None) -> PseudoLabels:
+        """Return the pseudo-labels of crops; ``valid`` as `labels_by` takes it."""
+        return labels_by(self.network, unlabeled, valid)
 
     def follow(self, student: Segmenter, step: int) -> None:
         """Move toward the student, after the optimizer has moved it in ``step``.

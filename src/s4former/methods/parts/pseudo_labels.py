@@ -13,7 +13,9 @@ from s4former.methods.configs.parts import PseudoLabelConfig
 from s4former.methods.parts.diagnosis import diagnosis
 from s4former.methods.parts.view import View
 from s4former.ops.losses import count_pixels
-from s4former.types import IGNORE, DrawKey, Images, Mask, PseudoLabels
+from s4former.ops.pseudo import pseudo_labels
+from s4former.ops.resize import resample
+from s4former.types import IGNORE, DrawKey, Images, Mask, PseudoLabels, UnlabeledBatch
 
 
 @contextmanager
@@ -26,6 +28,24 @@ def labeling(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(training)
+
+
+def labels_by(network: nn.Module, unlabeled: UnlabeledBatch, valid: Mask | None = None) -> PseudoLabels:
+    """Return the pseudo-labels that a network gives to crops, seen alone or in what is around them.
+
+    Args:
+        network: The network.
+        unlabeled: The crops.
+        valid: Another notion of what is no padding.
+    """
+    context, size = unlabeled.context, (unlabeled.weak.shape[-2], unlabeled.weak.shape[-1])
+    with labeling(network):
+        if context is None:
+            logits = network(unlabeled.weak)
+        else:  # one by one: sizes differ, and processes that share weights have to ask equally often
+            windows = zip(context.images, context.places, strict=True)
+            logits = torch.cat([resample(network(image), place, size) for image, place in windows])
+        return pseudo_labels(logits, unlabeled.valid if valid is None else valid)
 
 
 def view_of(
