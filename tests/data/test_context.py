@@ -34,7 +34,7 @@ def test_what_is_said_of_the_window_lands_on_the_crop(size, crop, side, seed, fl
     config = DataConfig(crop_size=crop, resize_range=(0.5, 2.0), flip_probability=float(flip))
     image = ramps(*size)
     geometry = sample_geometry(config, size, np.random.default_rng(seed))
-    window, place = geometry.around(size, side)
+    window, place = geometry.around(size, (side, side))
     around = torch.from_numpy(window.apply_to_image(image)).permute(2, 0, 1)[None].float()
     for axis in (0, 1):
         shown = geometry.visible[axis] * size[axis] / geometry.resized[axis]
@@ -57,7 +57,7 @@ class Echo(nn.Module):
         return 9 * images
 
 
-def batches(root: Path, context: int, **fields) -> TrainBatches:
+def batches(root: Path, context: float, **fields) -> TrainBatches:
     config = DataConfig(root=str(root), crop_size=16, unlabeled_batch_size=4, labeled_batch_size=2, **fields)
     return TrainBatches(config, open_source(config), Views(context=context), seed=3)
 
@@ -74,7 +74,7 @@ def unlabeled(batches: TrainBatches) -> UnlabeledBatch:
 
 
 def test_a_network_sees_windows_and_labels_crops(root: Path) -> None:
-    echo, batch = Echo(), unlabeled(batches(root, 30, resize_range=(1, 1)))
+    echo, batch = Echo(), unlabeled(batches(root, 1.9, resize_range=(1, 1)))
     pseudo = labels_by(echo, batch)
     assert echo.seen == [(1, 3, 24, 30)] * 4, "as much as there is, no padding"
     assert pseudo.logits.shape == (4, 3, 16, 16)
@@ -82,14 +82,14 @@ def test_a_network_sees_windows_and_labels_crops(root: Path) -> None:
 
 
 def test_crops_are_the_same_with_and_without_context(root: Path) -> None:
-    alone, within = (unlabeled(batches(root, context)) for context in (0, 30))
+    alone, within = (unlabeled(batches(root, context)) for context in (0, 1.9))
     assert alone.context is None
     assert torch.equal(alone.weak, within.weak)
     assert torch.equal(alone.strong[0], within.strong[0])
 
 
 def test_it_travels_from_workers_and_to_a_device_but_not_into_parts(root: Path) -> None:
-    here = batches(root, 30)
+    here = batches(root, 1.9)
     there = next(batch_iterator(here, 1, 2, num_workers=1)).to(torch.device("cpu"))
     assert there.unlabeled is not None
     first, second = unlabeled(here).context, there.unlabeled.context
@@ -103,10 +103,10 @@ def test_it_travels_from_workers_and_to_a_device_but_not_into_parts(root: Path) 
 
 
 def test_views_made_on_a_device_have_it_too(root: Path) -> None:
-    crops, _ = batches(root, 30).crops(1)
+    crops, _ = batches(root, 1.9).crops(1)
     made = crops.to(torch.device("cpu")).make_views().unlabeled
     assert made is not None
     assert made.context is not None
-    expected = unlabeled(batches(root, 30)).context
+    expected = unlabeled(batches(root, 1.9)).context
     assert expected is not None
     assert all(torch.equal(a, b) for a, b in zip(made.context.images, expected.images, strict=True))

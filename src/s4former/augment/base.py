@@ -99,8 +99,8 @@ class Views(LabeledViews):
     """The view of an unlabeled image that is given pseudo-labels."""
     strong: tuple[PolicyField, ...] = Field(default_factory=lambda: (_policy("photometric"),), min_length=1)
     """The views that the student learns these labels on; as many as the method takes."""
-    context: int = Field(0, ge=0)
-    """Side in pixels of a window around each crop that pseudo-labels are given in, of the image at its own
+    context: float = Field(0.0, ge=0)
+    """Side, in crops, of the window around each crop in which pseudo-labels are given, of the image at its own
     size or ``data.short_side``: a network knows more of what it sees more of. 0: the crop alone."""
 
     @property

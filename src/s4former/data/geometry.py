@@ -72,20 +72,20 @@ class Geometry:
         padded[:rows, :cols] = mask.take(y, axis=0).take(x[::-1] if self.flip else x, axis=1)
         return padded
 
-    def around(self, whole: tuple[int, int], side: int) -> tuple[Geometry, tuple[float, ...]]:
+    def around(self, whole: tuple[int, int], sides: tuple[int, int]) -> tuple[Geometry, tuple[float, ...]]:
         """Return a window around what the crop shows, and where in it that is.
 
         Args:
             whole: Height and width that the whole image is resized to for the window.
-            side: Height and width of the window in pixels; it has more where the crop shows more, and less
+            sides: Height and width of the window in pixels; it has more where the crop shows more, and less
                 where the image ends.
 
         Returns:
             The window, not mirrored, and the crop's place in it, as `types.Context` has it.
         """
         firsts, lengths, corners, steps = [], [], [], []
-        for start, shown, resized, size in zip(
-            (self.top, self.left), self.visible, self.resized, whole, strict=True
+        for start, shown, resized, size, side in zip(
+            (self.top, self.left), self.visible, self.resized, whole, sides, strict=True
         ):
             step = size / resized
             length = min(size, max(side, math.ceil(shown * step)))

@@ -76,7 +76,8 @@ def unlabeled_crop(
     size = image.shape[0], image.shape[1]
     geometry, around = _unlabeled_geometry(config, size, key, index), None
     if views.context:
-        window, place = geometry.around(resized_by(config, size, 1.0), views.context)
+        height, width = (round(views.context * side) for side in config.crop)
+        window, place = geometry.around(resized_by(config, size, 1.0), (height, width))
         around = Around(window.apply_to_image(image), place)
     strong = (drawn(policy, f"strong{number}") for number, policy in enumerate(views.strong))
     drawn_views = (drawn(views.weak, "weak"), *strong)
