@@ -100,7 +100,7 @@ class Views(LabeledViews):
     strong: tuple[PolicyField, ...] = Field(default_factory=lambda: (_policy("photometric"),), min_length=1)
     """The views that the student learns these labels on; as many as the method takes."""
     context: float = Field(0.0, ge=0)
-    """Side, in crops, of the window around each crop in which pseudo-labels are given, of the image at its own
+    """Side, in crops, of the window around each crop that pseudo-labels are given in, of the image at its own
     size or ``data.short_side``: a network knows more of what it sees more of. 0: the crop alone."""
 
     @property
