@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +39,8 @@ def test_what_is_said_of_the_window_lands_on_the_crop(size, crop, side, seed, fl
     window, place = geometry.around(size, (side, side))
     around = torch.from_numpy(window.apply_to_image(image)).permute(2, 0, 1)[None].float()
     for axis in (0, 1):
-        shown = geometry.visible[axis] * size[axis] / geometry.resized[axis]
-        assert around.shape[2 + axis] in (size[axis], side, int(np.ceil(shown))), "as asked, or as needed"
+        shown = ceil(Fraction(geometry.visible[axis] * size[axis], geometry.resized[axis]))
+        assert around.shape[2 + axis] in (size[axis], side, shown), "as asked, or as needed"
     landed = resample(around, torch.tensor(place), (crop, crop))[0].permute(1, 2, 0).numpy()
     rows, columns = geometry.visible
     differs = np.abs(landed - geometry.apply_to_image(image))[2 : rows - 2, 2 : columns - 2]

@@ -88,7 +88,7 @@ class Geometry:
             (self.top, self.left), self.visible, self.resized, whole, sides, strict=True
         ):
             step = size / resized
-            length = min(size, max(side, math.ceil(shown * step)))
+            length = min(size, max(side, -(-shown * size // resized)))  # rounded up
             first = min(max(round((start + shown / 2) * step - length / 2), 0), size - length)
             firsts.append(first)
             lengths.append(length)
