@@ -20,7 +20,7 @@ MSRC = Benchmark(
     name="MSRC-21",
     recipe="msrc",
     methods="supervised:class_balance=0,supervised_averaged:class_balance=0,mean_teacher_cutmix,s4former,"
-    "s4former_plus,unimatch_v2:pasa=true",
+    "s4former:views.context=0,unimatch_v2:pasa=true",
     labels="21",
     splits="splits/{labels}_draw{draw}",
     steps=400,

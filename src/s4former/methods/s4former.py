@@ -27,6 +27,7 @@ from s4former.methods.parts import (
     ConfidentPixels,
     CutMix,
     Perturbations,
+    View,
     perturbed,
     unlabeled_losses,
     view_of,
@@ -71,15 +72,19 @@ class S4Former(WithTeacher):
             batch.key,
             with_logits=config.ranks,
         )
-        mixed = self.cutmix(strong)
-        if config.as_released or not config.mix_teacher_logits:
-            mixed = replace(mixed, teacher_logits=strong.teacher_logits)
-        views = {"pasa": strong, "mixed": mixed}
+        views = {"pasa": strong, "mixed": self.mix(strong, batch)}
         return targets.with_views(
             {name: views[name] for name in self.passes},
             config.loss_weights(batch.key.step),
             {"pseudo/confident": share_of(~strong.uncertain, valid)},
         )
+
+    def mix(self, strong: View, batch: Batch) -> View:
+        """Give each image of the strong view a box of the next one, labels and teacher's logits included."""
+        mixed: View = self.cutmix(strong)
+        if self.config.as_released or not self.config.mix_teacher_logits:
+            return replace(mixed, teacher_logits=strong.teacher_logits)
+        return mixed
 
     def forward(self, batch: Batch, targets: Targets) -> StepOutput:
         """Return the labeled loss, and those of the pass with PASA and of the mixed and shuffled one."""

@@ -8,7 +8,8 @@ Run      s4former train msrc data.root=MSRC model.pretrained=FILE --out runs/msr
 Expect   docs/compare.md: what each method gains there, with intervals
 Choices  each block at 0.75 of the rate of the one behind it: with one rate for all, supervised-only has 9
          points less and S4Former 12 (decision 20); labeled images alone for the first half,
-         then a teacher that starts as a copy of the student; views with jitter, grayscale and blur; a
+         then a teacher that starts as a copy of the student and labels crops in what is around them
+         (decision 21); views with jitter, grayscale and blur; a
          threshold for each class and weights by rarity, which were worth 3.2 points to S4Former at one rate;
          no PatchShuffle, as a block of 6 patches is a quarter of the crop and cost 1.4 points there
          (docs/compare.md); images scored in one piece (docs/log.md)
@@ -58,7 +59,7 @@ def recipe() -> Run:
             head=LinearConfig(out_indices=(11,)),
         ),
         method=S4FormerConfig(
-            views=Views(strong=(Jitter(),)),
+            views=Views(strong=(Jitter(),), context=2.0),
             class_share=0.6,
             class_balance=0.5,
             ema_decay=0.99,  # a memory of 100 steps: the published 0.999 outlives such a short run
