@@ -188,7 +188,7 @@ def _class_balance(run: Run) -> float:
 
 def _s4former() -> S4FormerConfig:
     return S4FormerConfig(
-        views=Views(strong=(_ANY_CHANNELS,), context=2.0),
+        views=Views(strong=(_ANY_CHANNELS,)),
         class_share=0.6,
         class_balance=_CLASS_BALANCE,
         patch_shuffle=False,
