@@ -99,7 +99,7 @@ class Views(LabeledViews):
     """The view of an unlabeled image that is given pseudo-labels."""
     strong: tuple[PolicyField, ...] = Field(default_factory=lambda: (_policy("photometric"),), min_length=1)
     """The views that the student learns these labels on; as many as the method takes."""
-    context: float = Field(0.0, ge=0)
+    context: float = Field(0.0, ge=0, le=16)
     """Side, in crops, of the window around each crop that pseudo-labels are given in, of the image at its own
     size or ``data.short_side``: a network knows more of what it sees more of. 0: the crop alone."""
 

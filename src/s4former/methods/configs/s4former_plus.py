@@ -12,7 +12,7 @@ from s4former.methods.configs.s4former import S4FormerConfig
 
 
 class S4FormerPlusConfig(S4FormerConfig, ClassMixConfig):
-    """S4Former with what our own measurements earned; the defaults are theirs."""
+    """S4Former with what our own measurements added; the defaults are what they support."""
 
     name: Literal["s4former_plus"] = "s4former_plus"  # type: ignore[assignment]
     """The method: this file's name."""

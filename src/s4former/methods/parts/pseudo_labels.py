@@ -36,7 +36,7 @@ def labels_by(network: nn.Module, unlabeled: UnlabeledBatch, valid: Mask | None 
     Args:
         network: The network.
         unlabeled: The crops.
-        valid: Another notion of what is no padding.
+        valid: False on padding; by default as the batch says.
     """
     context, size = unlabeled.context, (unlabeled.weak.shape[-2], unlabeled.weak.shape[-1])
     with labeling(network):

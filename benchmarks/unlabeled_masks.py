@@ -1,0 +1,87 @@
+"""Scores of finished runs of MSRC-21 on every second unlabeled image: no setting was chosen on these.
+
+    python benchmarks/unlabeled_masks.py --data DIR --runs runs/msrc --cells 21_draw0_seed0,21_draw1_seed0 \
+        --rows supervised,s4former --out benchmarks/results/unlabeled_masks.json
+
+Methods have seen these images, never their masks. Differences are to the first two rows, paired by cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from s4former.config import versions, write_json
+from s4former.config.record import hardware, write_text
+from s4former.data import DataConfig, open_source
+from s4former.inference import Model
+from s4former.ops.confusion import Scores, confusion_matrix
+from s4former.studies.scores import summarize
+
+
+@torch.no_grad()
+def score(run: Path, data: Path) -> float:
+    """Return the mIoU in percent of a run's network on every second of its unlabeled images, whole."""
+    listed = (run / "splits" / "unlabeled.txt").read_text().split()[::2]
+    names = [Path(line).name for line in listed]
+    lists = run / "splits"
+    config = DataConfig(root=str(data), labeled_split=str((lists / "unlabeled.txt").resolve()))
+    source, model = open_source(config), Model.load(run, "cpu", "bfloat16")
+    ids = [id for id in source.labeled if Path(id).name in set(names)]
+    counts = torch.zeros((len(model.card.names),) * 2, dtype=torch.int64)
+    for id in ids:
+        predicted = model.predict(source.read_image(id, "labeled")).mask
+        mask = source.read_mask(id, "labeled")
+        counts += confusion_matrix(
+            torch.from_numpy(predicted.astype(np.int64)), torch.from_numpy(mask.astype(np.int64)), len(counts)
+        )
+    return 100 * Scores.from_matrix(counts).miou
+
+
+def _difference(scores: Mapping[str, float], reference: Mapping[str, float]) -> str:
+    if scores is reference:
+        return ""
+    gain = summarize([scores[cell] - reference[cell] for cell in scores])
+    return f"{gain.mean:+.1f}" + (
+        f" [{gain.low:+.1f}, {gain.high:+.1f}]" if gain.half_width is not None else ""
+    )
+
+
+def main() -> None:
+    """Score what the command line names; write JSON and a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the MSRC-21 folder")
+    parser.add_argument("--runs", type=Path, required=True, help="the folder of the cells")
+    parser.add_argument("--cells", required=True, help="folders of cells, with commas between")
+    parser.add_argument("--rows", required=True, help="folders of rows in each, with commas between")
+    parser.add_argument("--out", type=Path, required=True)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    cells, rows = chosen.cells.split(","), chosen.rows.split(",")
+    pairs = [(row, cell) for row in rows for cell in cells]
+    scores = {pair: score(chosen.runs / pair[1] / pair[0], chosen.data) for pair in track(pairs, "scoring")}
+    found = {row: {cell: scores[row, cell] for cell in cells} for row in rows}
+    write_json(chosen.out, {"versions": versions(), "hardware": hardware(), "miou": found})
+    references = rows[:2]
+    header = " | ".join(f"minus {reference} [95 %]" for reference in references)
+    lines = [f"| row | mIoU | {header} | by cell |", f"| --- | ---: |{' ---: |' * len(references)} --- |"]
+    for row in rows:
+        differences = (_difference(found[row], found[reference]) for reference in references)
+        each = ", ".join(f"{value:.1f}" for value in found[row].values())
+        mean = summarize([*found[row].values()]).mean
+        lines.append(f"| {row} | {mean:.1f} | {' | '.join(differences)} | {each} |")
+    note = f"mIoU on every second unlabeled image, whole, own size, bfloat16; cells: {', '.join(cells)}"
+    write_text(chosen.out.with_suffix(".md"), "\n".join([*lines, "", note, ""]))
+    Console(width=160).print("\n".join(lines), markup=False)
+
+
+if __name__ == "__main__":
+    main()
