@@ -69,7 +69,7 @@ def _cells(line: Line, against: Sequence[str]) -> list[str]:
         line["row"],
         f"{line['network']} *" if line["deployed"] else line["network"],
         _spread(line["last"]),
-        *(_difference(line["minus"].get(reference)) for reference in against),
+        *(difference_text(line["minus"].get(reference)) for reference in against),
         _spread(line["best"]),
         _number(line["images_per_second"], 1),
         _number(line["peak_memory_mib"], 0),
@@ -82,7 +82,8 @@ def _spread(summary: Line) -> str:
     return f"{summary['mean']:.1f}{spread} ({summary['cells']})"
 
 
-def _difference(summary: Line | None) -> str:
+def difference_text(summary: Line | None) -> str:
+    """Return a paired difference with its 95 % interval, if one is known."""
     if summary is None:
         return ""
     if summary["interval"] is None:
