@@ -159,6 +159,29 @@ def test_without_unlabeled_images_there_is_no_unlabeled_batch(tmp_path: Path) ->
     assert build(root).batch(0).unlabeled is not None
 
 
+def test_unlabeled_images_of_steps_without_them_are_not_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build(root)
+    batches = TrainBatches(whole.config, whole.source, BOTH, 0, without_unlabeled=lambda step: step < 2)
+    read = []
+    source = type(whole.source)
+    reads = source.read_image
+    monkeypatch.setattr(source, "read_image", lambda *args: read.append(args[2]) or reads(*args))
+    for step in (0, 1):
+        alone = batches.batch(step)
+        assert alone.unlabeled is None
+        assert torch.equal(alone.labeled.images, whole.batch(step).labeled.images)
+        assert batches.images(step) == len(batches.files(step)) == whole.config.labeled_batch_size
+    assert "unlabeled" in read  # of the batches beside
+    read.clear()
+    batches.batch(1)
+    assert "unlabeled" not in read
+    assert same(batches.batch(2), whole.batch(2))
+    assert batches.files(2) == whole.files(2)
+    assert batches.images(2) == len(batches.files(2))
+
+
 def test_views_share_their_geometry(root: Path) -> None:
     plain = build(root, Views(**PLAIN)).batch(1).unlabeled
     assert all(torch.equal(strong, plain.weak) for strong in plain.strong)

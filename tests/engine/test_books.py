@@ -155,18 +155,18 @@ def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_line_holds_means_since_the_last_and_the_rates_of_its_step() -> None:
-    meter = Meter(images_per_step=4)
+    meter = Meter()
     for value in (1.0, 3.0):
-        meter.add({"loss": torch.tensor(value)})
+        meter.add({"loss": torch.tensor(value)}, images=4)
     first = meter.line(2, {"head": 0.2})
-    meter.add({"loss": torch.tensor(5.0)})
+    meter.add({"loss": torch.tensor(5.0)}, images=4)
     lines = first, meter.line(3, {"head": 0.3})
     assert [(line["step"], line["loss"], line["lr/head"]) for line in lines] == [(2, 2.0, 0.2), (3, 5.0, 0.3)]
     assert all(line["images_per_second"] > 0 for line in lines)
 
 
 def test_a_resumed_meter_gives_the_same_line() -> None:
-    first, resumed = Meter(1), Meter(1)
+    first, resumed = Meter(), Meter()
     first.add({"loss": torch.tensor(0.1)})
     resumed.load_state_dict(first.state_dict())
     lines = []
@@ -181,10 +181,10 @@ def test_a_resumed_meter_gives_the_same_line() -> None:
 def test_time_away_from_training_is_not_training_speed() -> None:
     import time
 
-    meter = Meter(1)
+    meter = Meter()
     with meter.paused():
         time.sleep(0.2)
-    meter.add({})
+    meter.add({}, images=1)
     line = meter.line(1, {})
     assert line["images_per_second"] > 1 / 0.2
     assert line["seconds"] >= 0.2
@@ -198,7 +198,7 @@ def test_waiting_for_data_is_a_share_of_training_time() -> None:
             time.sleep(0.05)
             yield number
 
-    meter = Meter(1)
+    meter = Meter()
     for _ in meter.timed(slow()):
         time.sleep(0.05)
         meter.add({})
@@ -208,7 +208,7 @@ def test_waiting_for_data_is_a_share_of_training_time() -> None:
 
 
 def test_numbers_that_are_none_are_null_not_nan() -> None:
-    meter = Meter(1)
+    meter = Meter()
     meter.add({"loss": torch.tensor(float("nan"))})
     assert meter.line(1, {})["loss"] is None
 

@@ -189,7 +189,7 @@ def test_scenes_know_their_masks(tmp_path: Path) -> None:
 def test_counts_of_a_line_survive_a_resume() -> None:
     counted = Diagnosis(2, torch.device("cpu"))
     counted.labeled(torch.tensor([[[0, 1, 1, IGNORE]]]))
-    first, resumed = Meter(1, ("a", "b")), Meter(1, ("a", "b"))
+    first, resumed = Meter(("a", "b")), Meter(("a", "b"))
     first.diagnose(counted)
     resumed.load_state_dict(first.state_dict())
     other = Diagnosis(2, torch.device("cpu"))

@@ -70,7 +70,7 @@ class HiddenMasks:
         """
         key = DrawKey(batches.seed, step)
         found = []
-        for index in batches.unlabeled:
+        for index in batches.unlabeled_of(step):
             id, image = batches.unlabeled_image(key, index, {})
             mask = self.read(id)
             if mask is None:

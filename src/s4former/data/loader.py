@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class TrainBatches:
         rank: Which share of the global batch: the number of the process.
         world_size: Number of shares: one a process.
         accumulate: Number of equal parts that a process makes of its share.
+        without_unlabeled: Whether a step has no unlabeled images; by default each step has, if the views do.
 
     Attributes:
         bad_unlabeled: Unreadable unlabeled images that this object has replaced so far: message by id.
@@ -64,27 +65,32 @@ class TrainBatches:
         rank: int = 0,
         world_size: int = 1,
         accumulate: int = 1,
+        without_unlabeled: Callable[[int], bool] | None = None,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"expected a rank from 0 to {world_size - 1}, got {rank}")
         self.config, self.source, self.seed = config, source, seed
         self.views = views
-        self._with_unlabeled = isinstance(views, Views) and len(source.unlabeled) > 0
+        self._without_unlabeled = without_unlabeled
         shares = rank, world_size, accumulate
         self.labeled = _share("labeled_batch_size", config.labeled_batch_size, *shares)
         self.unlabeled = range(0)
-        if self._with_unlabeled:
+        if isinstance(views, Views) and len(source.unlabeled) > 0:
             self.unlabeled = _share("unlabeled_batch_size", config.unlabeled_batch_size, *shares)
         self.bad_unlabeled: dict[str, str] = {}
         self._labeled_order = Order(seed, "labeled", len(source.labeled))
         self._unlabeled_order = Order(seed, "unlabeled", len(source.unlabeled))
         self._cache = ArrayCache(config.cache_images / max(1, config.num_workers))
 
-    @property
-    def images_per_step(self) -> int:
-        """Images of a global batch."""
-        unlabeled = self.config.unlabeled_batch_size if self._with_unlabeled else 0
+    def images(self, step: int) -> int:
+        """Return how many images the global batch of a step has."""
+        unlabeled = self.config.unlabeled_batch_size if self.unlabeled_of(step) else 0
         return self.config.labeled_batch_size + unlabeled
+
+    def unlabeled_of(self, step: int) -> range:
+        """Return which unlabeled images of the global batch of a step are this share."""
+        alone = self._without_unlabeled is not None and self._without_unlabeled(step)
+        return range(0) if alone else self.unlabeled
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; the same whenever, and after whatever, it is asked for.
@@ -101,7 +107,7 @@ class TrainBatches:
         key, bad = DrawKey(self.seed, step), dict[str, str]()
         crops, labels = zip(*(self._labeled_crop(key, index) for index in self.labeled), strict=True)
         labeled, unlabeled = stack(crops, (self.views.labeled,)), None
-        if self._with_unlabeled:
+        if self.unlabeled_of(step):
             unlabeled = self.unlabeled_crops(key, bad)
         return CroppedBatch(labeled, torch.from_numpy(np.stack(labels)), unlabeled, key), bad
 
@@ -111,7 +117,7 @@ class TrainBatches:
         first = step * self.config.labeled_batch_size
         labeled = [self.source.labeled[self._labeled_order[first + index]] for index in self.labeled]
         found: list[tuple[str, Split]] = [(id, "labeled") for id in labeled]
-        found += [(self.unlabeled_image(key, index, {})[0], "unlabeled") for index in self.unlabeled]
+        found += [(self.unlabeled_image(key, index, {})[0], "unlabeled") for index in self.unlabeled_of(step)]
         where = self.source.image_file if isinstance(self.source, FolderSource) else lambda id, _: id
         return [str(where(id, split)) for id, split in found]
 

@@ -37,5 +37,6 @@ class Diagnoses:
         if not self._every or step % self._every:
             return None
         source = self._batches.source
-        truth = self._masks.at(self._batches, step).to(self._device) if self._masks else None
+        known = self._masks if self._batches.unlabeled_of(step) else None
+        truth = known.at(self._batches, step).to(self._device) if known else None
         return Diagnosis(len(source.classes), self._device, truth)

@@ -86,7 +86,7 @@ def train(
     emit = listeners(run, folder, source, progress or Callback(), asked_for)
     cuda = [device] if device.type == "cuda" else []
     with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
-        meter = Meter(ready.batches.images_per_step, source.classes.names)
+        meter = Meter(source.classes.names)
         training = Training(TrainState(), ready.method, ready.optimizer, meter)
         writer = RunFolderWriter(folder, run, source, ready.method, ready.batches.bad_unlabeled)
         fallback = Fallback(run, source, writer)
@@ -144,8 +144,8 @@ def take_steps(
             diagnosis = diagnoses.of(state.step)
             scalars, norm, rates = learn(run, training, step_of, batch, diagnosis)
             refuse_non_finite(run, writer.folder, state.step, drawn, scalars, norm)
+            meter.add({**scalars, "gradient_norm": norm}, drawn.images(state.step))
             move(training)
-            meter.add({**scalars, "gradient_norm": norm})
             meter.diagnose(diagnosis)
             fallback.keep(state.step)
             emit.on_step(state.step)

@@ -21,24 +21,23 @@ class Meter:
     """Collects scalars on their device, where nothing waits for them until a line is due.
 
     Args:
-        images_per_step: For the speed.
         names: Names of the classes.
     """
 
-    def __init__(self, images_per_step: int, names: Sequence[str] = ()) -> None:
-        self.images_per_step, self.names = images_per_step, names
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names = names
         self._counts: Tensor | None = None
         self._pending: dict[str, list[Tensor | float]] = {}
         self._seconds_before = 0.0  # of the run before it was resumed
         self._start = self._line_start = time.perf_counter()
         self._paused = self._waited = 0.0
-        self._steps_since = 0
+        self._images = 0
 
-    def add(self, scalars: Mapping[str, Tensor]) -> None:
-        """Take the scalars of one update."""
+    def add(self, scalars: Mapping[str, Tensor], images: int = 0) -> None:
+        """Take the scalars of one update, made of so many images."""
         for name, value in scalars.items():
             self._pending.setdefault(name, []).append(value.detach().float())
-        self._steps_since += 1
+        self._images += images
 
     def diagnose(self, diagnosis: Diagnosis | None) -> None:
         """Take the counts of one update, of all processes, if they were made."""
@@ -53,8 +52,8 @@ class Meter:
         elapsed = time.perf_counter() - self._line_start - self._paused
         waited = self._waited / max(elapsed, 1e-9)
         self._pending, self._counts, self._paused, self._waited = {}, None, 0.0, 0.0
-        speed = self._steps_since * self.images_per_step / max(elapsed, 1e-9)
-        self._line_start, self._steps_since = time.perf_counter(), 0
+        speed = self._images / max(elapsed, 1e-9)
+        self._line_start, self._images = time.perf_counter(), 0
         return {
             "step": step,
             **means,

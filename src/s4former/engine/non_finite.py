@@ -106,7 +106,7 @@ def replay(run: Run, folder: Path, progress: Callback | None = None, source: Sou
         check_same(folder, run, source)
         state = Checkpoints(folder).load("cpu", in_pieces=shards(run))
         ready = prepare(run, source, device, blank=state is not None)
-    training = Training(TrainState(), ready.method, ready.optimizer, Meter(ready.batches.images_per_step))
+    training = Training(TrainState(), ready.method, ready.optimizer, Meter())
     if state:
         training.load_state_dict(state)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -67,9 +67,15 @@ def prepare(
     require_batches(
         run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
     )
-    processes = collectives.rank(), collectives.world_size()
-    batches = TrainBatches(run.data, source, run.method.views, run.seed, *processes, run.accumulate)
-    return Prepared(method, build_optimizer(run.optimizer, method), batches)
+    return Prepared(method, build_optimizer(run.optimizer, method), train_batches(run, source))
+
+
+def train_batches(run: Run, source: Source) -> TrainBatches:
+    """Return the batches of a run, or this process's share of each."""
+    method, processes = run.method, (collectives.rank(), collectives.world_size())
+    return TrainBatches(
+        run.data, source, method.views, run.seed, *processes, run.accumulate, method.without_unlabeled
+    )
 
 
 def refusal(run: Run, checked: Check) -> S4FormerError | None:
