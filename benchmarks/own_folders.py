@@ -54,7 +54,14 @@ FOLDERS = {
     "street": Folder("msrc", ("3_", "7_", "8_", "17_"), masks=16, others=48),
     "drive": Folder("camvid", ("0001TP", "0006R0", "0016E5"), masks=9, others=51),
 }
-ROWS: dict[str, list[str]] = {"as chosen": [], "supervised": ["method=supervised"]}
+ROWS: dict[str, list[str]] = {
+    "supervised": ["method=supervised"],
+    "as chosen": [],
+    "labels in context": ["method.views.context=2"],
+    "labels in crops": ["method.views.context=0"],
+    "mean teacher with CutMix": ["method=mean_teacher", "method.cutmix_probability=0.5"],
+}
+BASELINE = "supervised"
 
 
 def options() -> argparse.Namespace:
@@ -66,6 +73,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--camvid", type=Path, required=True, help="the CamVid folder")
     parser.add_argument("--weights", type=Path, required=True, help="the backbone's weights")
     parser.add_argument("--folders", default=",".join(FOLDERS))
+    parser.add_argument("--rows", default=f"{BASELINE},as chosen", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, help="in place of what is chosen for the folder")
     parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c", help="overrides of every run")
@@ -144,8 +152,8 @@ def main() -> None:
         place = chosen.runs / name
         hidden = make(FOLDERS[name], data[FOLDERS[name].data], place)
         for seed in chosen.seeds.split(","):
-            for row, overrides in ROWS.items():
-                changes = [f"model.pretrained={chosen.weights.resolve()}", f"seed={seed}", *overrides]
+            for row in chosen.rows.split(","):
+                changes = [f"model.pretrained={chosen.weights.resolve()}", f"seed={seed}", *ROWS[row]]
                 changes += [f"steps={chosen.steps}"] if chosen.steps else []
                 found = result_of(place, f"{row.replace(' ', '_')}_{seed}", [*changes, *chosen.set], hidden)
                 collected.setdefault(name, {}).setdefault(row, []).append(found)
@@ -162,15 +170,20 @@ def write(
     console: Console,
 ) -> None:
     """Write JSON and Markdown."""
-    columns = ("folder", "masks", "without", "seed", "chosen method", "it", "supervised", "difference")
+    rows = list(next(iter(collected.values())))
+    gains = [f"{row} - {BASELINE}" for row in rows if row != BASELINE and BASELINE in rows]
+    columns = ("folder", "masks", "without", "seed", *rows, *gains)
     table = Table(*columns, title="mIoU on the hidden masks of the photographs without masks")
-    for name, rows in collected.items():
-        for seed, ours, alone in zip(seeds, rows["as chosen"], rows["supervised"], strict=True):
-            said = ours["method"] + (", fell back" if ours["fell back"] else "")
-            scores = f"{ours['hidden']:.1f}", f"{alone['hidden']:.1f}"
-            gain = f"{ours['hidden'] - alone['hidden']:+.1f}"
+    for name, found in collected.items():
+        for number, seed in enumerate(seeds):
+            scores = {row: found[row][number]["hidden"] for row in rows}
+            said = [
+                f"{scores[row]:.1f}{' (fell back)' if found[row][number]['fell back'] else ''}"
+                for row in rows
+            ]
+            more = [f"{scores[row] - scores[BASELINE]:+.1f}" for row in rows if row != BASELINE and gains]
             folder = FOLDERS[name]
-            table.add_row(name, str(folder.masks), str(folder.others), seed, said, *scores, gain)
+            table.add_row(name, str(folder.masks), str(folder.others), seed, *said, *more)
     console.print(table)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"torch": torch.__version__, "runs": collected})
@@ -179,7 +192,8 @@ def write(
     text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
     typed = " ".join(["s4former train dataset.yaml", *changes])
     out.with_suffix(".md").write_text(
-        f"# {table.title}\n\n{text}\n\n`{typed}`, and otherwise as it chooses; the "
+        f"# {table.title}\n\n{text}\n\n`{typed}`, and otherwise as it chooses, but for what the rows "
+        f"change: {'; '.join(f'{row}: `{chr(32).join(ROWS[row])}`' for row in rows if ROWS[row])}; the "
         "network in `model/`; ViT-S/14 with DINOv2-derived weights. A quarter of the masks is held out for "
         "validation, as `s4former init --val 0.25` does. Made by `benchmarks/own_folders.py`.\n"
     )
