@@ -113,6 +113,36 @@ def test_a_dataset_yaml_names_shards(tmp_path: Path) -> None:
         open_source(config.model_copy(update={"unlabeled_shards": ("shards",), "unlabeled_split": "l.txt"}))
 
 
+def test_a_check_opens_what_is_in_shards_once(tmp_path: Path) -> None:
+    make_folder(tmp_path, unlabeled=6)
+    (tmp_path / "images/train/broken.png").write_bytes(b"no image")
+    config = packed(tmp_path)
+    found = check_source(open_source(config), config)
+    assert found.splits["unlabeled"].images == 7
+    assert len(found.splits["unlabeled"].usable) == 6
+    bad = [finding for finding in found.findings if finding.kind == "unreadable_image"]
+    assert [(one.severity, one.count) for one in bad] == [("warning", 1)]
+    assert "broken.png" in bad[0].examples[0]
+    assert str(tmp_path / "shards") in bad[0].message  # not the file that it was unpacked to
+    again = check_source(open_source(config), config)
+    assert (again.fresh, again.findings) == (1, found.findings)  # what cannot be read is tried again
+
+    for place in (tmp_path / "shards").iterdir():
+        place.unlink()
+    for number in range(7):
+        (tmp_path / f"images/train/u{number:02}.png").write_bytes(b"no image either")
+    config = packed(tmp_path, 200)
+    with pytest.raises(DataError, match="unlabeled images cannot be read"):
+        quick_check(open_source(config), config)
+
+
+def test_images_in_shards_are_called_by_where_they_lie(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    config = packed(tmp_path)
+    files = batches(open_source(config), config).files(0)
+    assert [".tar" in file for file in files] == [False, True, True]
+
+
 def test_only_copies_of_held_out_images_are_left_out(tmp_path: Path) -> None:
     make_folder(tmp_path, unlabeled=1)
     other = write_image(tmp_path / "images/train/v00.png", 5)  # called like one of val

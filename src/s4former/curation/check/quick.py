@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from s4former.config.errors import DataError
 from s4former.curation.check.findings import Check, Sample
-from s4former.curation.check.survey import FileSource, Place, Survey, in_files
+from s4former.curation.check.survey import FileSource, Place, Survey, is_packed
 from s4former.data.config import DataConfig
 from s4former.data.sources.base import SPLITS, Source, Split, split_ids
 from s4former.data.statistics import spread
@@ -23,7 +23,8 @@ def quick_check(
 
     Known is what an earlier check saw of files that did not change, and which files are missing. Of others,
     at most 500 images of a split and 10 unlabeled ones are opened, evenly spread, with their masks; after
-    ``seconds`` no further ones are. What is not looked at here is looked at when it is used.
+    ``seconds`` no further ones are. What is not looked at here is looked at when it is used. Of images in
+    shards these 10 are all that is looked at.
 
     Args:
         source: The data set; if it has no files, there is nothing to look at.
@@ -51,11 +52,9 @@ def quick_check(
 
 
 def _look(survey: Survey, used: Sequence[Split], end: float) -> Check:
-    places: dict[Split, list[Place]] = {
-        split: [(id, split) for id in split_ids(survey.source, split)]
-        for split in in_files(survey.source, used)
-    }
-    known = survey.known([place for own in places.values() for place in own])
+    places = {split: [(id, split) for id in _ids(survey.source, split)] for split in used}
+    files = [split for split in used if not is_packed(survey.source, split)]
+    known = survey.known([place for split in files for place in places[split]])
     samples = survey.look(known, forget=False)
     for some in _rounds([spread(own, _MOST[split]) for split, own in places.items()]):
         samples += _unseen(survey, some, samples)
@@ -65,6 +64,11 @@ def _look(survey: Survey, used: Sequence[Split], end: float) -> Check:
         if not any(_usable(one) for one in samples if one.split == split):
             samples += _unseen(survey, own, samples)
     return survey.conclude(samples, used)
+
+
+def _ids(source: FileSource, split: Split) -> Sequence[str]:
+    ids = split_ids(source, split)
+    return spread(ids, _MOST[split]) if is_packed(source, split) else ids
 
 
 def _unseen(survey: Survey, places: Sequence[Place], samples: Sequence[Sample]) -> list[Sample]:

@@ -30,8 +30,8 @@ F = TypeVar("F", ImageFacts, MaskFacts)
 class FactsStore(Generic[F]):
     """Facts of files of one kind.
 
-    They are kept in a text file, a line a file, and hold as long as the file's size, its time of change and
-    the settings it was looked at with stay the same. If the store cannot be read or written, all files are
+    They are kept in a text file, a line a file, and hold as long as the file's stamp and the settings it was
+    looked at with stay the same. If the store cannot be read or written, all files are
     looked at, that is all. Files that could not be read are looked at again each time: the reason may be gone
     though the file is the same.
 
@@ -40,13 +40,22 @@ class FactsStore(Generic[F]):
         kind: Class of the facts.
         settings: What the facts depend on besides the files.
         root: Folder that the store calls files from, so that all may be moved together.
+        stamp: What changes as soon as a file does; by default its size and time of change.
 
     Attributes:
         fresh: How many files were looked at and not known.
     """
 
-    def __init__(self, path: Path, kind: type[F], settings: object, root: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: type[F],
+        settings: object,
+        root: Path,
+        stamp: Callable[[Path], list[int]] | None = None,
+    ) -> None:
         self._path, self._root = path, root
+        self._stamp = stamp or _stamp
         self._kind: TypeAdapter[F] = TypeAdapter(kind)
         self._settings = f"{VERSION} {settings}"
         self._stored: dict[str, tuple[list[int], F]] | None = None
@@ -57,7 +66,7 @@ class FactsStore(Generic[F]):
         stored, found = self._load(), dict[Path, F]()
         for file in files:
             stamp, facts = stored.get(seen_from(file, self._root), (None, None))
-            if facts is not None and stamp == _stamp(file):
+            if facts is not None and stamp == self._stamp(file):
                 found[file] = facts
         return found
 
@@ -79,7 +88,7 @@ class FactsStore(Generic[F]):
             forget: Store nothing of other files any more.
         """
         wanted = list(dict.fromkeys(files))
-        stamps = {file: _stamp(file) for file in wanted}
+        stamps = {file: self._stamp(file) for file in wanted}
         found = self.known(wanted)
         unknown = [file for file in wanted if file not in found]
         self.fresh += len(unknown)

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from s4former.config.errors import UserError
+from s4former.config.errors import DataError, UserError
 from s4former.curation.check.duplicate_rules import duplicate_findings
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.curation.check.findings import SEVERITIES, Check, Finding, Labels, Sample, SplitSummary
@@ -46,9 +46,9 @@ class FileSource(Source, Protocol):
 Place = tuple[str, Split]
 
 
-def in_files(source: Source, splits: Sequence[Split] = SPLITS) -> list[Split]:
-    """Return the splits whose images are files; those in shards are not looked at before they are used."""
-    return [split for split in splits if not isinstance(split_ids(source, split), ShardImages)]
+def is_packed(source: Source, split: Split) -> bool:
+    """Return whether the images of a split are no files of their own, but lie in shards."""
+    return isinstance(split_ids(source, split), ShardImages)
 
 
 def check_source(
@@ -57,7 +57,7 @@ def check_source(
     """Open every file of a data set but the masks of unlabeled images, and return the findings.
 
     What was seen of each file is kept in ``.s4former`` in the data set's folder, so that a second check opens
-    only files that changed.
+    only files that changed. Images in shards are opened as files are.
 
     Args:
         source: The data set.
@@ -71,9 +71,7 @@ def check_source(
     if not isinstance(source, FileSource):
         raise UserError(f"data.source={config.source} has no files to check")
     survey = Survey(source, config)
-    samples = survey.look(
-        [(id, split) for split in in_files(source) for id in split_ids(source, split)], report
-    )
+    samples = survey.look([(id, split) for split in SPLITS for id in split_ids(source, split)], report)
     return survey.conclude(samples, used)
 
 
@@ -94,10 +92,24 @@ class Survey:
         readings = {split: label_map.reading for split, label_map in self._maps.items()}
         self._images = FactsStore(folder / "images.jsonl", ImageFacts, settings, source.root)
         self._masks = FactsStore(folder / "masks.jsonl", MaskFacts, readings, source.root)
+        self._packed = (
+            _Packed(source.unlabeled, config) if isinstance(source.unlabeled, ShardImages) else None
+        )
+        self._in_shards = FactsStore(
+            folder / "shards.jsonl",
+            ImageFacts,
+            settings,
+            source.root,
+            self._packed.stamp if self._packed else None,
+        )
         self._files = 0
 
     def known(self, places: Sequence[Place]) -> list[Place]:
-        """Return the images that an earlier look saw, with their masks, and those whose files are missing."""
+        """Return the images that an earlier look saw, with their masks, and those whose files are missing.
+
+        Args:
+            places: Images that are files.
+        """
         files = [(place, self.source.image_file(*place), self.source.mask_file(*place)) for place in places]
         images = self._images.known(image for _, image, _ in files)
         masks = self._masks.known(mask for _, _, mask in files if mask is not None)
@@ -116,11 +128,17 @@ class Survey:
             report: Hears how far it is.
             forget: Forget what was seen of all others.
         """
-        config = self._config
+        config, packed = self._config, self._packed
         images = {place: self.source.image_file(*place) for place in places}
+        files = dict(images)
+        if packed:
+            packed.ids = {files.pop((id, split)): id for id, split in places if split == "unlabeled"}
         masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
         look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
-        image_facts = self._images.look(images.values(), look, "opening images", report, forget)
+        image_facts = self._images.look(files.values(), look, "opening images", report, forget)
+        if packed:
+            what = "opening images in shards"
+            image_facts |= self._in_shards.look(packed.ids, packed.look, what, report, forget)
         readings = {file: self._maps[split].reading for (_, split), file in masks.items()}
         mask_facts = self._masks.look(
             masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
@@ -154,7 +172,7 @@ class Survey:
             },
             self.source.classes,
             self._files,
-            self._images.fresh + self._masks.fresh,
+            self._images.fresh + self._masks.fresh + self._in_shards.fresh,
         )
 
     def _findings(self, samples: Sequence[Sample]) -> Iterator[Finding]:
@@ -164,6 +182,35 @@ class Survey:
             samples, {split: self._maps[split] for split in self._maps if split in splits}
         )
         yield from duplicate_findings(samples)
+
+
+class _Packed:
+    """Looks at images in shards, which are called by where they lie.
+
+    Args:
+        shards: The images.
+        config: Their channels and range.
+
+    Attributes:
+        ids: Those to look at: id by place.
+    """
+
+    def __init__(self, shards: ShardImages, config: DataConfig) -> None:
+        self._shards, self._config = shards, config
+        self.ids: dict[Path, str] = {}
+
+    def stamp(self, place: Path) -> list[int]:
+        """Return what changes as soon as the image does."""
+        return self._shards.stamp(self.ids[place])
+
+    def look(self, place: Path) -> ImageFacts:
+        """Decode an image and look at it."""
+        try:
+            with self._shards.unpacked(self.ids[place]) as copy:
+                facts = ImageFacts.of(copy, self._config.channels, self._config.value_range)
+                return replace(facts, error=facts.error and facts.error.replace(str(copy), str(place)))
+        except DataError as error:
+            return ImageFacts(error=str(error))
 
 
 def _of_no_concern(finding: Finding, splits: Sequence[Split]) -> Finding:

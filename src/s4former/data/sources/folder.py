@@ -156,7 +156,9 @@ class FolderSource:
         return self.label_map(split).read(file)
 
     def image_file(self, id: str, split: Split) -> Path:
-        """Return the path of an image."""
+        """Return the path of an image; for one in a shard, its name behind the shard's."""
+        if split == "unlabeled" and self._shards:
+            return Path(self._shards.place(id))
         return Path(self.splits[split].images[id])
 
     def mask_file(self, id: str, split: Split) -> Path | None:
@@ -216,7 +218,7 @@ class FolderSource:
         found = open_shards(places, self.layout.field("unlabeled", "shards"))
         named = found.only(Naming(split.image_prefix, split.image_suffix))
         own = named.without(file for other in others for file in other.images.values())
-        self.notes += (f"{len(own):,} unlabeled images are in shards: they are opened when they are used",)
+        self.notes += (f"{len(own):,} unlabeled images are in shards",)
         if len(own) < len(named):
             self.notes += (f"{len(named) - len(own):,} images in the shards are of other splits: left out",)
         return own

@@ -7,7 +7,8 @@ import tempfile
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -84,25 +85,58 @@ class ShardImages(Sequence[str]):
             DataError: If there is no such image, or it cannot be decoded.
             StorageError: If the shard cannot be read.
         """
+        with self.unpacked(id) as copy:
+            return decode_image(copy, channels, value_range)
+
+    @contextmanager
+    def unpacked(self, id: str) -> Iterator[Path]:
+        """Give an image a file of its own for a while, as for many formats there are only decoders of files.
+
+        Raises:
+            DataError: If there is no such image or its bytes are others; one that is raised in the meantime
+                names the image's place in its shard.
+            StorageError: If the shard cannot be read.
+        """
+        shard, row = self._of(id)
+        index, place = shard.index, self.place(id)
+        start, size = int(index.offsets[row]), int(index.sizes[row])
+        data = _patiently(shard.place, lambda files, path: files.cat_file(path, start, start + size))
+        if len(data) != size or zlib.crc32(data) != index.checksums[row]:
+            raise DataError(f"cannot read the image {place}: its bytes are not those that were packed")
+        with tempfile.NamedTemporaryFile(suffix=PurePosixPath(place).suffix, delete=False) as copy:
+            copy.write(data)
+        try:
+            yield Path(copy.name)
+        except DataError as error:
+            raise DataError(str(error).replace(copy.name, place)) from None
+        finally:
+            os.unlink(copy.name)
+
+    def place(self, id: str) -> str:
+        """Return where an image lies: its name behind that of its shard.
+
+        Raises:
+            DataError: If there is no such image.
+        """
+        shard, row = self._of(id)
+        return f"{shard.place}/{shard.index.name(row)}"
+
+    def stamp(self, id: str) -> list[int]:
+        """Return what changes as soon as an image does: its size and checksum.
+
+        Raises:
+            DataError: If there is no such image.
+        """
+        shard, row = self._of(id)
+        return [int(shard.index.sizes[row]), int(shard.index.checksums[row])]
+
+    def _of(self, id: str) -> tuple[Shard, int]:
         name, _, below = id.partition("/")
         shard = self._by_name.get(name)
         row = shard.index.row(below) if shard else None
         if shard is None or row is None:
             raise DataError(f"there is no image {id} in the shards")
-        index, place = shard.index, f"{shard.place}/{shard.index.name(row)}"
-        start, size = int(index.offsets[row]), int(index.sizes[row])
-        data = _patiently(shard.place, lambda files, path: files.cat_file(path, start, start + size))
-        if len(data) != size or zlib.crc32(data) != index.checksums[row]:
-            raise DataError(f"cannot read the image {place}: its bytes are not those that were packed")
-        # Through a file, as for many formats there are only decoders of files.
-        with tempfile.NamedTemporaryFile(suffix=PurePosixPath(place).suffix, delete=False) as copy:
-            copy.write(data)
-        try:
-            return decode_image(Path(copy.name), channels, value_range)
-        except DataError as error:
-            raise DataError(str(error).replace(copy.name, place)) from None
-        finally:
-            os.unlink(copy.name)
+        return shard, row
 
     def only(self, naming: Naming) -> ShardImages:
         """Return the images whose names begin and end as asked."""
