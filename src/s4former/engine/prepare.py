@@ -67,15 +67,17 @@ def prepare(
     require_batches(
         run, len(source.classes), with_unlabeled=run.method.views.unlabeled and len(source.unlabeled) > 0
     )
-    return Prepared(method, build_optimizer(run.optimizer, method), train_batches(run, source))
-
-
-def train_batches(run: Run, source: Source) -> TrainBatches:
-    """Return the batches of a run, or this process's share of each."""
-    method, processes = run.method, (collectives.rank(), collectives.world_size())
-    return TrainBatches(
-        run.data, source, method.views, run.seed, *processes, run.accumulate, method.without_unlabeled
+    batches = TrainBatches(
+        run.data,
+        source,
+        run.method.views,
+        run.seed,
+        collectives.rank(),
+        collectives.world_size(),
+        run.accumulate,
+        run.method.without_unlabeled,
     )
+    return Prepared(method, build_optimizer(run.optimizer, method), batches)
 
 
 def refusal(run: Run, checked: Check) -> S4FormerError | None:

@@ -10,12 +10,12 @@ from statistics import median
 
 import torch
 
+from s4former.data.loader import TrainBatches
 from s4former.data.progress import Report, silent
 from s4former.data.sources import Source, evaluation_pairs, split_ids
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.optim import build_optimizer, clip_gradients
 from s4former.engine.pace import TIMED, Pace
-from s4former.engine.prepare import train_batches
 from s4former.engine.run import Run
 from s4former.engine.step import accumulate, build_method
 from s4former.inference.logits import Pixels, in_eval, logit_row_chunks
@@ -78,7 +78,14 @@ def rehearsal(
             faster_on_cpu(student)
         method = build_method(run, student).to(device).train()
         optimizer = build_optimizer(run.optimizer, method)
-        batches = train_batches(run, source)
+        batches = TrainBatches(
+            run.data,
+            source,
+            run.method.views,
+            run.seed,
+            accumulate=run.accumulate,
+            without_unlabeled=run.method.without_unlabeled,
+        )
 
         def step(number: int) -> None:
             accumulate(run, method, method, batches.crops(number)[0].to(device).make_views(), number)
