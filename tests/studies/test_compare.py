@@ -60,6 +60,14 @@ def test_a_first_part_is_trained_once_and_rows_see_the_same(tmp_path: Path) -> N
     assert len({line["loss/supervised"] for line in lines}) == 1
 
 
+def test_a_baseline_with_weights_by_rarity_is_pointed_out(tmp_path: Path) -> None:
+    rows = "supervised:class_balance=0.5,supervised,s4former:class_balance=0.5"
+    notes = "\n".join(run_study(tiny_study(tmp_path, rows), tmp_path)["notes"])
+    assert "supervised:class_balance=0.5 weighs classes by rarity" in notes
+    assert notes.count("weighs classes") == 1
+    assert "s4former:class_balance=0.5 weighs" not in notes
+
+
 def test_nothing_is_trained_twice_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
     study = tiny_study(tmp_path)
     with pytest.raises(Interrupted):

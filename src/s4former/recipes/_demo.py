@@ -106,7 +106,8 @@ def run_demo(
     """
     console = console or Console()
     run = (run or recipe()).resolved(earlier_run(out / "supervised", resume=True))
-    supervised = override(run, ["method=supervised"])[0]
+    # Weights by rarity are for pseudo-labels: labels alone are no better for them.
+    supervised = override(run, ["method=supervised", "method.class_balance=0"])[0]
     runs = {"supervised": supervised, run.method.name: run}
     left = _left_to_do(out, runs)
     instead = f"choose another folder with {invocation().out}"

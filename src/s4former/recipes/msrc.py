@@ -82,7 +82,17 @@ def recipe() -> Run:
 
 def recipes() -> dict[str, Recipe]:
     """Return the variants of this recipe by name."""
-    return {**baselines(recipe), "plus": plus, "unimatch_v2_pasa": unimatch_v2_pasa}
+    return {
+        **baselines(recipe),
+        "supervised": supervised,
+        "plus": plus,
+        "unimatch_v2_pasa": unimatch_v2_pasa,
+    }
+
+
+def supervised() -> Run:
+    """Return the run on labels alone; weights by rarity are for pseudo-labels, and do nothing for it."""
+    return override(recipe(), {"method.name": "supervised", "method.class_balance": 0.0})[0]
 
 
 def plus() -> Run:

@@ -252,5 +252,19 @@ def _remarks(study: Study, found: dict[str, Any]) -> list[str]:
         f"{first}; differences are to the deployed network after the last step, paired by cell (labels, draw "
         "and seed: same first weights, same labeled crops), with intervals by Student's t",
         *([f"{scored} are few: --folds 3 scores each labeled image once"] if few else []),
+        *_weighted(study, found),
         *([f"{missing} of {found['planned']} runs are not finished"] if missing else []),
+    ]
+
+
+def _weighted(study: Study, found: dict[str, Any]) -> list[str]:
+    """Return what is to be said of rows on labels alone that have weights made for pseudo-labels."""
+    methods = {row: config["method"] for row, config in found["configs"].items()}
+    own = [row.name for row in study.rows if methods.get(row.name, {}).get("class_balance")]
+    alone = [name for name in own if "weak" not in methods[name]["views"]]
+    if not alone:
+        return []
+    return [
+        f"{', '.join(alone)} weighs classes by rarity, which is made for pseudo-labels; without, as in "
+        f"--methods {alone[0]}:class_balance=0, labels alone may do better"
     ]
