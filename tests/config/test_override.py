@@ -144,7 +144,11 @@ def test_many_dropped_fields_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("method", "field", "owner"),
-    [("supervised", "shuffle_block", "s4former"), ("mean_teacher", "pasa_pass", "s4former")],
+    [
+        ("supervised", "shuffle_block", "s4former"),
+        ("mean_teacher", "pasa_pass", "s4former"),
+        ("supervised", "views.context", "unimatch_v2"),
+    ],
 )
 def test_a_field_of_another_variant_is_said_to_be_its_own(method: str, field: str, owner: str) -> None:
     other, name = f"method.{field}=1", f"method={method}"

@@ -161,21 +161,35 @@ def _replace(config: ConfigT, field: str, name: str, presets: Presets) -> Config
 
 def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
     """Return whose field a path is, if it is one of another variant than the config has; else nothing."""
-    place, key = path[:-1], path[-1]
-    if not place or not _is_variant(config, place):
-        return ""
-    owner: Any = config
-    for each in place[:-1]:
-        owner = getattr(owner, each)
-    kinds, own, field = variants_of(type(owner))[place[-1]], getattr(owner, place[-1]).name, ".".join(place)
-    having = [name for name in kinds.names() if key in kinds.config_class(name).model_fields]
-    if not having:
-        return ""
-    listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
-    return (
-        f"{field}={own} has no field {key}: it is one of {listed}; drop {'.'.join(path)}, or type "
-        f"{field}={having[-1]}"
-    )
+    for cut in range(len(path) - 1, 0, -1):
+        place, key = path[:cut], path[cut:]
+        if not _is_variant(config, place):
+            continue
+        owner: Any = config
+        for each in place[:-1]:
+            owner = getattr(owner, each)
+        kinds, own, field = (
+            variants_of(type(owner))[place[-1]],
+            getattr(owner, place[-1]).name,
+            ".".join(place),
+        )
+        having = [name for name in kinds.names() if _has(kinds.config_class(name), key)]
+        if having:
+            listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
+            return (
+                f"{field}={own} has no field {'.'.join(key)}: it is one of {listed}; drop "
+                f"{'.'.join(path)}, or type {field}={having[-1]}"
+            )
+    return ""
+
+
+def _has(kind: type[BaseModel], path: tuple[str, ...]) -> bool:
+    """Return whether configs of a kind have a field, or one inside of another."""
+    field = kind.model_fields.get(path[0])
+    if field is None or len(path) == 1:
+        return field is not None
+    inner = config_in(field.annotation)
+    return inner is not None and _has(inner, path[1:])
 
 
 def _assign(config: BaseModel, data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
