@@ -1,7 +1,10 @@
-"""Two rows of two result files, paired by draw and seed: rows that were not run together, or at other labels.
+"""Two rows of result files, paired: rows that were not run together, at other labels, or in several files.
 
     python benchmarks/across.py FIRST.json ROW SECOND.json ROW [FIRST.json ROW SECOND.json ROW ...] \
         --out benchmarks/results/across.md
+
+In place of a file, several with commas between are one. Cells are paired by label count, draw and seed;
+where no two agree in all of these, by draw and seed alone.
 
 The same row on two days differs by some points in a cell, as sums differ in their last bits; such differences
 carry that. What one file has together is the stronger comparison.
@@ -18,25 +21,38 @@ from s4former.config import read_json
 from s4former.config.record import write_text
 from s4former.studies.scores import summarize
 
-Cell = tuple[int, int]
+Cell = tuple[str, int, int]
 
 
-def scores(file: Path, row: str) -> dict[Cell, float]:
-    """Return the last score of the deployed network of a row, by draw and seed.
+def scores(files: str, row: str) -> dict[Cell, float]:
+    """Return the last score of the deployed network of a row, by label count, draw and seed.
 
     Raises:
-        SystemExit: If the file has no such row.
+        SystemExit: If a file has no such row.
     """
-    runs = read_json(file)["runs"]
-    found = {
-        (run["cell"]["draw"], run["cell"]["seed"]): float(run["networks"][run["deployed"]]["last"])
-        for run in runs
-        if run["row"] == row
-    }
-    if not found:
-        rows = ", ".join(sorted({run["row"] or "(first part)" for run in runs}))
-        raise SystemExit(f"{file} has no row {row}; there are {rows}")
+    found = {}
+    for file in files.split(","):
+        runs = read_json(Path(file))["runs"]
+        own = [run for run in runs if run["row"] == row]
+        if not own:
+            rows = ", ".join(sorted({run["row"] or "(first part)" for run in runs}))
+            raise SystemExit(f"{file} has no row {row}; there are {rows}")
+        for run in own:
+            cell = run["cell"]
+            found[cell["labels"], cell["draw"], cell["seed"]] = run["networks"][run["deployed"]]["last"]
     return found
+
+
+def paired(first: dict[Cell, float], second: dict[Cell, float]) -> list[tuple[float, float]]:
+    """Return the scores of both rows in each cell that they share."""
+    if not set(first) & set(second):
+        first, second = ({("", *cell[1:]): score for cell, score in side.items()} for side in (first, second))
+    return [(first[cell], second[cell]) for cell in sorted(set(first) & set(second))]
+
+
+def names(files: str) -> str:
+    """Return the names of files without their folders."""
+    return " and ".join(Path(file).name for file in files.split(","))
 
 
 def main() -> None:
@@ -53,20 +69,19 @@ def main() -> None:
     lines.append("| --- | --- | --- | ---: | ---: | ---: | --- |")
     for start in range(0, len(chosen.pairs), 4):
         words = chosen.pairs[start : start + 4]
-        first, second = (scores(Path(words[place]), words[place + 1]) for place in (0, 2))
-        cells = sorted(set(first) & set(second))
-        if not cells:
+        pairs = paired(*(scores(words[place], words[place + 1]) for place in (0, 2)))
+        if not pairs:
             raise SystemExit(f"{words[0]} and {words[2]} share no draw and seed")
-        each = [first[cell] - second[cell] for cell in cells]
+        each = [first - second for first, second in pairs]
         gain = summarize(each)
         interval = f" [{gain.low:+.1f}, {gain.high:+.1f}]" if gain.half_width is not None else ""
-        means = (summarize([side[cell] for cell in cells]).mean for side in (first, second))
+        means = (summarize(side).mean for side in zip(*pairs, strict=True))
         lines.append(
-            f"| {words[1]}, {Path(words[0]).name} | {words[3]}, {Path(words[2]).name} | {len(cells)} | "
+            f"| {words[1]}, {names(words[0])} | {words[3]}, {names(words[2])} | {len(pairs)} | "
             f"{' | '.join(f'{mean:.1f}' for mean in means)} | {gain.mean:+.1f}{interval} | "
             f"{', '.join(f'{value:+.1f}' for value in each)} |"
         )
-    note = "mIoU on val, last, deployed; cells: draws and seeds that both files have, run on different days"
+    note = "mIoU on val, last, deployed; cells: those that both sides have"
     write_text(chosen.out, "\n".join([*lines, "", note, ""]))
     Console(width=200).print("\n".join(lines), markup=False)
 
