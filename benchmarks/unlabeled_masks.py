@@ -2,6 +2,7 @@
 
     python benchmarks/unlabeled_masks.py --data DIR --runs runs/msrc --cells 21_draw0_seed0,21_draw1_seed0 \
         --rows supervised,s4former --out benchmarks/results/unlabeled_masks.json
+    python benchmarks/unlabeled_masks.py --merge ONE.json OTHER.json --out BOTH.json
 
 Methods have seen these images, never their masks. Differences are to the first two rows, paired by cell.
 """
@@ -17,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from s4former.config import versions, write_json
+from s4former.config import read_json, versions, write_json
 from s4former.config.record import hardware, write_text
 from s4former.data import DataConfig, open_source
 from s4former.inference import Model
@@ -58,17 +59,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="the MSRC-21 folder")
-    parser.add_argument("--runs", type=Path, required=True, help="the folder of the cells")
-    parser.add_argument("--cells", required=True, help="folders of cells, with commas between")
-    parser.add_argument("--rows", required=True, help="folders of rows in each, with commas between")
+    parser.add_argument("--data", type=Path, help="the MSRC-21 folder")
+    parser.add_argument("--runs", type=Path, help="the folder of the cells")
+    parser.add_argument("--cells", default="", help="folders of cells, with commas between")
+    parser.add_argument("--rows", default="", help="folders of rows in each, with commas between")
+    parser.add_argument("--merge", type=Path, nargs="+", help="files of earlier calls, to be one table")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    cells, rows = chosen.cells.split(","), chosen.rows.split(",")
-    pairs = [(row, cell) for row in rows for cell in cells]
-    scores = {pair: score(chosen.runs / pair[1] / pair[0], chosen.data) for pair in track(pairs, "scoring")}
-    found = {row: {cell: scores[row, cell] for cell in cells} for row in rows}
+    if chosen.merge:
+        files = [read_json(file)["miou"] for file in chosen.merge]
+        found = {
+            row: {cell: score for file in files for cell, score in file[row].items()} for row in files[0]
+        }
+    else:
+        rows = chosen.rows.split(",")
+        pairs = [(row, cell) for row in rows for cell in chosen.cells.split(",")]
+        found = {row: {} for row in rows}
+        for row, cell in track(pairs, "scoring"):
+            found[row][cell] = score(chosen.runs / cell / row, chosen.data)
+    rows, cells = list(found), list(next(iter(found.values())))
     write_json(chosen.out, {"versions": versions(), "hardware": hardware(), "miou": found})
     references = rows[:2]
     header = " | ".join(f"minus {reference} [95 %]" for reference in references)
