@@ -99,6 +99,7 @@ def test_a_run_folder_tells_everything(straight: Path, data: Path) -> None:
     journal = read_lines(straight / "journal.jsonl")
     assert [line["step"] for line in journal] == [2, 4, 6]
     assert {"loss", "gradient_norm", "lr/backbone", "lr/head", "images_per_second"} <= journal[0].keys()
+    assert all(line["images_per_second"] > 0 for line in journal)
     assert {"loss/supervised", "pseudo/confident"} <= journal[0].keys()
     scores = read_lines(straight / "scores.jsonl")
     assert [(line["step"], line["network"]) for line in scores] == [
