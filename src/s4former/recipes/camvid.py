@@ -5,7 +5,9 @@ Run      s4former train camvid data.root=CAMVID model.pretrained=FILE --out runs
          data.labeled_split=splits/1_64/labeled.txt data.unlabeled_split=splits/1_64/unlabeled.txt: 6 labels
          camvid.long (and its baselines) is for a GPU: 4,000 steps of 8 + 8 crops of 336
 Expect   in 600 steps on a CPU (short) S4Former only equals supervised-only: 59 mIoU at 1/16, 48 at 1/64,
-         and 62 at 1/16 with steps=2000 (benchmarks/results/camvid_*.md); camvid.long is not yet measured
+         and 62 at 1/16 with steps=2000; with the settings of recipe msrc 46.6 at 1/64 and 60.3 at 1/16 after
+         400 steps, and supervised-only 49.1 and 60.5 (benchmarks/results/camvid_*.md); camvid.long is not
+         yet measured
 Time     in the same files, from a busy machine, with precision=bfloat16: type it on a CPU that has it
 Choices  class weights and a slow backbone, without which 600 steps do not learn the rare classes; labeled
          frames alone for the first half; PASA in the mixed pass, which saves a student pass; scored with
