@@ -163,7 +163,7 @@ def test_unlabeled_images_of_steps_without_them_are_not_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = build(root)
-    batches = TrainBatches(whole.config, whole.source, BOTH, 0, without_unlabeled=lambda step: step < 2)
+    batches = TrainBatches(whole.config, whole.source, BOTH, 0, reads_unlabeled=lambda step: step >= 2)
     read = []
     source = type(whole.source)
     reads = source.read_image

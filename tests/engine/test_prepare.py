@@ -128,3 +128,12 @@ def test_parts_that_a_run_has_no_use_for_do_not_stop_it(shell: CommandLine, tmp_
     assert shell("check", "run.yaml", "method=supervised") == 0
     assert "warning: 3 of 3 unlabeled images cannot be read" in shell.out
     assert shell("train", "run.yaml", "method=supervised", "--out", "run") == 0
+
+
+def test_unlabeled_images_are_read_where_the_method_learns_from_them(tmp_path: Path) -> None:
+    changes = {"method.unlabeled_start_step": 2, "method.unlabeled_ramp_steps": 2}
+    run = tiny_run(make_data(tmp_path / "data"), changes).resolved()
+    batches = prepare(run, open_source(run.data), torch.device("cpu")).batches
+    read = [batches.batch(step).unlabeled is not None for step in range(5)]
+    assert read == [False, False, False, True, True]  # the first step of a ramp weighs nothing
+    assert [batches.images(step) for step in (0, 4)] == [2, 4]

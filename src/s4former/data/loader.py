@@ -47,7 +47,7 @@ class TrainBatches:
         rank: Which share of the global batch: the number of the process.
         world_size: Number of shares: one a process.
         accumulate: Number of equal parts that a process makes of its share.
-        without_unlabeled: Whether a step has no unlabeled images; by default each step has, if the views do.
+        reads_unlabeled: Whether a step has unlabeled images; by default each step has, if the views do.
 
     Attributes:
         bad_unlabeled: Unreadable unlabeled images that this object has replaced so far: message by id.
@@ -65,13 +65,13 @@ class TrainBatches:
         rank: int = 0,
         world_size: int = 1,
         accumulate: int = 1,
-        without_unlabeled: Callable[[int], bool] | None = None,
+        reads_unlabeled: Callable[[int], bool] | None = None,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"expected a rank from 0 to {world_size - 1}, got {rank}")
         self.config, self.source, self.seed = config, source, seed
         self.views = views
-        self._without_unlabeled = without_unlabeled
+        self._reads_unlabeled = reads_unlabeled
         shares = rank, world_size, accumulate
         self.labeled = _share("labeled_batch_size", config.labeled_batch_size, *shares)
         self.unlabeled = range(0)
@@ -89,8 +89,8 @@ class TrainBatches:
 
     def unlabeled_of(self, step: int) -> range:
         """Return which unlabeled images of the global batch of a step are this share."""
-        alone = self._without_unlabeled is not None and self._without_unlabeled(step)
-        return range(0) if alone else self.unlabeled
+        some = self._reads_unlabeled is None or self._reads_unlabeled(step)
+        return self.unlabeled if some else range(0)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; the same whenever, and after whatever, it is asked for.

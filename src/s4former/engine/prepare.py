@@ -75,7 +75,7 @@ def prepare(
         collectives.rank(),
         collectives.world_size(),
         run.accumulate,
-        run.method.without_unlabeled,
+        run.method.reads_unlabeled,
     )
     return Prepared(method, build_optimizer(run.optimizer, method), batches)
 

@@ -84,7 +84,7 @@ def rehearsal(
             run.method.views,
             run.seed,
             accumulate=run.accumulate,
-            without_unlabeled=run.method.without_unlabeled,
+            reads_unlabeled=run.method.reads_unlabeled,
         )
 
         def step(number: int) -> None:

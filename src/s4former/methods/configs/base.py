@@ -40,9 +40,9 @@ class MethodConfig(Config, ABC):
         """The steps that a run needs for every part of the method to take part."""
         return 1
 
-    def without_unlabeled(self, step: int) -> bool:
-        """Whether a step learns from labeled images alone: then its unlabeled ones are not even read."""
-        return not self.views.unlabeled
+    def reads_unlabeled(self, step: int) -> bool:
+        """Whether a step looks at unlabeled images; those of one that does not are not even read."""
+        return self.views.unlabeled
 
     def build(self, student: Segmenter) -> Method:
         """Return the method that trains ``student``: the class whose name is this one's without ``Config``.

@@ -37,6 +37,10 @@ class UnlabeledScheduleConfig(Config):
         """Whether a step learns from labeled images alone: before the start, or where the others weigh 0."""
         return step < self.unlabeled_start_step or self.loss_weights(step)[1] == 0
 
+    def reads_unlabeled(self, step: int) -> bool:
+        """Whether a step looks at unlabeled images: one that learns nothing from them does not."""
+        return not self.without_unlabeled(step)
+
     def loss_weights(self, step: int) -> tuple[float, float]:
         """Return the weights of the labeled loss and of the unlabeled ones in a step."""
         weight = self.unlabeled_weight * ramp(step - self.unlabeled_start_step, self.unlabeled_ramp_steps)
