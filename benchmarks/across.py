@@ -3,8 +3,9 @@
     python benchmarks/across.py FIRST.json ROW SECOND.json ROW [FIRST.json ROW SECOND.json ROW ...] \
         --out benchmarks/results/across.md
 
-In place of a file, several with commas between are one. Cells are paired by label count, draw and seed;
-where no two agree in all of these, by draw and seed alone.
+In place of a file, several with commas between are one: of label counts of one draw and seed, whose labels
+are nested, the mean is taken. Cells are paired by label count, draw and seed; where no two agree in all of
+these, by draw and seed alone.
 
 The same row on two days differs by some points in a cell, as sums differ in their last bits; such differences
 carry that. What one file has together is the stronger comparison.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 
@@ -44,10 +46,18 @@ def scores(files: str, row: str) -> dict[Cell, float]:
 
 
 def paired(first: dict[Cell, float], second: dict[Cell, float]) -> list[tuple[float, float]]:
-    """Return the scores of both rows in each cell that they share."""
+    """Return the scores of both rows for each draw and seed that they share, means over label counts.
+
+    The labels of a draw are nested, so its label counts are no pairs of their own.
+    """
     if not set(first) & set(second):
         first, second = ({("", *cell[1:]): score for cell, score in side.items()} for side in (first, second))
-    return [(first[cell], second[cell]) for cell in sorted(set(first) & set(second))]
+    shared = sorted(set(first) & set(second))
+    draws = list(dict.fromkeys(cell[1:] for cell in shared))
+    return [
+        (fmean(first[cell] for cell in own), fmean(second[cell] for cell in own))
+        for own in ([cell for cell in shared if cell[1:] == draw] for draw in draws)
+    ]
 
 
 def names(files: str) -> str:
@@ -81,7 +91,7 @@ def main() -> None:
             f"{' | '.join(f'{mean:.1f}' for mean in means)} | {gain.mean:+.1f}{interval} | "
             f"{', '.join(f'{value:+.1f}' for value in each)} |"
         )
-    note = "mIoU on val, last, deployed; cells: those that both sides have"
+    note = "mIoU on val, last, deployed; cells: draws and seeds that both sides have"
     write_text(chosen.out, "\n".join([*lines, "", note, ""]))
     Console(width=200).print("\n".join(lines), markup=False)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/unlabeled_masks.py --data DIR --runs runs/msrc --cells 21_draw0_seed0,21_draw1_seed0 \
         --rows supervised,s4former --out benchmarks/results/unlabeled_masks.json
-    python benchmarks/unlabeled_masks.py --merge ONE.json OTHER.json --out BOTH.json
+    python benchmarks/unlabeled_masks.py --merge 21.json 42.json --out both.json      means of label counts
 
 Methods have seen these images, never their masks. Differences are to the first two rows, paired by cell.
 """
@@ -10,8 +10,9 @@ Methods have seen these images, never their masks. Differences are to the first 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -45,6 +46,15 @@ def score(run: Path, data: Path) -> float:
     return 100 * Scores.from_matrix(counts).miou
 
 
+def _means(files: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean score of the cells of each draw and seed: the labels of its label counts are nested."""
+    scores: dict[str, list[float]] = {}
+    for file in files:
+        for cell, score in file.items():
+            scores.setdefault(cell.partition("_")[2], []).append(score)
+    return {cell: fmean(values) for cell, values in scores.items()}
+
+
 def _difference(scores: Mapping[str, float], reference: Mapping[str, float]) -> str:
     if scores is reference:
         return ""
@@ -69,9 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if chosen.merge:
         files = [read_json(file)["miou"] for file in chosen.merge]
-        found = {
-            row: {cell: score for file in files for cell, score in file[row].items()} for row in files[0]
-        }
+        found = {row: _means([file[row] for file in files]) for row in files[0]}
     else:
         rows = chosen.rows.split(",")
         pairs = [(row, cell) for row in rows for cell in chosen.cells.split(",")]

@@ -168,14 +168,11 @@ def _owners(config: BaseModel, path: tuple[str, ...]) -> str:
         owner: Any = config
         for each in place[:-1]:
             owner = getattr(owner, each)
-        kinds, own, field = (
-            variants_of(type(owner))[place[-1]],
-            getattr(owner, place[-1]).name,
-            ".".join(place),
-        )
+        kinds = variants_of(type(owner))[place[-1]]
         having = [name for name in kinds.names() if _has(kinds.config_class(name), key)]
         if having:
             listed = " and ".join(filter(None, [", ".join(having[:-1]), having[-1]]))
+            own, field = getattr(owner, place[-1]).name, ".".join(place)
             return (
                 f"{field}={own} has no field {'.'.join(key)}: it is one of {listed}; drop "
                 f"{'.'.join(path)}, or type {field}={having[-1]}"

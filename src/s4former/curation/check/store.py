@@ -31,9 +31,9 @@ class FactsStore(Generic[F]):
     """Facts of files of one kind.
 
     They are kept in a text file, a line a file, and hold as long as the file's stamp and the settings it was
-    looked at with stay the same. If the store cannot be read or written, all files are
-    looked at, that is all. Files that could not be read are looked at again each time: the reason may be gone
-    though the file is the same.
+    looked at with stay the same. If the store cannot be read or written, all files are looked at, that is
+    all. Files that could not be read are looked at again each time: the reason may be gone though the file is
+    the same.
 
     Args:
         path: The store.
