@@ -127,6 +127,15 @@ def test_a_check_opens_what_is_in_shards_once(tmp_path: Path) -> None:
     again = check_source(open_source(config), config)
     assert (again.fresh, again.findings) == (1, found.findings)  # what cannot be read is tried again
 
+    shard = next((tmp_path / "shards").glob("*.tar"))  # bytes change, and the index does not
+    with tarfile.open(shard) as file:
+        start = next(member.offset_data for member in file if "/u" in f"/{member.name}")
+    with shard.open("r+b") as file:
+        file.seek(start + 60)
+        file.write(bytes(20))
+    damaged = check_source(open_source(config), config)
+    assert [one.count for one in damaged.findings if one.kind == "unreadable_image"] == [2]
+
     for place in (tmp_path / "shards").iterdir():
         place.unlink()
     for number in range(7):

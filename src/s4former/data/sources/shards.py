@@ -57,6 +57,7 @@ class ShardImages(Sequence[str]):
         if twice:
             raise DataError(f"several shards are called {first_few(twice)}; give each a name of its own")
         self._by_name = {shard.name: shard for shard in shards}
+        self._states: dict[str, int] = {}  # of the shards that were asked for theirs
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -122,13 +123,19 @@ class ShardImages(Sequence[str]):
         return f"{shard.place}/{shard.index.name(row)}"
 
     def stamp(self, id: str) -> list[int]:
-        """Return what changes as soon as an image does: its size and checksum.
+        """Return what changes as soon as an image may have: its size and checksum, and its shard's state.
+
+        The first two are what the index says, and stay when bytes of the shard are damaged.
 
         Raises:
             DataError: If there is no such image.
+            StorageError: If the shard cannot be reached.
         """
         shard, row = self._of(id)
-        return [int(shard.index.sizes[row]), int(shard.index.checksums[row])]
+        if shard.place not in self._states:
+            state = _patiently(shard.place, lambda files, path: files.ukey(path))
+            self._states[shard.place] = zlib.crc32(str(state).encode())
+        return [int(shard.index.sizes[row]), int(shard.index.checksums[row]), self._states[shard.place]]
 
     def _of(self, id: str) -> tuple[Shard, int]:
         name, _, below = id.partition("/")
