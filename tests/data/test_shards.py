@@ -152,6 +152,22 @@ def test_images_in_shards_are_called_by_where_they_lie(tmp_path: Path) -> None:
     assert [".tar" in file for file in files] == [False, True, True]
 
 
+def test_an_address_stays_one_in_messages(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    (tmp_path / "images/train/broken.png").write_bytes(b"no image")
+    packed(tmp_path)
+    fsspec.filesystem("memory").put(str(tmp_path / "shards"), "/named/shards", recursive=True)
+    config = DataConfig(root=str(tmp_path), unlabeled_shards=("memory://named/shards",), **CROPS)
+    source = open_source(config)
+    assert all(file.startswith("memory:///named/") for file in batches(source, config).files(0)[1:])
+    check = check_source(source, config)
+    (bad,) = [finding for finding in check.findings if finding.kind == "unreadable_image"]
+    assert "memory:///named/shards/" in bad.message
+    assert bad.examples[0].startswith("memory:///named/shards/")
+    assert check_source(source, config).fresh == 1
+    fsspec.filesystem("memory").rm("/named", recursive=True)
+
+
 def test_only_copies_of_held_out_images_are_left_out(tmp_path: Path) -> None:
     make_folder(tmp_path, unlabeled=1)
     other = write_image(tmp_path / "images/train/v00.png", 5)  # called like one of val

@@ -118,8 +118,8 @@ class TrainBatches:
         labeled = [self.source.labeled[self._labeled_order[first + index]] for index in self.labeled]
         found: list[tuple[str, Split]] = [(id, "labeled") for id in labeled]
         found += [(self.unlabeled_image(key, index, {})[0], "unlabeled") for index in self.unlabeled_of(step)]
-        where = self.source.image_file if isinstance(self.source, FolderSource) else lambda id, _: id
-        return [str(where(id, split)) for id, split in found]
+        where = self.source.image_place if isinstance(self.source, FolderSource) else lambda id, _: id
+        return [where(id, split) for id, split in found]
 
     def note(self, bad: dict[str, str]) -> None:
         """Remember unreadable unlabeled images, and warn of each once."""

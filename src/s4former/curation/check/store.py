@@ -135,9 +135,11 @@ class FactsStore(Generic[F]):
             write_text(self._path, "\n".join(lines) + "\n")
 
 
-def seen_from(file: Path, root: Path) -> str:
-    """Return a path as seen from a folder, or in full if it lies far from there."""
+def seen_from(file: Path | str, root: Path) -> str:
+    """Return a path as seen from a folder, or in full if it lies far from there or is an address."""
     name, prefix = str(file), f"{root}{os.sep}"
+    if "://" in name:
+        return name
     if name.startswith(prefix):  # the usual case, many times as fast
         return name[len(prefix) :]
     try:

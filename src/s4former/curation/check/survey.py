@@ -34,7 +34,10 @@ class FileSource(Source, Protocol):
     root: Path
 
     def image_file(self, id: str, split: Split) -> Path:
-        """Return the path of an image."""
+        """Return the path of an image that is a file."""
+
+    def image_place(self, id: str, split: Split) -> str:
+        """Return where an image lies, whether it is a file or in a shard."""
 
     def mask_file(self, id: str, split: Split) -> Path | None:
         """Return the path of an image's mask, None for an unlabeled one."""
@@ -129,7 +132,7 @@ class Survey:
             forget: Forget what was seen of all others.
         """
         config, packed = self._config, self._packed
-        images = {place: self.source.image_file(*place) for place in places}
+        images = {place: Path(self.source.image_place(*place)) for place in places}
         files = dict(images)
         if packed:
             packed.ids = {files.pop((id, split)): id for id, split in places if split == "unlabeled"}
@@ -208,7 +211,8 @@ class _Packed:
         try:
             with self._shards.unpacked(self.ids[place]) as copy:
                 facts = ImageFacts.of(copy, self._config.channels, self._config.value_range)
-                return replace(facts, error=facts.error and facts.error.replace(str(copy), str(place)))
+                lies = self._shards.place(self.ids[place])
+                return replace(facts, error=facts.error and facts.error.replace(str(copy), lies))
         except DataError as error:
             return ImageFacts(error=str(error))
 
@@ -222,7 +226,7 @@ def _of_no_concern(finding: Finding, splits: Sequence[Split]) -> Finding:
 
 
 def _sample(id: str, split: Split, source: FileSource, image: ImageFacts, mask: MaskFacts | None) -> Sample:
-    file = seen_from(source.image_file(id, split), source.root)
+    file = seen_from(source.image_place(id, split), source.root)
     mask_file = source.mask_file(id, split)
     if mask is None or mask_file is None:
         return Sample(id, split, file, image)

@@ -156,10 +156,14 @@ class FolderSource:
         return self.label_map(split).read(file)
 
     def image_file(self, id: str, split: Split) -> Path:
-        """Return the path of an image; for one in a shard, its name behind the shard's."""
-        if split == "unlabeled" and self._shards:
-            return Path(self._shards.place(id))
+        """Return the path of an image that is a file."""
         return Path(self.splits[split].images[id])
+
+    def image_place(self, id: str, split: Split) -> str:
+        """Return where an image lies: its path, or its name behind that of its shard, a path or an address."""
+        if split == "unlabeled" and self._shards:
+            return self._shards.place(id)
+        return str(self.image_file(id, split))
 
     def mask_file(self, id: str, split: Split) -> Path | None:
         """Return the path of an image's mask, None for an unlabeled one."""
