@@ -51,6 +51,13 @@ def modules_of_temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> It
             del sys.modules[name]
 
 
+@pytest.fixture(autouse=True)
+def no_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the curves at the end of a run, which take as long as some tiny runs, where no test asks."""
+    if not request.node.get_closest_marker("curves"):
+        monkeypatch.setattr("s4former.engine.curves.draw_curves", lambda folder: None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files of most slow tests, so that at the end no long one keeps others waiting."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))

@@ -27,7 +27,7 @@ from s4former.data import Source, Split, split_ids, spread
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.run import Run
 from s4former.engine.timing import rehearsal
-from s4former.models import build_segmenter
+from s4former.models import build_segmenter, shapes_only
 
 _MARGIN = 1.2
 """Fragments and scratch space of kernels, beside tensors."""
@@ -149,7 +149,7 @@ def _measured(run: Run, source: Source, limit: float = inf) -> float:
 
 
 def _has_batch_norms(run: Run) -> bool:
-    with torch.device("meta"):
+    with shapes_only():
         model = run.model.model_copy(update={"pretrained": "none"})
         network = build_segmenter(model, 2, run.seed)
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())

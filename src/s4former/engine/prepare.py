@@ -22,7 +22,7 @@ from s4former.inference.config import EvaluateConfig
 from s4former.inference.logits import MAX_PATCHES, patches_in_one_piece, too_many_patches
 from s4former.inference.trained import init_weights_from
 from s4former.methods import Method
-from s4former.models import build_segmenter, faster_on_cpu
+from s4former.models import build_segmenter, faster_on_cpu, shapes_only
 from s4former.types import Segmenter
 
 
@@ -129,7 +129,7 @@ def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
     Raises:
         UserError: If a batch of the run could not be trained on.
     """
-    with torch.device("meta"):
+    with shapes_only():
         model = run.model.model_copy(update={"pretrained": "none"})
         twin = build_segmenter(model, num_classes, run.seed).train()
     fields = ["data.labeled_batch_size", *(["data.unlabeled_batch_size"] if with_unlabeled else [])]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from s4former.models.keys import convert_authors_checkpoint, from_authors
     from s4former.models.presets import describe_preset, model_preset, preset_names
     from s4former.models.segmenter import ViTSegmenter, build_segmenter, rebuild_segmenter
+    from s4former.models.unfilled import shapes_only
     from s4former.models.weight_files import read_state, require_finite
     from s4former.models.weights import load_backbone_weights
 else:
@@ -38,6 +39,6 @@ __all__ = [
     "convert_weights", "describe_preset", "faster_on_cpu", "from_authors", "list_backbones",
     "load_backbone_weights", "load_checkpoint", "model_preset", "preset_names", "read_state",
     "rebuild_segmenter", "require_colors", "require_finite", "segmenter_from_checkpoint",
-    "segmenter_from_state",
+    "segmenter_from_state", "shapes_only",
 ]
 # fmt: on

@@ -21,6 +21,7 @@ from s4former.models.backbones.configs.base import PositionInterpolation
 from s4former.models.backbones.configs.mit import MiTConfig
 from s4former.models.backbones.mit import MiTBackbone
 from s4former.models.backbones.timm import TimmBackbone
+from s4former.models.unfilled import shapes_only
 from s4former.ops.resize import resize_position_embedding
 
 Grid = tuple[int, int]
@@ -219,7 +220,7 @@ def fitting_vits(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     grid = native_grid(tensors)
     fitting: dict[str, bool] = {}
     for name in timm.list_models(f"*_{_SIZE_WORDS[sizes.width]}_*patch{sizes.patch}*"):
-        with torch.device("meta"):
+        with shapes_only():
             model = timm.create_model(name, num_classes=0)
         patches = model.patch_embed
         if type(model) is not VisionTransformer or type(patches) is not PatchEmbed:
@@ -234,7 +235,7 @@ def fitting_mits(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     given = {key: tuple(value.shape) for key, value in tensors.items()}
     fitting = []
     for name in MiTConfig.published:
-        with torch.device("meta"):
+        with shapes_only():
             wanted = {
                 key: tuple(value.shape) for key, value in MiTConfig(name=name).build(3).state_dict().items()
             }

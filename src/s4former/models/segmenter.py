@@ -13,6 +13,7 @@ from s4former.models.config import LoRAConfig, ModelConfig
 from s4former.models.heads import HeadConfig
 from s4former.models.lora import add_lora, lora_parameters, merged
 from s4former.models.recompute import recomputed
+from s4former.models.unfilled import shapes_only
 from s4former.models.weights import load_pretrained
 from s4former.ops.resize import resize_bilinear
 from s4former.types import AttentionBias, FactoredBias, Features, Images, Logits, Segmenter
@@ -195,7 +196,7 @@ class ViTSegmenter(Segmenter):
             "lora": LoRAConfig(),
         }
         config = self.config.model_copy(update=only_training)
-        with torch.device("meta"):
+        with shapes_only():
             needed = ViTSegmenter(config, self.num_classes).state_dict().keys()
         state = merged(self, self.state_dict())
         return config, {name: state[name] for name in needed}

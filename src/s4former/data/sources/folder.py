@@ -160,7 +160,7 @@ class FolderSource:
         return Path(self.splits[split].images[id])
 
     def image_place(self, id: str, split: Split) -> str:
-        """Return where an image lies: its path, or its name behind that of its shard, a path or an address."""
+        """Return where an image lies: its path, or its name behind that of its shard (path or address)."""
         if split == "unlabeled" and self._shards:
             return self._shards.place(id)
         return str(self.image_file(id, split))

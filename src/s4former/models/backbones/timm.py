@@ -7,7 +7,6 @@ import inspect
 from typing import Any
 
 import timm
-import torch
 from einops import rearrange
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from s4former.config.errors import UserError
 from s4former.models.backbones.base import Backbone, require_bias, score_bias
 from s4former.models.backbones.configs.base import ViTOptions
 from s4former.models.backbones.configs.timm import TimmConfig
+from s4former.models.unfilled import shapes_only
 from s4former.ops.resize import resize_position_embedding, same_size
 from s4former.types import AttentionBias, Features, Images
 
@@ -180,7 +180,7 @@ def outline(name: str, **sizes: Any) -> Any:
         hint = f"; the nearest names are {', '.join(near)}" if near else ""
         own = "; a file of your own is named by its import path, and its folder is on PYTHONPATH"
         raise UserError(f"timm has no model named {name!r} (model.backbone){hint or own}")
-    with torch.device("meta"):
+    with shapes_only():
         model = timm.create_model(name, pretrained=False, **sizes)
     passes: Any = getattr(model, "forward_intermediates", None)
     masked = passes is not None and "attn_mask" in inspect.signature(passes).parameters

@@ -1,0 +1,24 @@
+"""Networks without weights have the names and shapes of those with them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from s4former.models import ModelConfig, build_segmenter, shapes_only
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "vit_small_patch14_reg4_dinov2", "mit_b0"])
+@pytest.mark.parametrize("head", ["linear", "dpt", "setr_pup"])
+def test_nothing_but_the_weights_is_missing(backbone: str, head: str) -> None:
+    if backbone == "mit_b0" and head == "dpt":
+        head = "segformer"
+    config = ModelConfig.model_validate({"backbone": backbone, "head": head, "pretrained": "none"})
+    with shapes_only():
+        outline = build_segmenter(config, 3, 0).state_dict()
+    whole = build_segmenter(config, 3, 0).state_dict()
+    assert {name: (each.shape, each.dtype) for name, each in outline.items()} == {
+        name: (each.shape, each.dtype) for name, each in whole.items()
+    }
+    assert {each.device.type for each in outline.values()} == {"meta"}
+    assert torch.nn.Linear(2, 2).weight.device.type == "cpu"  # and what is built later is whole again
