@@ -22,3 +22,9 @@ def test_nothing_but_the_weights_is_missing(backbone: str, head: str) -> None:
     }
     assert {each.device.type for each in outline.values()} == {"meta"}
     assert torch.nn.Linear(2, 2).weight.device.type == "cpu"  # and what is built later is whole again
+
+
+def test_what_has_memory_is_computed() -> None:
+    with shapes_only():
+        rates = torch.zeros(3, device="cpu").add_(0.5).tolist()
+    assert rates == [0.5, 0.5, 0.5]

@@ -24,7 +24,7 @@ def shapes_only() -> Iterator[None]:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Lets the in-place functions that fill weights leave them as they are."""
+    """Lets the in-place functions that fill weights leave those on the meta device as they are."""
 
     def __torch_function__(
         self,
@@ -35,5 +35,7 @@ class _Unfilled(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in _FILLS:
-            return args[0] if args else kwargs["tensor"]  # torch.nn.init names its argument
+            weight = args[0] if args else kwargs["tensor"]  # torch.nn.init names its argument
+            if weight.is_meta:
+                return weight
         return func(*args, **kwargs)
