@@ -31,6 +31,7 @@ def test_pictures_are_made(
 
 
 @pytest.mark.slow
+@pytest.mark.curves
 def test_pictures_of_a_trained_model_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
