@@ -16,7 +16,7 @@ from every_verb import WRITES, make_photos, make_world, sums
 from s4former.cli.main import app
 from s4former.compat import mmseg_test, mmseg_train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.curves]  # what a run draws could be in the way too
 
 READS = {
     "val": "val run",

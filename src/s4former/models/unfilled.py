@@ -16,8 +16,8 @@ _FILLS = {"uniform_", "normal_", "fill_", "zero_", "erfinv_", "mul_", "add_", "c
 def shapes_only() -> Iterator[None]:
     """Build what is built in this context on the meta device, and fill nothing with first weights.
 
-    On that device PyTorch computes what each random fill would do to shapes, in Python: five sixths of the
-    time in which a ViT-S is built there.
+    On that device PyTorch works out in Python what each fill would do to a shape, which is most of the time
+    that building there takes.
     """
     with torch.device("meta"), _Unfilled():
         yield

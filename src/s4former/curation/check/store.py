@@ -25,10 +25,11 @@ _THREADS = min(16, os.cpu_count() or 1)
 
 
 F = TypeVar("F", ImageFacts, MaskFacts)
+K = TypeVar("K", Path, str)
 
 
-class FactsStore(Generic[F]):
-    """Facts of files of one kind.
+class FactsStore(Generic[K, F]):
+    """Facts of files of one kind, called by their paths, or by strings if they are no files of their own.
 
     They are kept in a text file, a line a file, and hold as long as the file's stamp and the settings it was
     looked at with stay the same. If the store cannot be read or written, all files are looked at, that is
@@ -52,18 +53,18 @@ class FactsStore(Generic[F]):
         kind: type[F],
         settings: object,
         root: Path,
-        stamp: Callable[[Path], list[int]] | None = None,
+        stamp: Callable[[K], list[int]] | None = None,
     ) -> None:
         self._path, self._root = path, root
-        self._stamp = stamp or _stamp
+        self._stamp: Callable[[K], list[int]] = stamp or _stamp
         self._kind: TypeAdapter[F] = TypeAdapter(kind)
         self._settings = f"{VERSION} {settings}"
         self._stored: dict[str, tuple[list[int], F]] | None = None
         self.fresh = 0
 
-    def known(self, files: Iterable[Path]) -> dict[Path, F]:
+    def known(self, files: Iterable[K]) -> dict[K, F]:
         """Return the facts of those files that were seen before and did not change since."""
-        stored, found = self._load(), dict[Path, F]()
+        stored, found = self._load(), dict[K, F]()
         for file in files:
             stamp, facts = stored.get(seen_from(file, self._root), (None, None))
             if facts is not None and stamp == self._stamp(file):
@@ -72,12 +73,12 @@ class FactsStore(Generic[F]):
 
     def look(
         self,
-        files: Iterable[Path],
-        look: Callable[[Path], F],
+        files: Iterable[K],
+        look: Callable[[K], F],
         what: str,
         report: Report = silent,
         forget: bool = True,
-    ) -> dict[Path, F]:
+    ) -> dict[K, F]:
         """Return the facts of each file; what was seen is stored, even if this is interrupted.
 
         Args:
@@ -121,8 +122,8 @@ class FactsStore(Generic[F]):
 
     def _save(
         self,
-        found: Mapping[Path, F],
-        stamps: Mapping[Path, list[int]],
+        found: Mapping[K, F],
+        stamps: Mapping[K, list[int]],
         others: Mapping[str, tuple[list[int], F]],
     ) -> None:
         self._stored = dict(others)
@@ -149,9 +150,9 @@ def seen_from(file: Path | str, root: Path) -> str:
     return str(file) if name.startswith(f"..{os.sep}..") else name
 
 
-def _stamp(file: Path) -> list[int]:
+def _stamp(file: Path | str) -> list[int]:
     try:
-        status = file.stat()
+        status = os.stat(file)
     except OSError:
         return [-1, -1]
     return [status.st_size, status.st_mtime_ns]

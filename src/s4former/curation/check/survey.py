@@ -98,7 +98,7 @@ class Survey:
         self._packed = (
             _Packed(source.unlabeled, config) if isinstance(source.unlabeled, ShardImages) else None
         )
-        self._in_shards = FactsStore(
+        self._in_shards: FactsStore[str, ImageFacts] = FactsStore(
             folder / "shards.jsonl",
             ImageFacts,
             settings,
@@ -131,24 +131,30 @@ class Survey:
             report: Hears how far it is.
             forget: Forget what was seen of all others.
         """
-        config, packed = self._config, self._packed
-        images = {place: Path(self.source.image_place(*place)) for place in places}
-        files = dict(images)
-        if packed:
-            packed.ids = {files.pop((id, split)): id for id, split in places if split == "unlabeled"}
+        config, shards = self._config, self._packed
+        packed = {
+            place: self.source.image_place(*place)
+            for place in places
+            if shards is not None and place[1] == "unlabeled"
+        }
+        files = {place: self.source.image_file(*place) for place in places if place not in packed}
         masks = {place: file for place in places if (file := self.source.mask_file(*place)) is not None}
         look = partial(ImageFacts.of, channels=config.channels, value_range=config.value_range)
-        image_facts = self._images.look(files.values(), look, "opening images", report, forget)
-        if packed:
+        of_files = self._images.look(files.values(), look, "opening images", report, forget)
+        image_facts = {place: of_files[file] for place, file in files.items()}
+        if shards:
+            shards.ids = {lies: id for (id, _), lies in packed.items()}
             what = "opening images in shards"
-            image_facts |= self._in_shards.look(packed.ids, packed.look, what, report, forget)
+            of_packed = self._in_shards.look(packed.values(), shards.look, what, report, forget)
+            image_facts |= {place: of_packed[lies] for place, lies in packed.items()}
+            self._files += len(of_packed)
         readings = {file: self._maps[split].reading for (_, split), file in masks.items()}
         mask_facts = self._masks.look(
             masks.values(), lambda file: MaskFacts.of(file, readings[file]), "opening masks", report, forget
         )
-        self._files += len(image_facts) + len(mask_facts)
+        self._files += len(of_files) + len(mask_facts)
         return [
-            _sample(*place, self.source, image_facts[images[place]], mask_facts.get(masks.get(place, Path())))
+            _sample(*place, self.source, image_facts[place], mask_facts.get(masks.get(place, Path())))
             for place in places
         ]
 
@@ -200,19 +206,18 @@ class _Packed:
 
     def __init__(self, shards: ShardImages, config: DataConfig) -> None:
         self._shards, self._config = shards, config
-        self.ids: dict[Path, str] = {}
+        self.ids: dict[str, str] = {}
 
-    def stamp(self, place: Path) -> list[int]:
+    def stamp(self, place: str) -> list[int]:
         """Return what changes as soon as the image does."""
         return self._shards.stamp(self.ids[place])
 
-    def look(self, place: Path) -> ImageFacts:
+    def look(self, place: str) -> ImageFacts:
         """Decode an image and look at it."""
         try:
             with self._shards.unpacked(self.ids[place]) as copy:
                 facts = ImageFacts.of(copy, self._config.channels, self._config.value_range)
-                lies = self._shards.place(self.ids[place])
-                return replace(facts, error=facts.error and facts.error.replace(str(copy), lies))
+                return replace(facts, error=facts.error and facts.error.replace(str(copy), place))
         except DataError as error:
             return ImageFacts(error=str(error))
 
