@@ -11,8 +11,9 @@ Choices  each block at 0.75 of the rate of the one behind it: with one rate for 
          then a teacher that starts as a copy of the student and labels crops in what is around them
          (decision 21); views with jitter, grayscale and blur; a
          threshold for each class and weights by rarity, which were worth 3.2 points to S4Former at one rate;
-         no PatchShuffle, as a block of 6 patches is a quarter of the crop: -1.4 points there, and -0.8
-         [-2.5, 0.8] with this tuning (docs/methods/s4former.md); images scored in one piece (docs/log.md)
+         no PatchShuffle, as a block of 6 patches is a quarter of the crop: -1.4 points there,
+         nothing that shows with this tuning (docs/methods/s4former.md); images scored in one piece
+         (docs/log.md)
 Data     any folder with images/, masks/, splits/ and classes.json
 """
 
