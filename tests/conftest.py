@@ -14,7 +14,8 @@ import timm  # noqa: F401
 import torch
 import typer  # noqa: F401
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+import checked
 
 # Compiled files are kept, whatever the environment says: some hundred processes would compile all again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -22,7 +23,7 @@ sys.dont_write_bytecode = False
 
 # Before anything imports the package, so that each of its functions checks its annotations. What hooked
 # modules are the first to import is compiled as if it were hooked too: what is large is imported above.
-install_import_hook("s4former", "checked.typecheck")
+checked.install()
 
 # What `bootstrap.py` says of itself is not what tests start: they type `s4former`.
 os.environ.pop("S4FORMER_PROGRAM", None)
@@ -36,6 +37,11 @@ torch.set_num_threads(1)
 # A busy machine is no failure: examples are judged by what they say, not by how long they take.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_runtest_setup() -> None:
+    """Check the first calls of each function in each test."""
+    checked.begin_test()
 
 
 @pytest.fixture(autouse=True)
