@@ -17,7 +17,7 @@ from s4former.methods.configs.perturbation import PERTURBATIONS, PerturbationCon
 from s4former.methods.parts.class_mix import ClassMix
 from s4former.methods.parts.confident_pixels import ConfidentPixels
 from s4former.methods.parts.cutmix import CutMix
-from s4former.methods.parts.diagnosis import Diagnosis, diagnosing, shares
+from s4former.methods.parts.diagnosis import Diagnosis, diagnosing, diagnosis, shares
 from s4former.methods.parts.ema_teacher import EMATeacher
 from s4former.methods.parts.pasa import PASA
 from s4former.methods.parts.patch_shuffle import PatchShuffle
@@ -54,6 +54,7 @@ __all__ = [
     "ViTPartsConfig",
     "View",
     "diagnosing",
+    "diagnosis",
     "labels_by",
     "perturbed",
     "shares",

@@ -35,13 +35,14 @@ class Diagnosis:
 
     Attributes:
         counts: By row of `ROWS` and class.
+        truth: As given.
     """
 
     def __init__(self, num_classes: int, device: torch.device, truth: Labels | None = None) -> None:
         self.counts: Float64[Tensor, "rows k"] = torch.zeros(
             len(ROWS), num_classes, dtype=torch.float64, device=device
         )
-        self._truth = truth
+        self.truth = truth
 
     def labeled(self, labels: Labels) -> None:
         """Take the labels of labeled images."""
@@ -51,10 +52,10 @@ class Diagnosis:
         """Take the pseudo-labels of a batch, and those that are learned, `IGNORE` elsewhere."""
         self._add("called", pseudo.labels, pseudo.valid)
         self._add("kept", kept, kept != IGNORE)
-        if self._truth is not None:
-            known = (kept != IGNORE) & (self._truth != IGNORE)
+        if self.truth is not None:
+            known = (kept != IGNORE) & (self.truth != IGNORE)
             self._add("known", kept, known)
-            self._add("right", kept, known & (kept == self._truth))
+            self._add("right", kept, known & (kept == self.truth))
 
     def student(self, logits: Logits, kept: Labels) -> None:
         """Take what the student makes of a view whose pseudo-labels it learns."""
