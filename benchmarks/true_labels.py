@@ -12,6 +12,7 @@ learned, with ``given=all`` wherever it is known: what the first lacks to the se
 from __future__ import annotations
 
 from dataclasses import replace
+from types import NoneType
 from typing import Literal
 
 from torch import Tensor
@@ -19,7 +20,7 @@ from torch import Tensor
 from s4former.config import UserError
 from s4former.methods.configs.mean_teacher import MeanTeacherConfig
 from s4former.methods.mean_teacher import MeanTeacher
-from s4former.methods.parts import ConfidentPixels, View, diagnosis
+from s4former.methods.parts import ConfidentPixels, Diagnosis, View, diagnosis
 from s4former.types import IGNORE, Batch, Mask, PseudoLabels, Segmenter, UnlabeledBatch
 
 
@@ -49,11 +50,14 @@ class TrueLabels(MeanTeacher):
             UserError: If the truth is not at hand.
         """
         found = diagnosis()
-        if found is None or found.truth is None:
+        truth = found.truth if found else None
+        if truth is None and type(found) in (Diagnosis, NoneType):  # another one asks for a run's pictures
             raise UserError("true labels need diagnose_every=1 and diagnose_truth=FOLDER_OF_MASKS")
-        known = found.truth != IGNORE
-        labels = found.truth.to(pseudo.labels.dtype).where(known, pseudo.labels)
-        self.learned.teachers = pseudo if self.config.given == "kept" else None
+        self.learned.teachers = pseudo if self.config.given == "kept" or truth is None else None
+        if truth is None:
+            return super().views(batch, unlabeled, pseudo)
+        known = truth != IGNORE
+        labels = truth.to(pseudo.labels.dtype).where(known, pseudo.labels)
         return super().views(batch, unlabeled, replace(pseudo, labels=labels, valid=pseudo.valid & known))
 
 

@@ -10,7 +10,10 @@ import pytest
 import yaml
 from study import make_split_data
 
+from s4former.config import UserError
+from s4former.engine import read_lines, train
 from s4former.studies import SPLITS
+from tiny_run import make_data, tiny_run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -56,6 +59,7 @@ def test_msrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         ("msrc.py", "supervised_tuning"),
         ("camvid.py", "parts"),
         ("camvid.py", "camvid_causes"),
+        ("camvid.py", "camvid_true_labels"),
     ],
 )
 def test_files_of_rows(
@@ -67,8 +71,31 @@ def test_files_of_rows(
 ) -> None:
     data = make_split_data(tmp_path / "data")
     labels = "2" if script == "msrc.py" else SPLITS.format(labels=2, draw=0).removeprefix("splits/")
+    monkeypatch.syspath_prepend(BENCHMARKS.parent)
     more = ["--rows", str(BENCHMARKS / f"rows/{rows}.yaml"), "--labels", labels, "--seeds", "0"]
     lines = typed(script, data, monkeypatch, capsys, *more)
     count = len(yaml.safe_load((BENCHMARKS / f"rows/{rows}.yaml").read_text()))
-    assert len(lines) >= count >= 5
+    assert len(lines) >= count >= 4
     assert any("supervised" in line for line in lines)
+
+
+def test_true_labels_are_learned_in_place_of_the_teachers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS.parent)
+    data = make_data(tmp_path / "data")
+    ends = {}
+    for name, changes in (
+        ("teacher", {"method": "mean_teacher"}),
+        ("kept", {"method": "benchmarks.true_labels"}),
+        ("all", {"method": "benchmarks.true_labels", "method.given": "all"}),
+    ):
+        seen = {"diagnose_every": 1, "diagnose_truth": "masks/train", "log_every": 1}
+        same = {"method.confidence_threshold": 0.345, "method.cutmix_probability": 0}
+        train(tiny_run(data, changes | same | seen), tmp_path / name)
+        first, *_ = read_lines(tmp_path / name / "journal.jsonl")
+        ends[name] = first["pseudo/precision"], first["pseudo/confident"]
+    assert ends["teacher"][0] < ends["kept"][0] == ends["all"][0] == 1
+    assert 0 < ends["kept"][1] <= ends["teacher"][1] < ends["all"][1]
+    with pytest.raises(UserError, match="diagnose_truth"):
+        train(tiny_run(data, {"method": "benchmarks.true_labels"}), tmp_path / "without")
