@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import resource
@@ -15,6 +16,7 @@ import fsspec
 import numpy as np
 import pytest
 import torch
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from folders import make_folder, write_image
@@ -167,6 +169,43 @@ def test_an_address_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path / "images")
     assert check_source(source, config).fresh == 1  # what was seen is known from any working folder
     fsspec.filesystem("memory").rm("/named", recursive=True)
+
+
+class Tagged(MemoryFileSystem):
+    """A store whose key of a file is its address, and which tags contents, as web servers do."""
+
+    protocol = "tagged"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("tagged://", "memory://")))
+
+    def ukey(self, path: str) -> str:
+        return path
+
+    def info(self, path: str, **named: object) -> dict[str, object]:
+        facts = super().info(path, **named)
+        tag = hashlib.md5(self.cat_file(path)).hexdigest() if facts["type"] == "file" else None
+        return {key: facts[key] for key in ("name", "size", "type")} | {"ETag": tag}
+
+
+def test_a_shard_that_is_replaced_on_a_server_is_looked_at_again(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    packed(tmp_path)
+    fsspec.register_implementation("tagged", Tagged, clobber=True)
+    server = fsspec.filesystem("tagged")
+    server.put(str(tmp_path / "shards"), "/replaced/shards", recursive=True)
+    config = DataConfig(root=str(tmp_path), unlabeled_shards=("tagged://replaced/shards",), **CROPS)
+    check_source(open_source(config), config)
+    assert check_source(open_source(config), config).fresh == 0
+    shard = server.glob("/replaced/shards/*.tar")[-1]
+    damaged = bytearray(server.cat_file(shard))
+    damaged[600:700] = bytes(100)  # in the first image; the shard is as long as before
+    server.pipe_file(shard, bytes(damaged))
+    again = check_source(open_source(config), config)
+    assert again.fresh > 0
+    assert "unreadable_image" in [finding.kind for finding in again.findings]
+    server.rm("/replaced", recursive=True)
 
 
 def test_only_copies_of_held_out_images_are_left_out(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ class ShardImages(Sequence[str]):
         """
         shard, row = self._of(id)
         if shard.place not in self._states:
-            state = _patiently(shard.place, lambda files, path: files.ukey(path))
+            state = _patiently(shard.place, _state)
             self._states[shard.place] = zlib.crc32(str(state).encode())
         return [int(shard.index.sizes[row]), int(shard.index.checksums[row]), self._states[shard.place]]
 
@@ -220,6 +220,13 @@ def shard_files(place: str, field: str) -> list[str]:
 def size_of(place: str) -> int:
     """Return the number of bytes of a file."""
     return int(_patiently(place, lambda files, path: files.size(path)))
+
+
+def _state(files: Any, path: str) -> tuple[Any, ...]:
+    """Return what changes with the bytes of a file: over HTTP its key is no more than its address."""
+    facts = files.info(path)
+    named = ("size", "ETag", "Content-MD5", "Digest", "Last-Modified")
+    return files.ukey(path), *(str(facts.get(name)) for name in named)
 
 
 def _opened(place: str) -> Shard:
