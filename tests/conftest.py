@@ -31,6 +31,9 @@ os.environ.pop("S4FORMER_PROGRAM", None)
 # A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files need not outlive a loss of power here; tests of failing disks do it in processes of their own.
+os.fsync = lambda fd: None
+
 # One thread: sums then have one order, and losses can be compared to the bit.
 torch.set_num_threads(1)
 
