@@ -2,8 +2,7 @@
 
 Run      s4former train msrc data.root=MSRC model.pretrained=FILE --out runs/msrc
          msrc.supervised, msrc.mean_teacher and msrc.mean_teacher_cutmix are its baselines, msrc.plus is
-         s4former_plus, msrc.unimatch_v2_pasa is UniMatch V2 with PASA;
-         data.labeled_split=splits/42_draw0/labeled.txt
+         s4former_plus; data.labeled_split=splits/42_draw0/labeled.txt
          data.unlabeled_split=splits/42_draw0/unlabeled.txt: 42 labels, 84 and 168 alike
 Expect   docs/compare.md: what each method gains there, with intervals
 Choices  each block at 0.75 of the rate of the one behind it: with one rate for all, supervised-only has 9
@@ -83,12 +82,7 @@ def recipe() -> Run:
 
 def recipes() -> dict[str, Recipe]:
     """Return the variants of this recipe by name."""
-    return {
-        **baselines(recipe),
-        "supervised": supervised,
-        "plus": plus,
-        "unimatch_v2_pasa": unimatch_v2_pasa,
-    }
+    return {**baselines(recipe), "supervised": supervised, "plus": plus}
 
 
 def supervised() -> Run:
@@ -99,8 +93,3 @@ def supervised() -> Run:
 def plus() -> Run:
     """Return the run of s4former_plus."""
     return override(recipe(), {"method.name": "s4former_plus"})[0]
-
-
-def unimatch_v2_pasa() -> Run:
-    """Return the run of UniMatch V2 with PASA in the passes of both views."""
-    return override(recipe(), {"method.name": "unimatch_v2", "method.pasa": True})[0]
