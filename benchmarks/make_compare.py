@@ -195,6 +195,7 @@ def _renamed(minus: Mapping[str, Any], short: Mapping[str, str]) -> dict[str, An
 
 def _verdicts(lines: Sequence[dict[str, Any]], against: Sequence[str]) -> Iterator[str]:
     """Yield which deployed networks are shown to gain or lose, by reference: a 95 % interval without 0."""
+    several = len({line["labeled"] for line in lines if line["minus"]}) > 1
     for reference in against:
         found: dict[str, list[str]] = {"a gain": [], "a loss": [], "no difference": []}
         for line in lines:
@@ -203,7 +204,7 @@ def _verdicts(lines: Sequence[dict[str, Any]], against: Sequence[str]) -> Iterat
                 continue
             low, high = difference["interval"] or (0, 0)
             verdict = "a gain" if low > 0 else "a loss" if high < 0 else "no difference"
-            found[verdict].append(line["row"])
+            found[verdict].append(f"{line['row']} ({line['labeled']} labels)" if several else line["row"])
         said = [f"{verdict} of {', '.join(rows)}" for verdict, rows in found.items() if rows]
         if said:
             yield f"against {reference} is shown {'; '.join(said)}"
