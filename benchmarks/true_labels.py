@@ -5,8 +5,7 @@ of a missing gain apart. With ``given=kept`` the truth stands where the teacher'
 learned, with ``given=all`` wherever it is known: what the first lacks to the second is selection, what
 `mean_teacher` lacks to the first is wrong labels. The truth is what ``diagnose_truth`` reads, in every step:
 
-    PYTHONPATH=. python benchmarks/camvid.py --methods benchmarks.true_labels:given=kept \
-        --set diagnose_every=1 diagnose_truth=masks/train ...
+    PYTHONPATH=. python benchmarks/camvid.py --rows benchmarks/rows/camvid_true_labels.yaml --reference all
 """
 
 from __future__ import annotations
