@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
+from stat import S_ISDIR
 
 import pytest
 
@@ -25,6 +27,25 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path, synced: 
         write_atomically(path, fail, synced=synced)
     assert read_json(path) == {"x": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_file_is_on_the_disk_before_it_takes_a_name_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: bool
+) -> None:
+    path, replace, seen = tmp_path / "a.txt", os.replace, []
+
+    def noted(source: Path, target: Path) -> None:
+        seen.append("named")
+        replace(source, target)
+
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: seen.append("folder" if S_ISDIR(os.fstat(fd).st_mode) else "file")
+    )
+    monkeypatch.setattr(os, "replace", noted)
+    write_atomically(path, lambda temporary: temporary.write_text("whole"), synced=synced)
+    assert seen == (["file", "named", "folder"] if synced else ["named"])
+    assert path.read_text() == "whole"
 
 
 def test_nan_is_no_json(tmp_path: Path) -> None:
