@@ -32,10 +32,10 @@ from mutations import mutate  # noqa: E402
 from restarting import kill_under_torchrun, stop_by_signals  # noqa: E402
 from resuming import Kind, kill_and_resume  # noqa: E402
 from soaking import growth  # noqa: E402
-from trials import Trials, lacks_compiler, trials  # noqa: E402
 
 from s4former.config import versions  # noqa: E402
 from s4former.config.record import hardware, now  # noqa: E402
+from trials import Trials, lacks_compiler, trials  # noqa: E402
 
 Part = Callable[[Trials, Path, float], dict[str, Any]]
 

@@ -16,7 +16,7 @@ from beartype.roar import BeartypeDecorHintPep673Exception, BeartypeDecorHintPep
 _check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for static checkers
 _jaxtyped = jaxtyping.jaxtyped
 _calls = Counter[int]()
-_CHECKED = 30  # calls of a function in a test; a loop would check the same shapes again and again
+_CHECKED = 5  # calls of a function in a test; a loop would check the same shapes again and again
 
 
 def install() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,12 @@ settings.load_profile("any machine")
 def pytest_runtest_setup() -> None:
     """Check the first calls of each function in each test."""
     checked.begin_test()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported, most of what there is, out of all later garbage collections: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from processes import run_processes
 from s4former import collectives
+from trials import server
 
 
 def test_alone_the_global_batch_is_the_own() -> None:
@@ -21,7 +21,7 @@ def test_alone_the_global_batch_is_the_own() -> None:
 
 def test_partners_are_found_among_the_images_of_three_processes() -> None:
     # With two, the process before is the one after: only a third tells them apart.
-    run_processes(
+    ends = server().script(
         """
 from datetime import timedelta
 import torch
@@ -36,8 +36,9 @@ assert collectives.reversed_images(own).tolist() == [5 - 2 * RANK, 4 - 2 * RANK]
 assert int(collectives.total(own.sum())) == 15
 dist.destroy_process_group()
 """,
-        count=3,
+        processes=3,
     )
+    assert [end.code for end in ends] == [0, 0, 0], ends
 
 
 def test_what_stays_of_an_image_makes_up_for_what_is_dropped() -> None:

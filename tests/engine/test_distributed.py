@@ -17,7 +17,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from processes import finish, start
 from s4former.config import Interrupted, UserError
 from s4former.engine import Checkpoints, distributed, read_lines, train
 from s4former.engine.callbacks import Callback
@@ -25,6 +24,7 @@ from s4former.engine.student import student_of
 from s4former.inference import Model
 from s4former.models import build_segmenter
 from tiny_run import make_data, tiny_run
+from trials import UNCAUGHT, server
 
 pytestmark = pytest.mark.slow
 
@@ -184,8 +184,8 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (broken / file).write_bytes(b"this is no picture")
     with pytest.raises(Interrupted):
         train(tiny_run(data, CHANGES), out / "of_one", progress=Stop())
-    (_, _, err), (killed, _, _) = finish(start(_SCRIPT, data, out))
-    assert killed == -signal.SIGKILL, err  # as the last of its runs wants it
+    first, second = server().script(_SCRIPT, data, out, processes=2)
+    assert second.code == -signal.SIGKILL, first.err  # as the last of its runs wants it
     return out
 
 
@@ -392,9 +392,9 @@ def die(self, step):
 method.S4Former.after_update = die
 train(tiny_run(Path(sys.argv[1])), Path(sys.argv[2]))
 """
-    (code, _, _), (killed, _, _) = finish(start(script, data, tmp_path / "run"))
-    assert killed == -signal.SIGKILL
-    assert code not in (0, None)
+    left, killed = server().script(script, data, tmp_path / "run", processes=2)
+    assert killed.code == -signal.SIGKILL
+    assert left.code == UNCAUGHT
 
 
 def test_a_process_that_fails_alone_does_not_wait_for_the_others_to_take_leave(
@@ -419,10 +419,9 @@ dist.destroy_process_group = leave
 distributed._leaving_waits = lambda: True
 train(tiny_run(Path(sys.argv[1])), Path(sys.argv[2]))
 """
-    (waiting, _, _), (failed, _, err) = finish(start(script, data, tmp_path / "run"))
-    # Gloo, unlike NCCL, minds that nobody took leave, and may abort the process at its very end.
-    assert {waiting, failed} <= {1, -signal.SIGABRT}
-    assert "out of memory" in err
+    waiting, failed = server().script(script, data, tmp_path / "run", processes=2)
+    assert {waiting.code, failed.code} == {UNCAUGHT}
+    assert "out of memory" in failed.err
 
 
 def test_processes_that_cannot_meet_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

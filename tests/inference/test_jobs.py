@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from command_line import CommandLine
-from processes import finish, start
 from s4former.curation.annotations import class_names
 from s4former.engine import train
 from s4former.inference import Model
 from tiny_run import NAMES, make_data, tiny_run
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -121,12 +121,11 @@ def test_what_cannot_be_read_is_listed_at_the_end(
 
 
 def test_two_processes_share_the_images(root: Path, photos: Path, tmp_path: Path) -> None:
-    script = "from s4former.cli.main import main; sys.argv[0] = 's4former'; main()"
     words = ("predict", root / "run", photos, "--out", tmp_path / "out", "--csv", "--device", "cpu")
-    ends = finish(start(script, *words))
-    assert [code for code, _, _ in ends] == [0, 0], ends
-    assert "3 of 3 images" in ends[0][1]
-    assert not ends[1][1]
+    ends = server().call("trials:run_command", [str(word) for word in words], processes=2)
+    assert [end.code for end in ends] == [0, 0], ends
+    assert "3 of 3 images" in ends[0].out
+    assert not ends[1].out
     assert len(rows(tmp_path / "out/areas.csv")) == 9
     assert len(list((tmp_path / "out").glob(".s4former-predict*"))) == 2
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from processes import run_processes
 from s4former import collectives
 from s4former.engine import distributed
 from s4former.engine.device import seed_layers
@@ -17,6 +16,7 @@ from s4former.methods import config_class, method_names
 from s4former.models import MiTConfig, ModelConfig, build_segmenter
 from s4former.testing import NUM_CLASSES, SIZE, awake, random_batch, tiny_student
 from s4former.types import Batch, Segmenter
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,8 @@ torch.save(records, Path(sys.argv[1]) / f"{RANK}.pt")
 def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Case, dict[str, Tensor]]]:
     """What each of two processes got."""
     folder = tmp_path_factory.mktemp("two")
-    run_processes(_SCRIPT, folder)
+    ends = server().script(_SCRIPT, folder, processes=2)
+    assert [end.code for end in ends] == [0, 0], ends
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shlex
 import subprocess
 import sys
 import types
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from damage import damaged
 from s4former.config import NumericError, S4FormerError, UserError
 from s4former.models import convert_weights, load_backbone_weights, read_state, require_finite
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -128,14 +130,10 @@ def test_the_advised_command_gives_a_file_that_loads(
     with pytest.raises(UserError, match="holds a Python object") as error:
         read_state(path)
     command = str(error.value).splitlines()[-1]
-    assert command.startswith('python -c "')
-    done = subprocess.run(
-        ["sh", "-c", command.replace("python", sys.executable, 1)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    program, option, *script = shlex.split(command)  # as a shell would read it
+    assert (program, option) == ("python", "-c")
+    (done,) = server().script(*script, place=tmp_path)
+    assert done.code == 0, done.err
     assert (tmp_path / "it's from elsewhere_plain.pth").read_bytes() == b"somebody's"
     assert_gives(tmp_path / "it's from elsewhere_plain_2.pth", vit)
 

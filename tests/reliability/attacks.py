@@ -23,6 +23,7 @@ import torch
 from disks import sums
 from mutations import call
 from PIL import Image
+
 from trials import Trials
 
 Attack = Callable[[], str]

@@ -16,9 +16,9 @@ from typing import Any
 
 from PIL import Image
 from safetensors import safe_open
-from trials import KILL, Fault, Trial, Trials
 
 from every_verb import WRITES, make_world, sums
+from trials import KILL, Fault, Trial, Trials
 
 ERRORS = {"full": errno.ENOSPC, "input/output": errno.EIO, "read-only": errno.EROFS, "killed": KILL}
 ONCE = ("input/output", "killed")

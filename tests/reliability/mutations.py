@@ -21,9 +21,9 @@ import yaml
 from disks import half_written
 from PIL import Image
 from safetensors.torch import save_file
-from trials import Trials
 
 from damage import ODD, changed, damaged, places
+from trials import Trials
 
 CODES = (0, 1, 2, 3, 4)
 """Exit codes that a command may have: it went on, or said what is wrong; never 70 or a signal."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from trials import Fault, Trials
 
 from s4former.engine import Checkpoints, read_lines
 from tiny_run import make_data, tiny_run
+from trials import Fault, Trials
 
 TIMES = ("seconds", "images_per_second", "data_wait")
 

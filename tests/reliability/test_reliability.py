@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,16 @@ from mutations import SURFACES, mutate
 from restarting import kill_under_torchrun, stop_by_signals
 from resuming import Kind, kill_and_resume
 from soaking import growth
-from trials import Trials, lacks_compiler, trials
+
+import trials
+from trials import Trials, lacks_compiler
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lacks_compiler()), reason=lacks_compiler())]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Trials]:
-    with trials() as started:
-        yield started
+def server() -> Trials:
+    return trials.server()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,16 @@
 """Trials: functions called in fresh processes that fork in an instant, on a disk that fails, or killed.
 
-A server imports the package once and forks for each trial. It is started with ``faults.c`` preloaded, so that
-the n-th write below a folder, whichever library makes it, is refused or is the process's last.
+A server imports the package once, without the checks of shapes and types, and forks for each trial. It is
+started with ``faults.c`` preloaded, so that the n-th write below a folder, whichever library makes it, is
+refused or is the process's last.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import ctypes
+import functools
 import importlib
 import json
 import mmap
@@ -21,13 +24,15 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1]
+from processes import environment, free_port
+
 KILL = 0
+UNCAUGHT = 99  # the exit code after an exception that nothing caught
 
 
 def lacks_compiler() -> str:
@@ -115,39 +120,46 @@ class Trials:
         """Run ``s4former`` as a shell would."""
         return self.call("trials:run_command", [str(word) for word in words], **more)[0]
 
+    def script(self, text: str, *words: object, **more: Any) -> list[Trial]:
+        """Run a script, with ``RANK``, ``Path``, ``os``, ``signal`` and ``sys`` at hand."""
+        return self.call("trials:run_script", text, [str(word) for word in words], **more)
+
+
+@functools.cache
+def server() -> Trials:
+    """Return the server that tests share, which lives as long as they do."""
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(trials())
+
 
 @contextmanager
 def trials() -> Iterator[Trials]:
-    """Start the server, and end it."""
+    """Start a server, and end it; without a compiler there are no failing disks."""
     with tempfile.TemporaryDirectory() as scratch:
-        library = Path(scratch) / "faults.so"
-        source = Path(__file__).with_name("faults.c")
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, capture_output=True
-        )
-        path = os.pathsep.join([*(str(TESTS / part) for part in ("reliability", "cli", ".")), *sys.path])
-        environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")},
-            "PYTHONPATH": path,
-            "LD_PRELOAD": str(library),
-            "OMP_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-            "COLUMNS": "120",
-            "HF_HUB_OFFLINE": "1",
-        }
-        server = subprocess.Popen(
+        more = {"COLUMNS": "120", "HF_HUB_OFFLINE": "1"}
+        if not lacks_compiler():
+            library = Path(scratch) / "faults.so"
+            source = Path(__file__).with_name("faults.c")
+            subprocess.run(
+                ["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"],
+                check=True,
+                capture_output=True,
+            )
+            more["LD_PRELOAD"] = str(library)
+        started = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=environment(**more),
         )
         try:
-            yield Trials(server)
+            yield Trials(started)
         finally:
-            assert server.stdin
-            server.stdin.close()
-            server.wait(timeout=60)
+            assert started.stdin
+            started.stdin.close()
+            started.wait(timeout=60)
 
 
 def run_command(words: list[str], program: str = "s4former") -> int:
@@ -159,6 +171,13 @@ def run_command(words: list[str], program: str = "s4former") -> int:
         main = importlib.import_module(f"s4former.compat.mmseg_{Path(program).stem}").main
     main()
     return 0
+
+
+def run_script(text: str, words: list[str]) -> None:
+    """Be a script, as ``python -c`` would run it."""
+    sys.argv = ["-c", *words]
+    at_hand = {"RANK": int(os.environ.get("RANK", 0)), "Path": Path, "os": os, "signal": signal, "sys": sys}
+    exec(text, {"__name__": "__main__", **at_hand})
 
 
 def serve() -> None:
@@ -188,7 +207,7 @@ def _answer(
     patience: float,
 ) -> list[dict[str, Any]]:
     counter, begun = mmap.mmap(-1, 8), time.monotonic()
-    port = str(_free_port())
+    port = str(free_port())
     with tempfile.TemporaryDirectory() as scratch:
         children = []
         for rank in range(processes):
@@ -262,7 +281,7 @@ def _be(
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
-        code = 99
+        code = UNCAUGHT
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -290,12 +309,6 @@ def _wait(children: list[int], kill_after: float | None, patience: float) -> dic
         with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
     return ends
-
-
-def _free_port() -> int:
-    from processes import free_port
-
-    return free_port()
 
 
 if __name__ == "__main__":
