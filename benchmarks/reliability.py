@@ -85,7 +85,7 @@ def preemption(server: Trials, root: Path, share: float) -> dict[str, Any]:
     killed = []
     for step, rank in [(3, 1), (5, 0)][: max(1, round(2 * share))]:
         (root / f"torchrun{step}").mkdir()
-        killed.append(_shown(kill_under_torchrun(root / f"torchrun{step}", step, rank)))
+        killed.append(_shown(kill_under_torchrun(root / f"torchrun{step}", step, rank, server)))
     wrong += [each for each in killed if any(each["codes"].values()) or not each["resumed"] or each["differ"]]
     said = f"{len(signals)} runs stopped by signals, {len(killed)} with a process killed under torchrun"
     return {"said": f"{said}; {len(wrong)} ended wrong", "wrong": wrong, "signals": signals, "killed": killed}

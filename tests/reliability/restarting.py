@@ -13,6 +13,7 @@ from resuming import differences
 
 from processes import environment
 from tiny_run import make_data, tiny_run
+from trials import Trials
 
 _WORKER = """
 import os, signal
@@ -32,45 +33,38 @@ main()
 """
 
 
-def kill_under_torchrun(root: Path, step: int, rank: int) -> dict[str, Any]:
+def kill_under_torchrun(root: Path, step: int, rank: int, trials: Trials) -> dict[str, Any]:
     """Kill a process at a step; return how it ended, and the tensors that differ from an undisturbed run."""
     data = make_data(root / "data", train=6, val=3)
     changes = {"steps": 8, "save_every": 2, "model.head": "setr_pup", "model.head.channels": 8}
     run = tiny_run(data, changes)
     (root / "run.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
     (root / "worker.py").write_text(_WORKER)
+    train = ["train", str(root / "run.yaml"), "--out"]
+    straight = trials.call("trials:run_command", [*train, str(root / "straight")], processes=2)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    ends = {}
-    for name, dies in (("straight", -1), ("killed", rank)):
-        command = [
-            *launcher,
-            "--max-restarts=1",
-            root / "worker.py",
-            "train",
-            root / "run.yaml",
-            "--out",
-            root / name,
-        ]
-        more = environment(DIES=str(dies), AT=str(step))
-        ends[name] = subprocess.run(
-            list(map(str, command)), env=more, capture_output=True, text=True, check=False
-        )
-    codes = {name: end.returncode for name, end in ends.items()}
-    resumed = f"resuming after step {step // 2 * 2}" in ends["killed"].stderr
+    killed = subprocess.run(
+        [*launcher, "--max-restarts=1", str(root / "worker.py"), *train, str(root / "killed")],
+        env=environment(DIES=str(rank), AT=str(step)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    codes = {"straight": max(end.code for end in straight), "killed": killed.returncode}
     differ = (
-        differences(root / "straight", root / "killed")
-        if not any(codes.values())
-        else [ends["killed"].stderr]
+        [straight[0].err, killed.stderr]
+        if any(codes.values())
+        else differences(root / "straight", root / "killed")
     )
     return {
         "killed": f"process {rank} in step {step + 1}",
         "codes": codes,
-        "resumed": resumed,
+        "resumed": f"resuming after step {step // 2 * 2}" in killed.stderr,
         "differ": differ,
     }
 
 
-def stop_by_signals(root: Path, name: str, times: int, trials: Any) -> dict[str, Any]:
+def stop_by_signals(root: Path, name: str, times: int, trials: Trials) -> dict[str, Any]:
     """Send a signal to a run in its second step, once or twice; return its exit code and what is saved."""
     data = make_data(root / f"data{name}{times}", train=6, val=3)
     folder = root / f"run{name}{times}"

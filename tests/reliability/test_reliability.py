@@ -50,8 +50,8 @@ def test_one_signal_saves_and_a_second_leaves(
     assert record["states"][-1] == ("step_00000003" if times == 1 else "step_00000002")
 
 
-def test_processes_that_torchrun_starts_anew_end_as_if_none_had_died(tmp_path: Path) -> None:
-    record = kill_under_torchrun(tmp_path, step=3, rank=1)
+def test_processes_that_torchrun_starts_anew_end_as_if_none_had_died(server: Trials, tmp_path: Path) -> None:
+    record = kill_under_torchrun(tmp_path, 3, 1, server)
     assert record["codes"] == {"straight": 0, "killed": 0}, record["differ"]
     assert record["resumed"]
     assert record["differ"] == []
