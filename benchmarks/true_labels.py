@@ -5,7 +5,7 @@ of a missing gain apart. With ``given=kept`` the truth stands where the teacher'
 learned, with ``given=all`` wherever it is known: what the first lacks to the second is selection, what
 `mean_teacher` lacks to the first is wrong labels. The truth is what ``diagnose_truth`` reads, in every step:
 
-    PYTHONPATH=. python benchmarks/camvid.py --rows benchmarks/rows/camvid_true_labels.yaml --reference all
+    PYTHONPATH=. python benchmarks/camvid.py --rows benchmarks/rows/camvid_causes.yaml --reference all
 """
 
 from __future__ import annotations

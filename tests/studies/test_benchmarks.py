@@ -59,7 +59,6 @@ def test_msrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         ("msrc.py", "supervised_tuning"),
         ("camvid.py", "parts"),
         ("camvid.py", "camvid_causes"),
-        ("camvid.py", "camvid_true_labels"),
     ],
 )
 def test_files_of_rows(
