@@ -24,6 +24,7 @@ from s4former.inference.export import read_logits, textures, traced
 from s4former.inference.onnx_check import check_onnx
 from s4former.inference.onnx_model import OnnxModel
 from tiny_run import NAMES, make_data, tiny_run
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -68,12 +69,11 @@ except UserError as error:
 def exported(run_folder: Path) -> Path:
     """Of any size, in a process whose types nobody checks: sizes that are left open are no integers."""
     out = run_folder.parent / "any.onnx"
-    words = [sys.executable, "-c", EXPORT, "export", str(run_folder), "--out", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "cannot leave it open; try one size, as in size=224x224" in done.stdout, "positions as in DINOv2"
-    assert "compared on 2 of 2 val images of the run" in done.stdout
-    assert "mIoU on these images" in done.stdout
+    (done,) = server().script(EXPORT, "export", run_folder, "--out", out)
+    assert done.code == 0, done.err
+    assert "cannot leave it open; try one size, as in size=224x224" in done.out, "positions as in DINOv2"
+    assert "compared on 2 of 2 val images of the run" in done.out
+    assert "mIoU on these images" in done.out
     return out
 
 

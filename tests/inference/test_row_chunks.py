@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from s4former.inference.row_chunks import resized_row_chunks, slide_row_chunks, 
 from s4former.models import ModelConfig, ViTConfig, build_segmenter
 from s4former.types import Segmenter
 from tiny_run import make_data, tiny_run
+from trials import server
 
 CLASSES = 3
 
@@ -197,5 +196,6 @@ with in_eval({{"network": network}}):
         mask[rows] = chunk[0].argmax(0).numpy()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < megabytes
+    (done,) = server().script(script)
+    assert done.code == 0, done.err
+    assert int(done.out) < megabytes
