@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +27,7 @@ from s4former.engine.writer import RunFolderWriter
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -177,8 +175,6 @@ def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
 
 
 _KILLED = """
-import os, signal, sys
-from pathlib import Path
 from tiny_run import tiny_run
 from s4former.engine.loop import train
 from s4former.engine.callbacks import Callback
@@ -196,11 +192,8 @@ train(tiny_run(Path(sys.argv[1]), {"data.num_workers": int(sys.argv[4])}), Path(
 def test_a_killed_run_resumes_to_the_same_bits(
     data: Path, straight: Path, tmp_path: Path, step: int, workers: int
 ) -> None:
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    arguments = [str(data), str(tmp_path / "run"), str(step), str(workers)]
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], env=environment, check=False)
-    assert done.returncode == -signal.SIGKILL
+    (done,) = server().script(_KILLED, data, tmp_path / "run", step, workers)
+    assert done.code == -signal.SIGKILL
     train(tiny_run(data, {"data.num_workers": workers}), tmp_path / "run", resume=True)
     assert_same_end(tmp_path / "run", straight)
 
