@@ -13,9 +13,11 @@ import pytest
 import torch
 import yaml
 
+from processes import environment
 from s4former.compat import launch as launcher
 from s4former.config import DataError
 from tiny_run import NAMES, make_data
+from trials import server
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +54,12 @@ def answers(place: Path, *lines: str) -> list[tuple[int, set[str]]]:
     """Type commands one after the other in one process; return exit codes and what is imported by then."""
     script = _RUN.format(heavy=HEAVY)
     done = subprocess.run(
-        [sys.executable, "-c", script, *lines], cwd=place, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, *lines],
+        cwd=place,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("answered ")]
     return [(int(code), set(names)) for code, *names in found]
@@ -108,14 +115,14 @@ def test_what_a_check_has_seen_and_timed_needs_no_torch_again(tmp_path: Path) ->
     }
     (data / "dataset.yaml").write_text(yaml.safe_dump(content))
     small = "check data/dataset.yaml model.backbone=vit_tiny_patch16_224 model.pretrained=none threads=1"
-    first, again, refused = (
-        answers(tmp_path, *lines)[-1]
-        for lines in ([small], [small], [small, f"{small} data.crop_size=[100,112]"])
+    first = server().command(*small.split(), place=tmp_path)
+    assert first.code == 0, first.err
+    again, refused = (
+        answers(tmp_path, *lines)[-1] for lines in ([small], [small, f"{small} data.crop_size=[100,112]"])
     )
-    assert first[0] == 0
-    assert "timm" in first[1]
     assert again == (0, set())
     assert refused[0] == 1, "what was timed for another crop says nothing of this one"
+    assert "timm" in refused[1]
 
 
 @pytest.mark.parametrize("command", ["train.py", "test.py run"])
