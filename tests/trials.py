@@ -84,7 +84,7 @@ class Trials:
     """The server; one call at a time, of one process or several that train together."""
 
     def __init__(self, server: subprocess.Popen[str]) -> None:
-        self._server = server
+        self._server, self._orders = server, 0
 
     def call(
         self,
@@ -112,9 +112,12 @@ class Trials:
         assert self._server.stdout
         self._server.stdin.write(base64.b64encode(pickle.dumps(order)).decode() + "\n")
         self._server.stdin.flush()
-        answer = self._server.stdout.readline()
-        assert answer, "the server of trials is gone"
-        return [Trial(**each) for each in json.loads(answer)]
+        self._orders += 1
+        for answer in self._server.stdout:
+            number, ends = json.loads(answer)
+            if number == self._orders:  # not that of a call that a test's time limit broke off
+                return [Trial(**each) for each in ends]
+        raise AssertionError("the server of trials is gone")
 
     def command(self, *words: object, **more: Any) -> Trial:
         """Run ``s4former`` as a shell would."""
@@ -192,8 +195,9 @@ def serve() -> None:
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w")  # stdout of its own, whatever trials print
     os.dup2(2, 1)
-    for line in sys.stdin:
-        answers.write(json.dumps(_answer(*pickle.loads(base64.b64decode(line)))) + "\n")
+    for number, line in enumerate(sys.stdin, 1):
+        ends = _answer(*pickle.loads(base64.b64decode(line)))
+        answers.write(json.dumps([number, ends]) + "\n")
         answers.flush()
 
 

@@ -50,7 +50,10 @@ def kill_under_torchrun(root: Path, step: int, rank: int, trials: Trials) -> dic
         text=True,
         check=False,
     )
-    codes = {"straight": max(end.code for end in straight), "killed": killed.returncode}
+    codes = {
+        "straight": next((end.code for end in straight if end.code), 0),
+        "killed": killed.returncode,
+    }
     differ = (
         [straight[0].err, killed.stderr]
         if any(codes.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,21 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("trials")
 
 
+def test_an_answer_that_a_time_limit_broke_off_is_not_the_next_calls(server: Trials) -> None:
+    def over(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(TimeoutError):
+            server.script("import time; time.sleep(1); print('first')")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert server.script("print('second')")[0].out == "second\n"
+
+
 def test_a_run_killed_at_any_moment_ends_with_the_same_bits(server: Trials, tmp_path: Path) -> None:
     for record in kill_and_resume(server, tmp_path, [Kind()], moments=1, seed=1):
         assert record["differ"] == []
@@ -41,11 +57,9 @@ def test_a_failing_disk_is_said_and_leaves_nothing_half(
         assert record["wrong"] == [], record
 
 
-@pytest.mark.parametrize(("signal", "times"), [("SIGUSR1", 1), ("SIGTERM", 2)])
-def test_one_signal_saves_and_a_second_leaves(
-    server: Trials, tmp_path: Path, signal: str, times: int
-) -> None:
-    record = stop_by_signals(tmp_path, signal, times, server)
+@pytest.mark.parametrize(("name", "times"), [("SIGUSR1", 1), ("SIGTERM", 2)])
+def test_one_signal_saves_and_a_second_leaves(server: Trials, tmp_path: Path, name: str, times: int) -> None:
+    record = stop_by_signals(tmp_path, name, times, server)
     assert record["code"] == 75
     assert record["states"][-1] == ("step_00000003" if times == 1 else "step_00000002")
 
