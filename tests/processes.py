@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-PARTS = ("reliability", "cli", "laws", ".")  # folders of modules that new processes import
+PARTS = ("absent", "reliability", "cli", "laws", ".")  # folders of modules that new processes import
 
 
 def free_port() -> int:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from s4former.cli.main import main
+from s4former.engine.pace import Pace
 from s4former.types import IGNORE
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,8 @@ Say = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run ``s4former`` in a folder; the exit code and all that was printed."""
+    """Run ``s4former`` in a folder, where no step is timed; the exit code and all that was printed."""
+    monkeypatch.setattr("s4former.engine.timing.measure_pace", lambda *_: Pace(0.6, 0.3, 2.0))
 
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.chdir(tmp_path)

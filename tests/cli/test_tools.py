@@ -17,6 +17,7 @@ import yaml
 
 from processes import environment, free_port
 from tiny_run import make_data, tiny_run
+from trials import server
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
@@ -64,9 +65,9 @@ def test_scripts_are_plain_sh(shell: str, script: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_stopped_run_of_two_processes_goes_on_and_is_scored(place: Path) -> None:
-    options = ["a run.yaml", 2, "--seed", 1999, "--work-dir", "work dir", "--auto-resume", "--cfg-options"]
-    options += ["data.samples_per_gpu=2", "evaluation.interval=0"]
-    process = start(place, "dist_train.sh", *options, "runner.max_iters=100000", "save_every=1")
+    options = ["--seed", "1999", "--work-dir", "work dir", "--auto-resume", "--cfg-options"]
+    options += ["data.samples_per_gpu=2", "evaluation.interval=0", "save_every=1"]
+    process = start(place, "dist_train.sh", "a run.yaml", 2, *options, "runner.max_iters=100000")
     deadline = time.monotonic() + 200
     while not (place / "work dir" / "checkpoint" / "index.json").exists():
         assert process.poll() is None, process.communicate()[1]
@@ -84,11 +85,13 @@ def test_a_stopped_run_of_two_processes_goes_on_and_is_scored(place: Path) -> No
     record["run"]["steps"] = newest["step"] + 1  # or it would never end
     (place / "work dir" / "run.json").write_text(json.dumps(record))
 
-    steps = f"runner.max_iters={newest['step'] + 1}"
-    code, out, err = run(place, "dist_train.sh", *options, steps, "save_every=1")
-    assert code == 0, err
-    assert f"resuming after step {newest['step']}" in err
-    assert len(re.findall(r"mean\b(?!,)", out)) == 1  # one table, whatever its other rows
+    # What the script starts, twice, without the seconds that two new Pythons take.
+    words = ["a run.yaml", "--launcher", "pytorch", "--gpus", "2", *options]
+    words.append(f"runner.max_iters={newest['step'] + 1}")
+    first, second = server().call("trials:run_command", words, "tools/train.py", place=place, processes=2)
+    assert (first.code, second.code) == (0, 0), first.err
+    assert f"resuming after step {newest['step']}" in first.err
+    assert len(re.findall(r"mean\b(?!,)", first.out)) == 1  # one table, whatever its other rows
 
     code, out, err = run(
         place, "dist_test.sh", "a run.yaml", "work dir", 2, "--eval", "mIoU", "--out", "masks"

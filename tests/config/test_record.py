@@ -11,7 +11,7 @@ from stat import S_ISDIR
 import pytest
 
 from s4former.config import read_json, versions, write_atomically, write_json
-from s4former.config.record import commit, run_record
+from s4former.config.record import commit_of, run_record
 
 
 @pytest.mark.parametrize("synced", [True, False])
@@ -62,16 +62,16 @@ def test_commit_names_the_checkout_its_changes_and_nothing_else(tmp_path: Path) 
 
     package = tmp_path / "package"
     package.mkdir()
-    assert commit(package) is None
+    assert commit_of(package) is None
     git("init")
     (package / "a.py").write_text("1")
-    assert commit(package) is None, "a package that the repository does not track is not of that commit"
+    assert commit_of(package) is None, "a package that the repository does not track is not of that commit"
     git("add", ".")
     git("commit", "-m", "first")
     head = git("rev-parse", "HEAD")
-    assert commit(package) == head
+    assert commit_of(package) == head
     (package / "a.py").write_text("2")
-    assert commit(package) == f"{head}+changes"
+    assert commit_of(package) == f"{head}+changes"
 
 
 def test_a_record_is_json_and_says_with_what_it_ran() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Never
@@ -129,22 +130,29 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that matter to a result."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
-def commit(folder: Path | None = None) -> str | None:
-    """Return the git commit that this package runs from, with ``+changes`` if files differ from it.
+@cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
-    None if the package's files are not under version control (an installed package inside somebody's
-    repository is not).
+
+@cache
+def commit() -> str | None:
+    """Return the git commit that this package runs from; of what changes later a process knows nothing."""
+    return commit_of(Path(__file__).parent)
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the git commit of a folder, with ``+changes`` if files differ from it.
+
+    None if its files are not under version control (an installed package inside somebody's repository is
+    not).
     """
-    folder = folder or Path(__file__).parent
 
     def git(*arguments: str) -> str | None:
         try:

@@ -124,7 +124,8 @@ def require_scorable(patch_size: int, evaluate: EvaluateConfig, checked: Check |
 def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
     """Refuse crops that are no whole patches, and batches of which a batch norm gets one value only.
 
-    The network's layers are tried on tensors without memory, so this takes no time.
+    The network's layers are tried on tensors without memory, and with the smaller batch alone: what is too
+    little for a batch norm there is enough in the larger one.
 
     Raises:
         UserError: If a batch of the run could not be trained on.
@@ -132,22 +133,22 @@ def require_batches(run: Run, num_classes: int, with_unlabeled: bool) -> None:
     with shapes_only():
         model = run.model.model_copy(update={"pretrained": "none"})
         twin = build_segmenter(model, num_classes, run.seed).train()
-    fields = ["data.labeled_batch_size", *(["data.unlabeled_batch_size"] if with_unlabeled else [])]
-    for field in fields:
-        count = getattr(run.data, field.removeprefix("data."))
-        images = torch.empty(
-            max(1, count // run.accumulate), run.data.channels, *run.data.crop, device="meta"
-        )
-        try:
-            features = twin.encode(images)
-            twin.decode(features, run.data.crop)
-            twin.decode_auxiliary(features, run.data.crop)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise UserError(str(error)) from None
-            larger = [2 * side for side in run.data.crop]
-            raise UserError(
-                f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
-                f"model.head={run.model.head.name} a single value at once, which has no spread; set "
-                f"{field}=2 or more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
-            ) from None
+    counts = {"data.labeled_batch_size": run.data.labeled_batch_size}
+    if with_unlabeled:
+        counts["data.unlabeled_batch_size"] = run.data.unlabeled_batch_size
+    field, count = min(counts.items(), key=lambda named: named[1])
+    images = torch.empty(max(1, count // run.accumulate), run.data.channels, *run.data.crop, device="meta")
+    try:
+        features = twin.encode(images)
+        _, _, height, width = features[0].shape  # enlarging logits to the crop takes as long as all before
+        twin.decode(features, (height, width))
+        twin.decode_auxiliary(features, (height, width))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise UserError(str(error)) from None
+        larger = [2 * side for side in run.data.crop]
+        raise UserError(
+            f"{field}={count} with data.crop_size={run.data.crop_size} leaves a batch norm of the head "
+            f"model.head={run.model.head.name} a single value at once, which has no spread; set {field}=2 or "
+            f"more, or a larger crop, as in data.crop_size={str(larger).replace(' ', '')}"
+        ) from None
