@@ -80,9 +80,15 @@ def main() -> None:
     if chosen.merge:
         files = [read_json(file)["miou"] for file in chosen.merge]
         found = {row: _means([file[row] for file in files]) for row in files[0]}
+    elif not (chosen.data and chosen.runs and chosen.cells and chosen.rows):
+        parser.error("expected --data, --runs, --cells and --rows, or --merge")
     else:
         rows = chosen.rows.split(",")
         pairs = [(row, cell) for row in rows for cell in chosen.cells.split(",")]
+        folders = [chosen.runs / cell / row for row, cell in pairs]
+        missing = [str(folder) for folder in folders if not (folder / "model").is_dir()]
+        if missing:
+            raise SystemExit(f"no finished run in {', '.join(missing)}; name others in --cells and --rows")
         found = {row: {} for row in rows}
         for row, cell in track(pairs, "scoring"):
             found[row][cell] = score(chosen.runs / cell / row, chosen.data)
