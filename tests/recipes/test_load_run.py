@@ -104,6 +104,26 @@ def test_configs_that_are_not_there(name: str, words: str) -> None:
         load_run(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dataset.yaml", "`s4former init IMAGES`"),
+        ("with/datasets.yaml", "did you mean dataset.yaml"),
+        ("with/x.yaml", "dataset.yaml"),
+        ("nowhere/dataset.yaml", "nor a folder nowhere"),
+    ],
+)
+def test_a_file_that_is_not_there_names_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("with").mkdir()
+    for file in ("dataset.yaml", "notes.txt"):
+        (Path("with") / file).write_text("")
+    with pytest.raises(UserError, match=f"{name}: there is no such file; .*{words}"):
+        load_run(name)
+
+
 def test_a_method_by_its_name_alone_is_enough() -> None:
     assert Run.model_validate({"method": "supervised"}).method.name == "supervised"
     assert tiny_run(Path(), {"method": {"ema_decay": 0.5}}).method.model_dump()["ema_decay"] == 0.5

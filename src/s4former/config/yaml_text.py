@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from s4former.config.errors import UserError
+from s4former.config.validation import nearest
 
 _LARGEST = 1_000_000
 
@@ -87,8 +88,18 @@ def config_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"cannot read the config {path}: there is no such file") from None
+        raise UserError(f"cannot read the config {path}: there is no such file; {_instead(path)}") from None
     except UnicodeDecodeError:
         raise UserError(f"cannot read the config {path}: it is not UTF-8; save it in that encoding") from None
     except OSError as error:
         raise UserError(f"cannot read the config {path}: {error}") from None
+
+
+def _instead(path: Path) -> str:
+    """Return what may have been meant: a file beside it, or one that is yet to be written."""
+    if not path.parent.is_dir():
+        return f"nor a folder {path.parent}"
+    beside = {each.name: each for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml", ".py")}
+    if beside:
+        return nearest(path.name, beside)
+    return "`s4former init IMAGES` writes a dataset.yaml, and `s4former recipes` lists what needs no file"
