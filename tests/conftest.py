@@ -9,22 +9,28 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-import beartype  # noqa: F401 (see below)
 import pytest
-import timm  # noqa: F401
-import torch
-import typer  # noqa: F401
 from hypothesis import settings
-
-import checked
 
 # Compiled files are kept, whatever the environment says: some hundred processes would compile all again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Before anything imports the package, so that each of its functions checks its annotations. What hooked
-# modules are the first to import is compiled as if it were hooked too: what is large is imported above.
-checked.install()
+# The process that hands out tests (`pytest -n 2`) runs none: it does without what takes seconds to import.
+if "-n" not in sys.argv or "PYTEST_XDIST_WORKER" in os.environ:
+    # What a hooked module is the first to import is compiled as if it were hooked too: large ones come first.
+    import beartype  # noqa: F401
+    import timm  # noqa: F401
+    import torch
+    import typer  # noqa: F401
+
+    import checked
+
+    # Before anything imports the package, so that each of its functions checks its annotations.
+    checked.install()
+
+    # One thread: sums then have one order, and losses can be compared to the bit.
+    torch.set_num_threads(1)
 
 # What `bootstrap.py` says of itself is not what tests start: they type `s4former`.
 os.environ.pop("S4FORMER_PROGRAM", None)
@@ -34,9 +40,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files need not outlive a loss of power here; tests of failing disks do it in processes of their own.
 os.fsync = lambda fd: None
-
-# One thread: sums then have one order, and losses can be compared to the bit.
-torch.set_num_threads(1)
 
 # A busy machine is no failure: examples are judged by what they say, not by how long they take.
 settings.register_profile("any machine", deadline=None)
