@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from s4former.inference.wording import percent
+
+if TYPE_CHECKING:
+    import jinja2
 
 _DASHES = ("none", "5 2", "1.5 1.5", "7 2 1.5 2")
 """Curves are told apart by these as well as by color."""
@@ -13,6 +17,12 @@ _DASHES = ("none", "5 2", "1.5 1.5", "7 2 1.5 2")
 
 def render(template: str, content: Mapping[str, Any]) -> str:
     """Return a template of this room, filled in."""
+    return _templates().get_template(template).render(content)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Return what reads templates, each once in a process: that takes longer than to fill it in."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -24,7 +34,7 @@ def render(template: str, content: Mapping[str, Any]) -> str:
     )
     environment.filters |= {"percent": percent, "points": points}
     environment.globals["dash"] = lambda curve: _DASHES[curve % len(_DASHES)]
-    return environment.get_template(template).render(content)
+    return environment
 
 
 def points(fraction: float) -> str:
