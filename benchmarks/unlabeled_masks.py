@@ -4,12 +4,13 @@
         --rows supervised,s4former --out benchmarks/results/unlabeled_masks.json
     python benchmarks/unlabeled_masks.py --merge 21.json 42.json --out both.json      means of label counts
 
-Methods have seen these images, never their masks. Differences are to the first two rows, paired by cell.
+Methods have seen these images, never their masks. Differences are paired by cell.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -51,7 +52,7 @@ def _means(files: Sequence[Mapping[str, float]]) -> dict[str, float]:
     scores: dict[str, list[float]] = {}
     for file in files:
         for cell, score in file.items():
-            scores.setdefault(cell.partition("_")[2], []).append(score)
+            scores.setdefault(re.sub(r"^\d+_", "", cell), []).append(score)
     return {cell: fmean(values) for cell, values in scores.items()}
 
 
@@ -73,17 +74,21 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="the folder of the cells")
     parser.add_argument("--cells", default="", help="folders of cells, with commas between")
     parser.add_argument("--rows", default="", help="folders of rows in each, with commas between")
+    parser.add_argument("--against", default="", help="rows to compare with; default: the first two")
     parser.add_argument("--merge", type=Path, nargs="+", help="files of earlier calls, to be one table")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    if chosen.merge:
-        files = [read_json(file)["miou"] for file in chosen.merge]
-        found = {row: _means([file[row] for file in files]) for row in files[0]}
-    elif not (chosen.data and chosen.runs and chosen.cells and chosen.rows):
+    files = [read_json(file)["miou"] for file in chosen.merge or ()]
+    if not files and not (chosen.data and chosen.runs and chosen.cells and chosen.rows):
         parser.error("expected --data, --runs, --cells and --rows, or --merge")
+    rows = list(files[0]) if files else chosen.rows.split(",")
+    references = chosen.against.split(",") if chosen.against else rows[:2]
+    if unknown := {*references} - {*rows}:
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    if files:
+        found = {row: _means([file[row] for file in files]) for row in rows}
     else:
-        rows = chosen.rows.split(",")
         pairs = [(row, cell) for row in rows for cell in chosen.cells.split(",")]
         folders = [chosen.runs / cell / row for row, cell in pairs]
         missing = [str(folder) for folder in folders if not (folder / "model").is_dir()]
@@ -92,9 +97,8 @@ def main() -> None:
         found = {row: {} for row in rows}
         for row, cell in track(pairs, "scoring"):
             found[row][cell] = score(chosen.runs / cell / row, chosen.data)
-    rows, cells = list(found), list(next(iter(found.values())))
+    cells = list(found[rows[0]])
     write_json(chosen.out, {"versions": versions(), "hardware": hardware(), "miou": found})
-    references = rows[:2]
     header = " | ".join(f"minus {reference} [95 %]" for reference in references)
     lines = [f"| row | mIoU | {header} | by cell |", f"| --- | ---: |{' ---: |' * len(references)} --- |"]
     for row in rows:
