@@ -52,7 +52,7 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported, most of what there is, out of all later garbage collections, and have fewer."""
+    """Leave what was imported, most of what there is, out of later garbage collections, and have fewer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
