@@ -8,6 +8,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
@@ -17,7 +18,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # The process that hands out tests (`pytest -n 2`) runs none: it does without what takes seconds to import.
-if "-n" not in sys.argv or "PYTEST_XDIST_WORKER" in os.environ:
+_HANDS_OUT = any(option == "-n" and count != "0" for option, count in pairwise(sys.argv))
+if not _HANDS_OUT or "PYTEST_XDIST_WORKER" in os.environ:
     # What a hooked module is the first to import is compiled as if it were hooked too: large ones come first.
     import beartype  # noqa: F401
     import timm  # noqa: F401

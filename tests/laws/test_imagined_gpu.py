@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 from s4former.augment import POLICIES
 from s4former.data.crops import CroppedBatch, Crops, View
 from s4former.inference import EvaluateConfig, logit_row_chunks
-from s4former.methods import Method, S4FormerConfig, config_class
+from s4former.methods import Method, config_class
 from s4former.testing import SIZE, awake, random_batch, tiny_student
 from s4former.testing.subjects import AWAKE
 from s4former.types import Batch, DrawKey, StepOutput
@@ -83,13 +83,13 @@ def step_on_gpu(method: Method, batch: Batch) -> StepOutput:
 def settings() -> list[tuple[str, dict[str, Any]]]:
     """Each method as it is, and with each choice (a switch or a named alternative) of its own and its parts.
 
-    A part is one code for all methods that derive from it, so its choices are turned in one of those that
-    share a step: S4Former has its own.
+    A part is one code for all methods that have it, so its choices are turned in one of those that share the
+    code of a step.
     """
     found: list[tuple[str, dict[str, Any]]] = []
     turned = set()
     for name in METHODS:
-        config = config_class(name)
+        config, step = config_class(name), type(awake(name).build(tiny_student()))
         found.append((name, {"class_balance": 0.5}))
         for field, info in config.model_fields.items():
             owner = next(base for base in config.__mro__ if field in base.__annotations__)
@@ -100,7 +100,7 @@ def settings() -> list[tuple[str, dict[str, Any]]]:
             elif isinstance(value, str) and field != "name" and annotation:
                 others = {*annotation.__args__} - {value}
             for other in sorted(others):
-                choice = (owner, field, other, issubclass(config, S4FormerConfig))
+                choice = (owner, field, other, step.prepare, step.forward)
                 if choice not in turned:
                     turned.add(choice)
                     found.append((name, {field: other}))

@@ -109,8 +109,8 @@ def test_configs_that_are_not_there(name: str, words: str) -> None:
     [
         ("dataset.yaml", "`s4former init IMAGES`"),
         ("with/datasets.yaml", "did you mean dataset.yaml"),
-        ("with/x.yaml", "dataset.yaml"),
-        ("nowhere/dataset.yaml", "nor a folder nowhere"),
+        ("with/x.yaml", "beside it is dataset.yaml; `s4former init IMAGES`"),
+        ("nowhere/dataset.yaml", "`s4former init IMAGES`"),
     ],
 )
 def test_a_file_that_is_not_there_names_what_is(

@@ -143,7 +143,7 @@ def _version(package: str) -> str:
 
 @cache
 def commit() -> str | None:
-    """Return the git commit that this package runs from; of what changes later a process knows nothing."""
+    """Return the git commit that this package runs from, as it was when this process first asked."""
     return commit_of(Path(__file__).parent)
 
 

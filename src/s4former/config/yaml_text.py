@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from s4former.config.errors import UserError
-from s4former.config.validation import nearest
 
 _LARGEST = 1_000_000
 
@@ -97,9 +98,12 @@ def config_file(path: Path) -> str:
 
 def _instead(path: Path) -> str:
     """Return what may have been meant: a file beside it, or one that is yet to be written."""
-    if not path.parent.is_dir():
-        return f"nor a folder {path.parent}"
-    beside = {each.name: each for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml", ".py")}
-    if beside:
-        return nearest(path.name, beside)
-    return "`s4former init IMAGES` writes a dataset.yaml, and `s4former recipes` lists what needs no file"
+    beside: list[str] = []
+    with suppress(OSError):  # no such folder, or one that may not be listed
+        beside = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
+    if close := difflib.get_close_matches(path.name, beside, cutoff=0.8):
+        return f"did you mean {' or '.join(close)}?"
+    listed = (
+        f"beside it {'is' if len(beside) == 1 else 'are'} {', '.join(sorted(beside)[:5])}; " if beside else ""
+    )
+    return f"{listed}`s4former init IMAGES` writes a dataset.yaml, and `s4former recipes` lists what needs no file"
