@@ -4,7 +4,8 @@
         --rows supervised,s4former --out benchmarks/results/unlabeled_masks.json
     python benchmarks/unlabeled_masks.py --merge 21.json 42.json --out both.json      means of label counts
 
-Methods have seen these images, never their masks. Differences are paired by cell.
+Methods have seen these images, never their masks; where rows of a cell have other labels, only images that
+none has a mask of count. Differences are paired by cell.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ from s4former.ops.confusion import Scores, confusion_matrix
 from s4former.studies.scores import summarize
 
 
+def unlabeled(runs: Sequence[Path]) -> list[str]:
+    """Return every second of the images that none of the runs had a mask of."""
+    listed = [(run / "splits" / "unlabeled.txt").read_text().split() for run in runs]
+    common = set(listed[0]).intersection(*listed)
+    return [Path(line).name for line in listed[0] if line in common][::2]
+
+
 @torch.no_grad()
-def score(run: Path, data: Path) -> float:
-    """Return the mIoU in percent of a run's network on every second of its unlabeled images, whole."""
-    listed = (run / "splits" / "unlabeled.txt").read_text().split()[::2]
-    names = [Path(line).name for line in listed]
+def score(run: Path, data: Path, names: Sequence[str]) -> float:
+    """Return the mIoU in percent of a run's network on some of its unlabeled images, whole."""
     lists = run / "splits"
     config = DataConfig(root=str(data), labeled_split=str((lists / "unlabeled.txt").resolve()))
     source, model = open_source(config), Model.load(run, "cpu", "bfloat16")
@@ -96,7 +102,8 @@ def main() -> None:
             raise SystemExit(f"no finished run in {', '.join(missing)}; name others in --cells and --rows")
         found = {row: {} for row in rows}
         for row, cell in track(pairs, "scoring"):
-            found[row][cell] = score(chosen.runs / cell / row, chosen.data)
+            names = unlabeled([chosen.runs / cell / each for each in rows])
+            found[row][cell] = score(chosen.runs / cell / row, chosen.data, names)
     cells = list(found[rows[0]])
     write_json(chosen.out, {"versions": versions(), "hardware": hardware(), "miou": found})
     header = " | ".join(f"minus {reference} [95 %]" for reference in references)

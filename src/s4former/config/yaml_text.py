@@ -106,4 +106,4 @@ def _instead(path: Path) -> str:
     listed = (
         f"beside it {'is' if len(beside) == 1 else 'are'} {', '.join(sorted(beside)[:5])}; " if beside else ""
     )
-    return f"{listed}`s4former init IMAGES` writes a dataset.yaml, and `s4former recipes` lists what needs no file"
+    return f"{listed}`s4former init IMAGES` writes a dataset.yaml, `s4former recipes` lists what needs none"
