@@ -109,7 +109,7 @@ def test_configs_that_are_not_there(name: str, words: str) -> None:
     [
         ("dataset.yaml", "`s4former init IMAGES`"),
         ("with/datasets.yaml", "did you mean dataset.yaml"),
-        ("with/x.yaml", "beside it is dataset.yaml; `s4former init IMAGES`"),
+        ("with/x.yaml", "beside it: dataset.yaml; `s4former init IMAGES`"),
         ("nowhere/dataset.yaml", "`s4former init IMAGES`"),
     ],
 )

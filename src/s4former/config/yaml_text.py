@@ -103,7 +103,5 @@ def _instead(path: Path) -> str:
         beside = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
     if close := difflib.get_close_matches(path.name, beside, cutoff=0.8):
         return f"did you mean {' or '.join(close)}?"
-    listed = (
-        f"beside it {'is' if len(beside) == 1 else 'are'} {', '.join(sorted(beside)[:5])}; " if beside else ""
-    )
+    listed = f"beside it: {', '.join(sorted(beside)[:5])}; " if beside else ""
     return f"{listed}`s4former init IMAGES` writes a dataset.yaml, `s4former recipes` lists what needs none"
