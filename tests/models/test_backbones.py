@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
 import timm
 import torch
 from small_networks import SIZES
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from s4former.config import UserError
 from s4former.models import BACKBONES, TimmBackbone, TimmConfig
@@ -157,6 +161,32 @@ def test_checkpointed_blocks_give_the_same_gradients() -> None:
         gradients.append([p.grad for p in model.parameters() if p.requires_grad])
     for one, other in zip(*gradients, strict=True):
         assert torch.equal(one, other)
+
+
+class _Counted(TorchDispatchMode):
+    """Counts calls of fused attention and of matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = Counter[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_attention_of_checkpointed_blocks_is_kept_and_the_rest_computed_again() -> None:
+    calls = []
+    for recompute in (False, True):
+        model = backbone(recompute=recompute, frozen_blocks=1)
+        with _Counted() as counted:
+            model(images())[0].square().sum().backward()
+        calls.append(counted.calls)
+    plain, checkpointed = calls
+    attention = "_scaled_dot_product_flash_attention_for_cpu"
+    assert checkpointed[attention] == plain[attention] == len(model.vit.blocks)
+    # Queries, keys and values, what comes after attention, and the MLP's first layer; nobody needs its last.
+    assert checkpointed["addmm"] == plain["addmm"] + 3 * (len(model.vit.blocks) - 1)
 
 
 def test_the_position_embedding_learns_at_any_grid() -> None:
