@@ -17,7 +17,7 @@ import yaml
 from command_line import CommandLine
 from processes import environment
 from s4former.config import UserError
-from s4former.engine import launch
+from s4former.engine import budget, launch
 from s4former.engine.launch import affordable, meeting_point
 from tiny_run import make_data, tiny_run
 
@@ -78,6 +78,12 @@ def test_what_is_started(
     assert shell(*words, 2) == 4  # the exit code of the processes is its own
     assert started[-1][-8:] == ["-m", "s4former", *map(str, words), "2"]
     assert "--nproc-per-node=2" in started[-1]
+    monkeypatch.setattr(budget, "_measured", lambda run, *_: 10**12 / run.accumulate)
+    assert shell(*words, 2, "--memory", "1000GB") == 4
+    assert started[-1][-3] == "accumulate=2"
+    assert "accumulate=2 model.recompute_activations=none data.cache_images=512: takes" in shell.err
+    assert shell(*words, 8, "--memory", "2000GB") == 4  # fitted as four processes, as so many start
+    assert "--nproc-per-node=4" in started[-1]
     assert not shell.err  # device=cpu asks for processes on the CPU
     assert shell(*words, 8) == 4
     assert "--nproc-per-node=4" in started[-1]

@@ -14,6 +14,7 @@ from s4former.config import UserError, in_units, to_bytes
 from s4former.data import open_source
 from s4former.engine import Run, budget, read_lines
 from s4former.engine.folder import started_run
+from s4former.engine.timing import rehearsal
 from tiny_run import make_data, tiny_run
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,8 @@ def test_live_bytes_are_those_of_tensors_that_are_not_freed() -> None:
         third = torch.ones(500)
         first.add_(1)
     assert (live.now, live.most) == (6000, 8000)
+    live.take_for(third, 500)
+    assert live.now == 4500
     del first, view, third
     assert live.now == 0
     with pytest.raises(budget._TooMuch), budget.LiveBytes(3000):
@@ -64,6 +67,35 @@ def test_less_memory_is_met_by_parts_first_then_by_recomputing(
     shared = budget.fit(run, source, 10**12, processes=2)
     assert shared.run.data.labeled_batch_size == 2
     assert shared.peak < whole.peak
+    with pytest.raises(UserError, match=r"labeled_batch_size=4 .* over 3 processes .* set it to 6"):
+        budget.fit(run, source, 10**12, processes=3)
+
+
+def test_processes_that_share_weights_take_their_share_of_them(run: Run) -> None:
+    source = open_source(run.data)
+    model = run.model.model_validate(
+        {**run.model.model_dump(), "backbone": {**run.model.backbone.model_dump(), "depth": 8}}
+    )
+    sharded = run.model_copy(update={"model": model, "parallel": "fsdp"})
+    with rehearsal(sharded, source, torch.device("cpu")) as (method, _, _):
+        weights = sum(parameter.nbytes for parameter in method.parameters())
+        learned = sum(parameter.nbytes for parameter in method.parameters() if parameter.requires_grad)
+        unit = budget._largest_unit(method)
+        assert 0 < unit < weights / 16  # two networks of eight blocks, and more
+    whole, halves = (budget._measured(sharded, source, sharing) for sharing in (1, 2))
+    shared = weights + 2 * learned  # two networks, and the moments of what is learned
+    saved = whole - halves + budget._GATHERED * unit
+    # Of the gradients, half of those that are there at the peak.
+    assert shared / 2 * 0.99 < saved < (shared + learned) / 2 * 1.01
+
+
+def test_what_no_device_holds_whole_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
+
+    monkeypatch.setattr(budget, "_measured", full)
+    with pytest.raises(UserError, match=r"whole network .* 9 GiB\).*type `accumulate=N`"):
+        budget.fit(run, open_source(run.data), 10**9)
 
 
 def test_a_batch_norm_never_sees_smaller_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

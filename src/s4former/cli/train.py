@@ -16,6 +16,7 @@ from rich.table import Table
 from s4former.cli.arguments import RunConfig
 
 if TYPE_CHECKING:
+    from s4former.engine.run import Run
     from s4former.engine.writer import Outcome
     from s4former.recipes.derived import PlannedRun
 
@@ -75,8 +76,10 @@ def train(
             if resume and (folder / "run.json").is_file():
                 typer.echo("--memory: the run goes on as it was fitted when it began", err=True)
             else:
-                planned, picked = _fitted(planned, memory, gpus or 1)
+                planned, picked = _fitted(planned, memory, gpus)
         if gpus and not is_worker(os.environ):
+            if picked:
+                typer.echo(planned.notes[-1], err=True)  # the others are said by the processes
             raise typer.Exit(_together(planned, gpus, picked))
         if is_main_process():
             for note in planned.notes:
@@ -90,7 +93,7 @@ def train(
     report(outcome, Console())
 
 
-def _fitted(planned: PlannedRun, memory: str, processes: int) -> tuple[PlannedRun, tuple[str, ...]]:
+def _fitted(planned: PlannedRun, memory: str, gpus: int | None) -> tuple[PlannedRun, tuple[str, ...]]:
     """Return a run that fits into some memory, and the overrides that make it fit."""
     from s4former.config.amounts import in_units, to_bytes
     from s4former.config.override import override
@@ -99,8 +102,11 @@ def _fitted(planned: PlannedRun, memory: str, processes: int) -> tuple[PlannedRu
     amount = to_bytes(memory, "--memory")
     source = planned.source or open_source(planned.run.data)
     from s4former.engine.budget import fit  # late: what is missing is said before torch is imported
+    from s4former.engine.launch import machines, processes
 
-    found = fit(planned.run.resolved(), source, amount, processes)
+    run = planned.run.resolved()
+    together = processes(gpus, _batches(run), run.device == "cpu") * machines(os.environ) if gpus else 1
+    found = fit(run, source, amount, together)
     note = f"{' '.join(found.overrides)}: takes {in_units(found.peak)} of {in_units(amount)} at most"
     run, _ = override(planned.run, found.overrides)
     return replace(planned, run=run, notes=[*planned.notes, note], source=source), found.overrides
@@ -115,11 +121,17 @@ def _together(planned: PlannedRun, gpus: int, picked: tuple[str, ...]) -> int:
     run = planned.run
     if planned.source is None and run.data.source != "scenes":
         open_source(run.data)  # what is missing is said once, before processes start
+    words = ["-m", "s4former", *sys.argv[1:], *picked]
+    with starting_others():
+        return start_processes(words, gpus, _batches(run), run.device == "cpu")
+
+
+def _batches(run: Run) -> list[int]:
+    """Return the sizes that the number of processes has to divide."""
     batches = [run.data.labeled_batch_size // run.accumulate]
     if run.method.views.unlabeled:
         batches.append(run.data.unlabeled_batch_size // run.accumulate)
-    with starting_others():
-        return start_processes(["-m", "s4former", *sys.argv[1:], *picked], gpus, batches, run.device == "cpu")
+    return batches
 
 
 def config_name(config: str) -> str:

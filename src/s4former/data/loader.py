@@ -73,10 +73,10 @@ class TrainBatches:
         self.views = views
         self._reads_unlabeled = reads_unlabeled
         shares = rank, world_size, accumulate
-        self.labeled = _share("labeled_batch_size", config.labeled_batch_size, *shares)
+        self.labeled = share_of_batch("labeled_batch_size", config.labeled_batch_size, *shares)
         self.unlabeled = range(0)
         if isinstance(views, Views) and len(source.unlabeled) > 0:
-            self.unlabeled = _share("unlabeled_batch_size", config.unlabeled_batch_size, *shares)
+            self.unlabeled = share_of_batch("unlabeled_batch_size", config.unlabeled_batch_size, *shares)
         self.bad_unlabeled: dict[str, str] = {}
         self._labeled_order = Order(seed, "labeled", len(source.labeled))
         self._unlabeled_order = Order(seed, "unlabeled", len(source.unlabeled))
@@ -232,7 +232,7 @@ def _loaded(made: _Steps, num_workers: int, pinned: bool) -> DataLoader[_Made]:
     )
 
 
-def _share(field: str, batch_size: int, rank: int, world_size: int, accumulate: int) -> range:
+def share_of_batch(field: str, batch_size: int, rank: int, world_size: int, accumulate: int) -> range:
     """Return which images of a global batch a process takes."""
     parts = world_size * accumulate
     if batch_size % parts:

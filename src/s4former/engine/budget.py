@@ -3,7 +3,8 @@
 Decoded images are kept in what is left.
 
 Nothing is guessed: a step of the run is taken, in the smallest parts and in parts twice as large, and what
-tensors take at their peak is counted. Larger parts take more in proportion.
+tensors take at their peak is counted. Larger parts take more in proportion. Where processes are to share the
+weights (``parallel=fsdp``), one of them takes that step with all of them, and its share of them is counted.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from torch.utils._pytree import tree_leaves
 from s4former.config.amounts import in_units
 from s4former.config.errors import DataError, UserError
 from s4former.data import Source, Split, split_ids, spread
+from s4former.data.loader import share_of_batch
 from s4former.engine.device import own_threads, set_up
 from s4former.engine.run import Run
 from s4former.engine.timing import rehearsal
+from s4former.methods import Method
 from s4former.models import build_segmenter, shapes_only
 
 _MARGIN = 1.2
@@ -35,6 +38,9 @@ _ON_DEVICE = 700e6
 """Bytes of a GPU that its driver and the libraries take."""
 _BESIDE_STEPS = 320 * 10**6
 """Bytes that saving, scoring and the page at the end take on a CPU (benchmarks/memory.py)."""
+_GATHERED = 5
+"""Copies of a unit that are whole at once: its weights and gradients while it computes, gradients that leave
+for the others, and the next unit's weights, arriving and arrived."""
 _RECOMPUTED = ("none", "heads", "all")
 
 
@@ -74,15 +80,26 @@ def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
         processes: How many share its batches.
 
     Raises:
-        UserError: If nothing fits; the message names the least that would.
+        UserError: If nothing fits, and the message names the least that would; or if a batch does not divide.
     """
-    shares = {name: size // processes for name, size in _batches(run).items()}
+    shares = {
+        name: len(share_of_batch(name, size, 0, processes, run.accumulate))
+        for name, size in _batches(run).items()
+    }
     run = run.model_copy(update={"data": run.data.model_copy(update=shares)})
     on_gpu = run.device.startswith("cuda")
     fixed = _ON_DEVICE if on_gpu else _resident()
+    sharing = processes if run.parallel == "fsdp" else 1
     tried: list[Fit] = []
     for mode in _RECOMPUTED[_RECOMPUTED.index(run.model.recompute_activations) :]:
-        options = list(_peaks(_with(run, mode), source, fixed, memory))
+        try:
+            options = list(_peaks(_with(run, mode), source, fixed, memory, sharing))
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                "--memory takes a step of the whole network on one device, and that does not fit on this one "
+                f"({str(error).splitlines()[0]}). Leave it out, and choose yourself: type `accumulate=N` and "
+                "`model.recompute_activations=all`"
+            ) from None
         found = next((option for option in options if option.peak <= memory), None)
         if found:
             return found if on_gpu else _with_cache(found, source, memory)
@@ -96,17 +113,17 @@ def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
     )
 
 
-def _peaks(run: Run, source: Source, fixed: float, memory: float) -> Iterator[Fit]:
+def _peaks(run: Run, source: Source, fixed: float, memory: float, sharing: int) -> Iterator[Fit]:
     """Yield what a run takes in larger and larger numbers of parts; if the smallest don't fit, in those."""
     most = gcd(*_batches(run).values())
     counts = [count for count in range(run.accumulate, most + 1) if most % count == 0]
     if len(counts) < 2 or _has_batch_norms(run):
         counts = [run.accumulate]
-    least = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-1]), source)
+    least = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-1]), source, sharing)
     if len(counts) == 1 or least > memory:
         yield Fit(_with(run, accumulate=counts[-1]), least)
         return
-    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source, memory - fixed)
+    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source, sharing, memory - fixed)
     if larger > memory:
         yield Fit(_with(run, accumulate=counts[-1]), least)
         return
@@ -137,15 +154,50 @@ def _all_decoded(run: Run, source: Source) -> float:
 
 
 @own_threads()
-def _measured(run: Run, source: Source, limit: float = inf) -> float:
-    """Return the bytes of all tensors at the peak of a step; infinity if above a limit, where it ends."""
+def _measured(run: Run, source: Source, sharing: int, limit: float = inf) -> float:
+    """Return the bytes of all tensors at the peak of a step; infinity if above a limit, where it ends.
+
+    Args:
+        run: The run.
+        source: Its data.
+        sharing: How many processes share the weights; 1: each has them all.
+        limit: In bytes.
+    """
     device = set_up(run.device, run.threads, run.deterministic)
-    with rehearsal(run, source, device) as (method, step):
-        held = sum(tensor.nbytes for tensor in (*method.parameters(), *method.buffers()))
+    with rehearsal(run, source, device) as (method, optimizer, step):
+        weights = sum(parameter.nbytes for parameter in method.parameters())
+        held = weights / sharing + sum(buffer.nbytes for buffer in method.buffers())
+        if sharing > 1:
+            held += _GATHERED * _largest_unit(method)
         with suppress(_TooMuch), LiveBytes(limit / _MARGIN - held) as live:
+
+            def keep_share(tensor: torch.Tensor | None) -> None:
+                if tensor is not None:
+                    live.take_for(tensor, tensor.nbytes / sharing)
+
+            for parameter in method.parameters():
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                        lambda learned: keep_share(learned.grad)
+                    )
             for _ in range(2):  # the second one with what the optimizer remembers
                 step(run.steps - 1)
-    return held + live.most if held + live.most <= limit / _MARGIN else inf
+                for remembered in tree_leaves(optimizer.state_dict()["state"]):
+                    keep_share(remembered if _is_tensor(remembered) else None)
+    # On a CPU each process builds all of the networks in the memory that they will share.
+    most = max(held + live.most, weights if device.type == "cpu" else 0)
+    return most if most <= limit / _MARGIN else inf
+
+
+def _largest_unit(method: Method) -> int:
+    """Return the bytes of the weights that are gathered at once; a unit has those that none before it has."""
+    taken: set[int] = set()
+    sizes = [0]
+    for unit in (unit for network in method.networks.values() for unit in network.units()):
+        own = [parameter for parameter in unit.parameters() if id(parameter) not in taken]
+        taken.update(map(id, own))
+        sizes.append(sum(parameter.nbytes for parameter in own))
+    return max(sizes)
 
 
 def _has_batch_norms(run: Run) -> bool:
@@ -192,9 +244,9 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, limit: float = inf) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.most = 0
+        self.now = self.most = 0.0
         self._limit = limit
-        self._seen: set[int] = set()
+        self._sizes: dict[int, float] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -207,20 +259,26 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._count(leaf.untyped_storage(), given)
         return out
 
+    def take_for(self, tensor: torch.Tensor, size: float) -> None:
+        """Count a tensor that it has counted as so many bytes from now on."""
+        key = tensor.untyped_storage()._cdata
+        if key in self._sizes:
+            self.now += size - self._sizes[key]
+            self._sizes[key] = size
+
     def _count(self, storage: torch.UntypedStorage, given: set[int]) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._seen or key in given:
+        key = storage._cdata
+        if key in self._sizes or key in given:
             return
-        self._seen.add(key)
+        self._sizes[key] = size = storage.nbytes()
         self.now += size
         self.most = max(self.most, self.now)
         if self.now > self._limit:
             raise _TooMuch
-        weakref.finalize(storage, self._freed, key, size)
+        weakref.finalize(storage, self._freed, key)
 
-    def _freed(self, key: int, size: int) -> None:
-        self._seen.discard(key)
-        self.now -= size
+    def _freed(self, key: int) -> None:
+        self.now -= self._sizes.pop(key, 0)
 
 
 def _is_tensor(leaf: object) -> bool:

@@ -36,19 +36,29 @@ def start_processes(script: Sequence[str], asked: int, batches: Sequence[int], o
         UserError: If a number is none, several machines cannot all have as many, or they cannot meet.
         Interrupted: If this process was asked to stop, and so asked the others.
     """
-    meeting, nodes = meeting_point(os.environ), machines(os.environ)
-    import torch
-
-    gpus, count = 0 if on_cpu else torch.cuda.device_count(), asked
-    if gpus < asked and nodes == 1:
-        count = affordable(asked, gpus, batches)
-        if not on_cpu or count < asked:
-            print(_why(asked, count, gpus, batches), file=sys.stderr)
-    elif 0 < gpus < asked:
-        raise UserError(f"{asked} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
+    meeting = meeting_point(os.environ)
+    count, gpus = processes(asked, batches, on_cpu), _gpus(on_cpu)
+    if count < asked or (gpus < asked and not on_cpu):
+        print(_why(asked, count, gpus, batches), file=sys.stderr)
     if gpus == 0:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     return _torchrun([*meeting, f"--nproc-per-node={count}", *script])
+
+
+def processes(asked: int, batches: Sequence[int], on_cpu: bool = False) -> int:
+    """Return how many processes start on this machine; arguments and errors as of `start_processes`."""
+    gpus, nodes = _gpus(on_cpu), machines(os.environ)
+    if gpus < asked and nodes == 1:
+        return affordable(asked, gpus, batches)
+    if 0 < gpus < asked:
+        raise UserError(f"{asked} GPUs on each of {nodes} machines were asked for, but this one has {gpus}")
+    return asked
+
+
+def _gpus(on_cpu: bool) -> int:
+    import torch
+
+    return 0 if on_cpu else torch.cuda.device_count()
 
 
 def machines(environment: Mapping[str, str]) -> int:

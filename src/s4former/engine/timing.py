@@ -42,7 +42,7 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
         DataError: If an image that is drawn cannot be read.
     """
     device = set_up(run.device, run.threads, run.deterministic)
-    with rehearsal(run, source, device) as (method, step):
+    with rehearsal(run, source, device) as (method, _, step):
         last = [max(0, run.steps - 1 - back) for back in range(TIMED + 1)]
         late = _median_seconds(map(step, last), "timing some training steps", report)
         early = late
@@ -66,8 +66,8 @@ def measure_pace(run: Run, source: Source, report: Report = silent) -> Pace:
 @contextmanager
 def rehearsal(
     run: Run, source: Source, device: torch.device
-) -> Iterator[tuple[Method, Callable[[int], None]]]:
-    """Build a run on random weights, and return its method and what takes a step; it is thrown away.
+) -> Iterator[tuple[Method, torch.optim.Optimizer, Callable[[int], None]]]:
+    """Build a run on random weights: its method, optimizer, and what takes a step; all is thrown away.
 
     Nothing is written or downloaded, and no draw of the run changes.
     """
@@ -94,7 +94,7 @@ def rehearsal(
             optimizer.zero_grad(set_to_none=True)
             method.after_update(number)
 
-        yield method, step
+        yield method, optimizer, step
 
 
 def _median_seconds(calls: Iterable[None], what: str, report: Report) -> float:
