@@ -78,18 +78,18 @@ def test_what_is_started(
     assert shell(*words, 2) == 4  # the exit code of the processes is its own
     assert started[-1][-8:] == ["-m", "s4former", *map(str, words), "2"]
     assert "--nproc-per-node=2" in started[-1]
-    monkeypatch.setattr(budget, "_measured", lambda run, *_: 10**12 / run.accumulate)
-    assert shell(*words, 2, "--memory", "1000GB") == 4
-    assert started[-1][-3] == "accumulate=2"
-    assert "accumulate=2 model.recompute_activations=none data.cache_images=512: takes" in shell.err
-    assert shell(*words, 8, "--memory", "2000GB") == 4  # fitted as four processes, as so many start
-    assert "--nproc-per-node=4" in started[-1]
     assert not shell.err  # device=cpu asks for processes on the CPU
     assert shell(*words, 8) == 4
     assert "--nproc-per-node=4" in started[-1]
     assert "4 and 4 images do not divide by 8" in shell.err
     assert shell(*words, 4, "accumulate=2") == 4
     assert "--nproc-per-node=2" in started[-1]
+    monkeypatch.setattr(budget, "_measured", lambda run, *_: 10**12 / run.accumulate)
+    assert shell(*words, 2, "--memory", "1000GB") == 4
+    assert started[-1][-3] == "accumulate=2"
+    assert "accumulate=2 model.recompute_activations=none data.cache_images=512: takes" in shell.err
+    assert shell(*words, 8, "--memory", "2000GB") == 4  # fitted as four processes, as so many start
+    assert "--nproc-per-node=4" in started[-1]
     count = len(started)
     assert shell(*words, 2, "data.root=nowhere") == 3
     assert shell(*words, 0) == 2
