@@ -11,8 +11,8 @@ How the figures are made: each program is a process of its own with one thread a
 its turn, so what else the machine does meets all of them alike. After one step each that does not count,
 every round gives each of them one step. Times are CPU seconds of the process, as medians of the rounds.
 Memory is the process's peak of resident memory; what it had taken once its packages were imported stands
-beside it. Ratios are ratios of medians. The rate of a float32 matrix product, measured between the rounds,
-says how fast the machine was meanwhile.
+beside it. Ratios are ratios of medians. Rates of matrix products, measured between the rounds, say how fast
+the machine was meanwhile: torch's in float32, which the release uses, that of our linear layers, bfloat16's.
 
 All programs stay alive until the last round, so the highest peak and what the others keep between their turns
 must fit into memory together: about 12 GB for the small preset and 25 GB for the published one. Where it does
@@ -223,7 +223,7 @@ def measure(programs: list[str], preset_name: str, release: str, rounds: int) ->
     from step import NUM_CLASSES, product_rates
 
     device = torch.device("cpu")
-    rates = [product_rates(device)["matmul"]]
+    rates = [product_rates(device)]
     found: dict[str, dict[str, Any]] = {}
     with ExitStack() as stack:
         all_turns = {}
@@ -244,8 +244,8 @@ def measure(programs: list[str], preset_name: str, release: str, rounds: int) ->
                 print(warm, program, {name: round(x, 2) for name, x in took.items()}, flush=True)
                 if number:
                     found[program]["steps"].append(took)
-            rates.append(product_rates(device)["matmul"])
-    return {"programs": {p: summary(about) for p, about in found.items()}, "float32_product_gflops": rates}
+            rates.append(product_rates(device))
+    return {"programs": {p: summary(about) for p, about in found.items()}, "product_gflops": rates}
 
 
 def summary(about: dict[str, Any]) -> dict[str, Any]:
@@ -261,7 +261,7 @@ def summary(about: dict[str, Any]) -> dict[str, Any]:
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
-    programs, rates = record["programs"], record["float32_product_gflops"]
+    programs = record["programs"]
     base = programs[RELEASED]
     size = SIZES[PresetName(record["preset"])]
     lines = [
@@ -282,10 +282,15 @@ def table(record: dict[str, Any]) -> str:
             f" | {about['imported_gb']:.2f} GB | {base['cpu_seconds_median'] / seconds:.2f}"
             f" | {base['peak_gb'] / peak:.2f} |"
         )
+    rate = {
+        name: statistics.median(found[name] for found in record["product_gflops"])
+        for name in record["product_gflops"][0]
+    }
     lines += [
         "",
-        f"A float32 matrix product (2048 x 2048, torch) ran at {min(rates):.0f} to {max(rates):.0f} GFLOP/s"
-        f" meanwhile. Made by `benchmarks/beside_release.py`, which says how.",
+        f"Matrix products (2048 x 2048) ran at {rate['matmul']:.0f} GFLOP/s meanwhile (float32, torch's),"
+        f" {rate['fast_linear']:.0f} (that of our linear layers) and {rate['bfloat16']:.0f} (bfloat16);"
+        " medians. Made by `benchmarks/beside_release.py`, which says how.",
     ]
     return "\n".join(lines) + "\n"
 

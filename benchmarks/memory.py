@@ -21,7 +21,7 @@ from pathlib import Path
 
 RUN = "demo steps=2 evaluate_every=0 device=cpu threads=1 data.cache_images=64 data.crop_size=256"
 NETWORK = "model.backbone=vit_small_patch16_224 model.pretrained=none method.unlabeled_start_step=0"
-LARGE = "parallel=fsdp model.backbone=vit_base_patch16_224 data.crop_size=128"
+LARGE = "parallel=fsdp model.backbone=vit_base_patch16_224 model.head.out_indices=[11] data.crop_size=128"
 
 
 def peak(words: list[str], processes: int = 1) -> tuple[int, str, int]:
