@@ -34,6 +34,8 @@ from s4former.models import build_segmenter, shapes_only
 
 _MARGIN = 1.2
 """Fragments and scratch space of kernels, beside tensors."""
+_SHARDED_MARGIN = 1.8
+"""The same on a CPU where weights come and go: malloc keeps room between (benchmarks/memory.py)."""
 _ON_DEVICE = 700e6
 """Bytes of a GPU that its driver and the libraries take."""
 _BESIDE_STEPS = 320 * 10**6
@@ -119,11 +121,12 @@ def _peaks(run: Run, source: Source, fixed: float, memory: float, sharing: int) 
     counts = [count for count in range(run.accumulate, most + 1) if most % count == 0]
     if len(counts) < 2 or _has_batch_norms(run):
         counts = [run.accumulate]
-    least = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-1]), source, sharing)
+    margin = _margin(run, sharing)
+    least = fixed + margin * _measured(_with(run, accumulate=counts[-1]), source, sharing)
     if len(counts) == 1 or least > memory:
         yield Fit(_with(run, accumulate=counts[-1]), least)
         return
-    larger = fixed + _MARGIN * _measured(_with(run, accumulate=counts[-2]), source, sharing, memory - fixed)
+    larger = fixed + margin * _measured(_with(run, accumulate=counts[-2]), source, sharing, memory - fixed)
     if larger > memory:
         yield Fit(_with(run, accumulate=counts[-1]), least)
         return
@@ -164,12 +167,13 @@ def _measured(run: Run, source: Source, sharing: int, limit: float = inf) -> flo
         limit: In bytes.
     """
     device = set_up(run.device, run.threads, run.deterministic)
+    margin = _margin(run, sharing)
     with rehearsal(run, source, device) as (method, optimizer, step):
         weights = sum(parameter.nbytes for parameter in method.parameters())
         held = weights / sharing + sum(buffer.nbytes for buffer in method.buffers())
         if sharing > 1:
             held += _GATHERED * _largest_unit(method)
-        with suppress(_TooMuch), LiveBytes(limit / _MARGIN - held) as live:
+        with suppress(_TooMuch), LiveBytes(limit / margin - held) as live:
 
             def keep_share(tensor: torch.Tensor | None) -> None:
                 if tensor is not None:
@@ -186,7 +190,11 @@ def _measured(run: Run, source: Source, sharing: int, limit: float = inf) -> flo
                     keep_share(remembered if _is_tensor(remembered) else None)
     # On a CPU each process builds all of the networks in the memory that they will share.
     most = max(held + live.most, weights if device.type == "cpu" else 0)
-    return most if most <= limit / _MARGIN else inf
+    return most if most <= limit / margin else inf
+
+
+def _margin(run: Run, sharing: int) -> float:
+    return _SHARDED_MARGIN if sharing > 1 and run.device == "cpu" else _MARGIN
 
 
 def _largest_unit(method: Method) -> int:
