@@ -189,3 +189,20 @@ def test_rotary_positions_and_learned_ones_are_not_mistaken_for_each_other(tmp_p
         load_backbone_weights(dinov2, dinov3.state_dict())
     with pytest.raises(UserError, match=r"no tensor by the names of model.backbone"):
         load_backbone_weights(dinov3, {"a": torch.zeros(1)})
+
+
+def test_blocks_that_are_computed_again_give_the_same_gradients(
+    network: ViTSegmenter, images: Tensor
+) -> None:
+    length = network.num_prefix_tokens + 12
+    bias = torch.rand(2, length, length)
+    gradients = []
+    for recompute in (False, True):
+        own = copy.deepcopy(network)
+        if recompute:
+            own.backbone.recompute()
+        own.zero_grad()
+        own.decode(own.encode(images, bias), (20, 30)).square().mean().backward()
+        gradients.append({name: p.grad for name, p in own.named_parameters()})
+    for name, gradient in gradients[0].items():
+        assert gradient is None or torch.equal(gradient, gradients[1][name]), name
