@@ -98,9 +98,9 @@ def fit(run: Run, source: Source, memory: float, processes: int = 1) -> Fit:
             options = list(_peaks(_with(run, mode), source, fixed, memory, sharing))
         except torch.OutOfMemoryError as error:
             raise UserError(
-                "--memory takes a step of the whole network on one device, and that does not fit on this one "
-                f"({str(error).splitlines()[0]}). Leave it out, and choose yourself: type `accumulate=N` and "
-                "`model.recompute_activations=all`"
+                "finding what fits takes a step of the whole network on one device, and there is no room for "
+                f"it on this one ({str(error).splitlines()[0]}). Leave `--memory` out, and choose yourself: "
+                "type `accumulate=N` and `model.recompute_activations=all`"
             ) from None
         found = next((option for option in options if option.peak <= memory), None)
         if found:
