@@ -44,7 +44,6 @@ a threshold of 0 fails, so that it takes 1e-9.
 from __future__ import annotations
 
 import importlib
-import json
 import multiprocessing
 import os
 import re
@@ -108,12 +107,13 @@ def peak_gb() -> float:
 
     Of Linux it is asked in a way that forgets the process that started this one, unlike getrusage.
     """
-    return memory_of("self", "VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return memory_of("self/status", "VmHWM") or usage.ru_maxrss * 1024 / 1e9
 
 
-def memory_of(process: str, entry: str) -> float:
-    """Return an entry of what Linux says of a process's memory in GB; elsewhere 0."""
-    path = Path(f"/proc/{process}/status" if process else "/proc/meminfo")
+def memory_of(what: str, entry: str) -> float:
+    """Return an entry, in GB, of a file in which Linux tells of memory; elsewhere 0."""
+    path = Path("/proc", what)
     found = re.search(rf"^{entry}:\s*(\d+) kB", path.read_text(), re.MULTILINE) if path.exists() else None
     return int(found[1]) * 1024 / 1e9 if found else 0.0
 
@@ -172,7 +172,7 @@ def serve(turns: Connection, program: str, preset_name: str, release: str, class
                         "cpu_seconds": time.process_time() - cpu,
                         "wall_seconds": time.perf_counter() - wall,
                         "peak_gb": peak_gb(),
-                        "held_gb": memory_of("self", "VmRSS"),
+                        "held_gb": memory_of("self/status", "VmRSS"),
                     }
                 )
         except Exception:
@@ -209,7 +209,7 @@ def answer(program: str, turns: Connection) -> dict[str, float]:
 
 def check_memory(program: str, last: dict[str, float]) -> None:
     """End with a sentence if a program's next step may not fit into memory, judged by its last one."""
-    free = memory_of("", "MemAvailable")
+    free = memory_of("meminfo", "MemAvailable")
     needed = 1.2 * last["peak_gb"] - last["held_gb"]
     if 0 < free < needed:
         raise SystemExit(
@@ -303,8 +303,8 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file; a table is written beside it")] = None,
 ) -> None:
     """Measure, print and write."""
-    from s4former.config import versions
-    from s4former.config.record import hardware
+    from s4former.config import versions, write_json
+    from s4former.config.record import hardware, write_text
     from step import hardware_name
 
     if unknown := set(only or ()) - set(PROGRAMS):
@@ -325,8 +325,8 @@ def main(
     text = table(record)
     print(text)
     if out:
-        out.write_text(json.dumps(record, indent=1) + "\n")
-        out.with_suffix(".md").write_text(text)
+        write_json(out, record)
+        write_text(out.with_suffix(".md"), text)
 
 
 if __name__ == "__main__":

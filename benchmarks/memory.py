@@ -6,7 +6,7 @@ Each setting is a process of its own, on the CPU, that picks, says so and trains
 the system counted (resident memory). With `--processes 2` that many share a larger network (`parallel=fsdp`):
 what was picked is then trained by processes that pick nothing, and the peak is the larger one of theirs.
 
-    python benchmarks/memory.py --processes 2 --memory 100GB 3.2GB
+    python benchmarks/memory.py --processes 2 --memory 100GB 4.5GB
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ def main() -> None:
     options.add_argument("--processes", type=int, default=1)
     options.add_argument("--out", type=Path)
     given = options.parse_args()
+    sharing = given.processes > 1
+    words = [*RUN.split(), *NETWORK.split(), *(LARGE.split() if sharing else ())]
+    together = ["--gpus", str(given.processes)] if sharing else []
     lines = ["| asked | picked | promised | measured peak |", "|---|---|---:|---:|"]
     for memory in given.memory:
-        words = [*RUN.split(), *NETWORK.split(), *(LARGE.split() if given.processes > 1 else ())]
-        together = ["--gpus", str(given.processes)] if given.processes > 1 else []
         code, said, most = peak([*words, *together, "--memory", memory])
         found = re.search(r"(accumulate=.*): takes (\S+) of", said)
-        if found and given.processes > 1:  # the one that picked had taken a step with all weights
+        if found and sharing:  # the one that picked had taken a step with all weights
             code, _, most = peak([*words, *found[1].split()], given.processes)
         refused = re.search(r"type `--memory (\S+)`,", said)
         if found:

@@ -100,6 +100,16 @@ def test_what_is_started(
     assert len(started) == count
 
 
+def test_a_process_of_torchrun_fits_nothing_and_says_so(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    shell = CommandLine(monkeypatch, capsys, 300)
+    assert shell("train", "run.yaml", "--out", "out", "--memory", "8GB") == 1
+    assert "`s4former train ... --gpus N --memory 8GB` without torchrun" in shell.err
+    assert not Path("out").exists()
+
+
 def test_processes_meet_where_the_environment_says() -> None:
     assert meeting_point({}) == ["--standalone", "--local-addr=127.0.0.1"]
     assert meeting_point({"PORT": "1234"}) == [

@@ -40,7 +40,7 @@ def test_live_bytes_are_those_of_tensors_that_are_not_freed() -> None:
         third = torch.ones(500)
         first.add_(1)
     assert (live.now, live.most) == (6000, 8000)
-    live.take_for(third, 500)
+    live.count_as(third, 500)
     assert live.now == 4500
     del first, view, third
     assert live.now == 0

@@ -57,6 +57,7 @@ def train(
 
     Example: s4former train demo steps=40 method.name=supervised --out runs/first
     """
+    from s4former.config.errors import UserError
     from s4former.config.invocation import again, invoked, program
     from s4former.engine.launch import is_worker
     from s4former.engine.progress import is_main_process, progress_for
@@ -72,6 +73,11 @@ def train(
         if there and not out:
             planned = plan_run(config, changes, folder)
         picked: tuple[str, ...] = ()
+        if memory and is_worker(os.environ) and not gpus:
+            raise UserError(
+                "--memory fits a run before its processes start, and torchrun has started this one: type "
+                f"`s4former train ... --gpus N --memory {memory}` without torchrun, or leave --memory out"
+            )
         if memory and not is_worker(os.environ):
             if resume and (folder / "run.json").is_file():
                 typer.echo("--memory: the run goes on as it was fitted when it began", err=True)

@@ -177,7 +177,7 @@ def _measured(run: Run, source: Source, sharing: int, limit: float = inf) -> flo
 
             def keep_share(tensor: torch.Tensor | None) -> None:
                 if tensor is not None:
-                    live.take_for(tensor, tensor.nbytes / sharing)
+                    live.count_as(tensor, tensor.nbytes / sharing)
 
             for parameter in method.parameters():
                 if parameter.requires_grad:
@@ -267,8 +267,8 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._count(leaf.untyped_storage(), given)
         return out
 
-    def take_for(self, tensor: torch.Tensor, size: float) -> None:
-        """Count a tensor that it has counted as so many bytes from now on."""
+    def count_as(self, tensor: torch.Tensor, size: float) -> None:
+        """Count a tensor as so many bytes from now on, if it was made while this was on."""
         key = tensor.untyped_storage()._cdata
         if key in self._sizes:
             self.now += size - self._sizes[key]
