@@ -3,7 +3,7 @@
     python benchmarks/evaluate.py --threads 2 --out benchmarks/results/evaluate_2cores.json
 
 Two small networks with random weights are scored in the same process, in turns, on CamVid's and MSRC-21's
-validation images of ``../shared/datasets``, whole and in windows. "Before" reads each image when it is
+validation images, whole and in windows. "Before" reads each image when it is
 needed, gives it to each network alone, waits for the prediction and keeps it as an array.
 """
 

@@ -145,6 +145,6 @@ def test_gradio_missing_is_one_line(home: Path, monkeypatch: pytest.MonkeyPatch)
     from s4former.cli import app
 
     monkeypatch.setattr(app, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"pip install s4former\[app\]"):
+    with pytest.raises(UserError, match=r"pip install 's4former\[app\]'"):
         app.app(home / "cells")
     assert Model.load(home / "cells").card.names

@@ -174,6 +174,6 @@ def test_without_the_extra_the_error_says_what_to_type_before_a_folder_exists(
         monkeypatch.delitem(sys.modules, known)
     monkeypatch.setitem(sys.modules, module, None)
     run, _ = override(tiny_run(data), [f"callbacks=[{name}]"])
-    with pytest.raises(UserError, match=rf"pip install s4former\[{name}\]"):
+    with pytest.raises(UserError, match=rf"pip install 's4former\[{name}\]'"):
         train(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -32,7 +32,7 @@ def app(
 
     if not find_spec("gradio"):
         raise UserError(
-            "`s4former app` needs gradio, which is not installed; type `pip install s4former[app]`"
+            "`s4former app` needs gradio, which is not installed; type `pip install 's4former[app]'`"
         )
     folder = model_folder(model)
 

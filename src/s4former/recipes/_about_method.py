@@ -19,14 +19,14 @@ def about_method(run: Run, unlabeled: int, val: int) -> list[Decision]:
         return [Decision(f"method=supervised: {reason}", "method.name")]
     return [
         Decision(
-            f"method=s4former: {unlabeled} unlabeled images are learned from as well; where we measured it "
-            "they gained (docs/compare.md)",
+            f"method=s4former: {unlabeled} unlabeled images are learned from as well; they "
+            "helped on photographs, not on CamVid's street scenes (docs/when_unlabeled_images_help.md)",
             "method.name",
         ),
         chosen(
             "method.patch_shuffle",
             "false",
-            "a block is a large part of a small crop, and shuffling them lost points where we measured it",
+            "a block is a large part of a small crop, and shuffling them lost points in most measurements",
         ),
         chosen("method.unlabeled_start_step", method.unlabeled_start_step, "labeled images alone come first"),
         chosen(

@@ -138,7 +138,7 @@ def _derived(
         # Labels first: the network that then gives labels has learned all that the labeled images say.
         Derived("method.unlabeled_start_step", ("steps", "method.name"), lambda run: run.steps // 2, 0),
         Derived("method.views.strong", ("data.channels",), _strong_views, (_ANY_CHANNELS,)),
-        # Off in S4Former as well, whose own default has it: it lost points where it was measured.
+        # Off in S4Former as well, whose own default has it: it lost points in most measurements.
         Derived("method.patch_shuffle", ("method.name",), lambda run: False, True),
         # For pseudo-labels; a run on labels alone is no better for it.
         Derived("method.class_balance", ("method.name",), _class_balance, _CLASS_BALANCE),

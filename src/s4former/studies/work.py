@@ -61,7 +61,7 @@ class PeakMemory:
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
         elif sys.platform == "linux":
-            with suppress(OSError):  # of some sandboxes: there it is the peak of the whole process
+            with suppress(OSError):  # where this is not allowed, it is the peak of the whole process
                 Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
 
     def mib(self) -> int | None:

@@ -21,7 +21,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w\-. ]")
 
 
 class MlflowConfig(CallbackConfig):
-    """Shown by ``mlflow ui --backend-store-uri RUN_FOLDER/mlruns``; ``pip install s4former[mlflow]``."""
+    """Shown by ``mlflow ui --backend-store-uri RUN_FOLDER/mlruns``; ``pip install 's4former[mlflow]'``."""
 
     name: Literal["mlflow"] = "mlflow"
     """The callback."""

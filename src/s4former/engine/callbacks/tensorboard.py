@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoardConfig(CallbackConfig):
-    """Shown by ``tensorboard --logdir RUN_FOLDER``; installed by ``pip install s4former[tensorboard]``."""
+    """Shown by ``tensorboard --logdir RUN_FOLDER``; installed by ``pip install 's4former[tensorboard]'``."""
 
     name: Literal["tensorboard"] = "tensorboard"
     """The callback."""

@@ -12,7 +12,7 @@ from s4former.engine.callbacks.base import Callback, CallbackConfig, Line, numbe
 
 
 class WandbConfig(CallbackConfig):
-    """Shown by the project's page; ``pip install s4former[wandb]`` and, for ``online``, ``wandb login``."""
+    """Shown by the project's page; ``pip install 's4former[wandb]'`` and, for ``online``, ``wandb login``."""
 
     name: Literal["wandb"] = "wandb"
     """The callback."""

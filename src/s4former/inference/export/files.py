@@ -130,7 +130,7 @@ def require_packages(format: Format) -> None:
     missing = [name for name in _PACKAGES[format] if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"ONNX needs {', '.join(missing)}, not installed here; type `pip install s4former[onnx]`, or "
+            f"ONNX needs {', '.join(missing)}, not installed here; type `pip install 's4former[onnx]'`, or "
             "format=torch-export"
         )
 
@@ -170,8 +170,9 @@ def write_file(
 def _in_int8(model: Any) -> Any:
     """Return an ONNX model whose matrix products have weights of 8 bits.
 
-    Activations are scaled as they come, and weights output by output: on MSRC-21 that changes 0.7 % of the
-    pixels, while scales of activations that are fixed beforehand (QDQ) change 3.6 %, and take longer.
+    Activations are scaled as they come, and weights output by output: on MSRC-21 that changed 0.7 % of the
+    pixels of an earlier graph, while scales of activations that are fixed beforehand (QDQ) changed 3.6 %, and
+    took longer (docs/export.md has today's figures).
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
