@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from s4former.config.errors import UserError
 from s4former.config.record import write_atomically
@@ -71,8 +72,8 @@ class Ledgers:
         found = written.stat()
         entry = Entry(path.name, kind, found.st_size, found.st_mtime_ns, _checksum(written))
         self._of(path.parent).setdefault(path.name, []).append(entry)
-        with (path.parent / LEDGER).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry)) + "\n")
+        with (path.parent / LEDGER).open("ab+") as file:
+            file.write(_line_end(file) + json.dumps(asdict(entry)).encode() + b"\n")
 
     def _of(self, folder: Path) -> dict[str, list[Entry]]:
         if folder not in self._known:
@@ -258,6 +259,14 @@ def _read_ledger(path: Path) -> Iterator[Entry]:
             continue
         if isinstance(entry.name, str):
             yield entry
+
+
+def _line_end(file: BinaryIO) -> bytes:
+    """Return what ends the last line of a file, if a crash has cut it."""
+    if not file.seek(0, os.SEEK_END):
+        return b""
+    file.seek(-1, os.SEEK_END)
+    return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def _checksum(path: Path) -> str:

@@ -9,10 +9,10 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from importlib import metadata
 from pathlib import Path
 
 from s4former.config.errors import DataError, UserError
+from s4former.config.record import versions
 from s4former.data.progress import Report, silent
 
 _BLOCK = 2**20
@@ -127,7 +127,7 @@ def _fetch(url: str, part: Path, report: Report, pause: float, instead: str) -> 
 def _receive(url: str, part: Path, report: Report) -> bool:
     """Add what one connection brings; return whether the file is whole."""
     start = _size(part)
-    request = urllib.request.Request(url, headers={"User-Agent": f"s4former/{metadata.version('s4former')}"})
+    request = urllib.request.Request(url, headers={"User-Agent": f"s4former/{versions()['s4former']}"})
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from s4former import collectives
@@ -121,6 +123,9 @@ def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int
 
     These are batch norms, and layers that drop what torch's generator draws. Alone, and with the batch
     learned in one piece, they know it anyway. A batch norm never knows the other parts of a batch.
+
+    Raises:
+        UserError: If a layer cannot know it.
     """
     if collectives.world_size() * accumulate == 1:
         return
@@ -134,25 +139,39 @@ def synchronize_layers(network: nn.Module, device: torch.device, accumulate: int
 def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
     from timm.layers.drop import DropPath  # late: a config is read without timm
 
-    if isinstance(layer, nn.BatchNorm2d) and collectives.world_size() == 1:
+    if isinstance(layer, _BatchNorm) and collectives.world_size() == 1:
         return layer
-    if isinstance(layer, nn.BatchNorm2d) and device.type == "cuda":
+    if isinstance(layer, _BatchNorm) and device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call,no-any-return]
     if isinstance(layer, nn.BatchNorm2d):
         return SyncBatchNorm2d.of(layer)
-    if isinstance(layer, nn.Dropout2d):
-        return GlobalDropout2d(layer.p).train(layer.training)
     if isinstance(layer, DropPath):
         return GlobalDropPath(layer.drop_prob, layer.scale_by_keep).train(layer.training)
+    if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+        whole_channels = not isinstance(layer, nn.Dropout)
+        return GlobalDropout(layer.p, whole_channels).train(layer.training) if layer.p else layer
+    if isinstance(layer, _DropoutNd | _BatchNorm):
+        raise UserError(
+            f"the network has a layer {type(layer).__name__}, which sees a part of the batch alone, so with "
+            "several processes or accumulate the run would be another one; use one of nn.Dropout, nn.Dropout1d "
+            "to nn.Dropout3d, nn.BatchNorm2d and timm's DropPath, or one process and accumulate=1"
+        )
     return layer
 
 
-class GlobalDropout2d(nn.Dropout2d):
-    """Drops the channels that it would drop from the global batch."""
+class GlobalDropout(nn.Module):
+    """Drops the elements, or the whole channels, that it would drop from the global batch."""
 
-    def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
-        """Leave out whole channels, in training."""
-        return collectives.drop(x, self.p, (x.shape[1], 1, 1)) if self.training and self.p else x
+    def __init__(self, p: float, whole_channels: bool) -> None:
+        super().__init__()
+        self.p, self.whole_channels = p, whole_channels
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """Drop them, in training."""
+        if not self.training:
+            return x
+        shape = (x.shape[1], *(1,) * (x.ndim - 2)) if self.whole_channels else tuple(x.shape[1:])
+        return collectives.drop(x, self.p, shape)
 
 
 class GlobalDropPath(nn.Module):

@@ -1,4 +1,4 @@
-"""The optimizer, its two groups of parameters, and the learning rate of each step."""
+"""The optimizer, its groups of parameters, and the learning rate of each step."""
 
 from __future__ import annotations
 

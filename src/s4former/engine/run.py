@@ -52,9 +52,10 @@ class OptimizerConfig(Config):
 
     @model_validator(mode="after")
     def _min_below(self) -> OptimizerConfig:
-        if self.min_lr > self.lr:
+        least, of = min((self.lr, "lr"), (self.lr * self.head_lr_factor, "lr x head_lr_factor"))
+        if self.min_lr > least:
             raise ValueError(
-                f"expected min_lr to be at most lr={self.lr}, as the schedule falls, got {self.min_lr}"
+                f"expected min_lr to be at most {of}={least:g}, as the schedule falls, got {self.min_lr}"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def validate(
     changes = changes if isinstance(changes, Mapping) else list(changes)
     if trained_on is not None:
         data = trained_on[0]
-    elif data is None and not any(str(change).startswith("data.") for change in changes):
+    elif data is None and not any(re.match(r"data\b", str(change)) for change in changes):
         raise UserError(
             f"{folder} does not say where images with masks lie, as a model that is shared holds no paths; "
             f"name them, as in `s4former val {folder} dataset.yaml` or with data.root=DIR"

@@ -89,6 +89,8 @@ class OnnxModel:
         if (window := self._window((seen.shape[0], seen.shape[1]))) is None:
             return resized_maps(self._pass(seen), own)
         stride = self.evaluate["stride"] or [max(1, side * 2 // 3) for side in window]
+        # A file of a fixed size may see less than what the model was scored in: nothing is passed over.
+        stride = [min(step, side) for step, side in zip(stride, window, strict=True)]
         total = np.zeros((len(self.names), *seen.shape[:2]), np.float32)
         times = np.zeros(seen.shape[:2], np.float32)
         for top in _starts(seen.shape[0], window[0], stride[0]):
@@ -151,10 +153,10 @@ def read_rgb(path: Path) -> np.ndarray:
     PilImage.MAX_IMAGE_PIXELS = 2**30
     try:
         with PilImage.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if not upright.mode.startswith(("I", "F")):
-                return np.array(upright.convert("RGB"))
-            found = upright.mode
+            found = f"{picture.mode}, {picture.tile[0][3]}" if picture.tile else picture.mode
+            # Of 16-bit colors Pillow keeps 8 bits without saying so, but says how it reads them.
+            if not picture.mode.startswith(("I", "F")) and ";16" not in found:
+                return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     except Exception as error:  # on broken bytes decoders raise nearly anything
         raise DataError(f"cannot read the image {path}: {error}") from None
     raise DataError(f"{path} has more than 8 bits a channel (mode {found}); save it with 8, or use torch")
@@ -175,13 +177,26 @@ def resized(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def resized_maps(maps: np.ndarray, size: Size) -> np.ndarray:
-    """Return maps "k h w" of numbers resized bilinearly."""
+    """Return maps "k h w" of numbers resized bilinearly between the nearest four, as torch does."""
     if maps.shape[1:] == size:
         return maps
+    if maps.shape[1] > size[0] or maps.shape[2] > size[1]:  # Pillow would average over more than four
+        return _between(_between(maps, size[0], 1), size[1], 2)
     found = np.empty((len(maps), *size), np.float32)
     for one, here in zip(maps, found, strict=True):
         here[:] = np.asarray(PilImage.fromarray(one).resize(size[::-1], PilImage.Resampling.BILINEAR))
     return found
+
+
+def _between(maps: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Return maps with one of their axes resized, each new number between the two old ones beside it."""
+    own = maps.shape[axis]
+    places = np.clip((np.arange(size) + 0.5) * (own / size) - 0.5, 0, own - 1)
+    low = places.astype(np.int64)
+    share = (places - low).astype(np.float32)
+    share = share[:, None] if axis == 1 else share
+    before, after = maps.take(low, axis), maps.take(np.minimum(low + 1, own - 1), axis)
+    return before + (after - before) * share  # type: ignore[no-any-return]
 
 
 def _starts(side: int, window: int, stride: int) -> list[int]:

@@ -105,10 +105,11 @@ def make_plan(
     for stem, path in found.images:
         try:
             frames = count_frames(path) if path.suffix.lower() in VIDEOS else 0
+            place = georeference(path)
         except DataError as error:
             failures.append(str(error))
             continue
-        items.append(Item(stem, path, key_of(checksum, options, stem, path), georeference(path), frames))
+        items.append(Item(stem, path, key_of(checksum, options, stem, path), place, frames))
     pictures = [(path, str(item.path)) for item in items for path in item.places(out, options)]
     legends = [(out / LEGEND, "the legend")] if options.overlay else []
     wanted = tuple(name for name, asked in ((CSV, csv), (COCO, coco)) if asked)

@@ -156,17 +156,15 @@ def _spread(card: ModelCard, compare: Path) -> str:
         raise UserError(
             f"{compare} is no result of `s4former compare`: expected its results.json ({error})"
         ) from None
-    own = card.score and round(100 * card.score["miou"], 3)
+    miou = card.score and card.score["miou"]
+    own = None if miou is None else round(100 * miou, 3)
     for run in runs:
         network = run["networks"].get(card.network)
         if network and own is not None and (run["method"], network["last"]) == (card.method["name"], own):
-            made_so = next(
-                line
-                for line in lines
-                if (line["group"], line["network"]) == (run["group"], card.network)
-                and line["row"] == (run["row"] or "(first part)")
-            )
-            return _many(made_so["last"])
+            made_so = (run["group"], card.network, run["row"] or "(first part)")
+            for line in lines:
+                if (line["group"], line["network"], line["row"]) == made_so:
+                    return _many(line["last"])
     raise UserError(
         f"no run in {compare} has the method, the network and the score of this model after its last step"
     )

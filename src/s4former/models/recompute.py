@@ -16,12 +16,11 @@ def recomputed(module: nn.Module, *inputs: Any) -> Tensor:
 
     Values, gradients and batch-norm statistics are those of a plain call, and so is what dropout drops.
     """
-    draws = any(isinstance(part, nn.Dropout2d) and part.training for part in module.modules())
     result: Tensor = checkpoint(
         module,
         *inputs,
         use_reentrant=False,
-        preserve_rng_state=draws,
+        preserve_rng_state=module.training,  # a head may drop by any layer, of its own too
         context_fn=lambda: (nullcontext(), _unmoved_statistics(module)),
     )
     return result

@@ -109,9 +109,11 @@ def whose(
 
 def _known(source: FolderSource) -> tuple[dict[Path, tuple[str, str]], set[Path]]:
     """Return the split and the id of each image of a source by its file, and its mask files."""
+    # An image of two lists is what the last of them says: one with a person's mask is never unlabeled.
+    order = sorted(SPLITS, key=lambda split: split != "unlabeled")
     images = {
         source.image_file(id, split).resolve(): (str(split), id)
-        for split in SPLITS
+        for split in order
         for id in source.splits[split].images
     }
     masks = {Path(mask).resolve() for split in source.splits.values() for mask in split.masks.values()}

@@ -31,13 +31,24 @@ class NoRangeError(DataError):
         found: What is in which image.
     """
 
-    def __init__(self, name: str, values: Array) -> None:
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message, found)  # both, so that it comes whole from the process of a loader
+        self.found = found
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return str(self.args[0])
+
+    @classmethod
+    def of(cls, name: str, values: Array) -> NoRangeError:
+        """Return it for an image and the values that it holds."""
         low, high = measured_range(values)
-        self.found = f"{name}: has {values.dtype} values from {low:g} to {high:g}"
-        super().__init__(
-            f"{self.found}, and nothing says which become black and white; set "
+        found = f"{name}: has {values.dtype} values from {low:g} to {high:g}"
+        return cls(
+            f"{found}, and nothing says which become black and white; set "
             f"data.value_range=[{low:g},{high:g}], or the range of all images (value_range: [low, high] in a "
-            "YAML file), or run `s4former init`, which measures it"
+            "YAML file), or run `s4former init`, which measures it",
+            found,
         )
 
 
@@ -107,7 +118,7 @@ def scaled(values: Values, value_range: ValueRange | None, name: str) -> Image:
     if values.dtype == bool:
         values, value_range = values.astype(np.uint8), (0, 1)
     if value_range is None:
-        raise NoRangeError(name, values)
+        raise NoRangeError.of(name, values)
     if values.dtype == np.uint16:  # a table: 16-bit files are many and large
         pixels: Image = _scale(np.arange(2**16), value_range)[values]
         return pixels

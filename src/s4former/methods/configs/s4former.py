@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from s4former.augment import Views
 from s4former.methods.configs.base import MethodConfig
 from s4former.methods.configs.parts import (
@@ -21,6 +23,18 @@ class S4FormerConfig(ScheduledTeacherConfig, PseudoLabelConfig, CutMixConfig, Vi
     """The method: this file's name."""
     views: Views = Views()
     """A weak view for the teacher, and one strong view to learn."""
+
+    @field_validator("views")
+    @classmethod
+    def _one(cls, views: Views) -> Views:
+        """UniMatch's recipes have a policy twice: one of it is what was meant."""
+        first, *others = views.strong
+        if any(other != first for other in others):
+            raise ValueError(
+                f"{cls.model_fields['name'].default} learns one strong view, got {len(views.strong)} that "
+                f"differ; name one, as in method.views.strong=[{first.name}]"
+            )
+        return views.model_copy(update={"strong": (first,)})
 
     patch_shuffle: bool = True
     """Permute blocks of the mixed strong view and restore the feature grid before the head (PatchShuffle)."""
