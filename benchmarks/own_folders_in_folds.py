@@ -1,12 +1,12 @@
-"""Do folds of the few masks say what hidden masks say? `s4former compare --folds` on a folder as users have it.
+"""Do folds of the few masks say what hidden masks say? `s4former compare --folds` on a user's folder.
 
-    python benchmarks/own_folders_in_folds.py --msrc DIR --camvid DIR --weights FILE --folder farm --folds 4 \
-        --steps 300 --out benchmarks/results/own_folder_farm_folds.json
+    python benchmarks/own_folders_in_folds.py --msrc DIR --camvid DIR --weights FILE --folder farm \
+        --folds 4 --steps 300 --out benchmarks/results/own_folder_farm_folds.json
 
-The folders are those of `own_folders.py`. Each fold's masks are held out of its runs and score them; each run is
-also scored on the photographs without masks, whose masks stay outside of the folder until all runs have ended.
-What the first scores say is all that a user has, the second are what the user wants to know. Finished runs are
-read, not repeated.
+The folders are those of `own_folders.py`. Each fold's masks are held out of its runs and score them; each run
+is also scored on the photographs without masks, whose masks stay outside of the folder until all runs have
+ended. What the first scores say is all that a user has, the second are what the user wants to know. Finished
+runs are read, not repeated.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from own_folders import FOLDERS, make, score
 from rich.console import Console
 
+from own_folders import FOLDERS, make, score
 from s4former.config import write_json
 from s4former.config.record import write_text
 from s4former.recipes import load_run
@@ -76,7 +76,7 @@ def main() -> None:
 def on_hidden_masks(
     records: list[dict[str, Any]], runs: Path, place: Path, hidden: dict[str, Path], baseline: str
 ) -> dict[str, Any]:
-    """Return each row's mIoU in percent on the hidden masks, fold by fold, and its differences to the baseline."""
+    """Return each row's mIoU in percent on the hidden masks, fold by fold, and its gains on the baseline."""
     scores: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record["row"]:
@@ -108,9 +108,9 @@ def said(found: dict[str, Any], baseline: str, images: int, chosen: argparse.Nam
     typed = " ".join([f"s4former compare dataset.yaml steps={chosen.steps}", *chosen.set])
     return (
         "\n".join(lines)
-        + f"\n\n`{typed} --methods {chosen.methods} --folds {chosen.folds} --seeds {chosen.seeds}`; ViT-S/14 with "
-        "DINOv2-derived weights. The folds share most of what they learn from, and all their unlabeled photographs, so "
-        "intervals over them are too narrow. Made by `benchmarks/own_folders_in_folds.py`.\n"
+        + f"\n\n`{typed} --methods {chosen.methods} --folds {chosen.folds} --seeds {chosen.seeds}`; ViT-S/14 "
+        "with DINOv2-derived weights. The folds share most of what they learn from, so intervals over them "
+        "are too narrow. Made by `benchmarks/own_folders_in_folds.py`.\n"
     )
 
 

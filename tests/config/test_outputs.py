@@ -143,3 +143,12 @@ def test_only_what_was_claimed_is_written(tmp_path: Path) -> None:
     outputs = claim([(tmp_path / "a.txt", "it")], "text", instead="")
     with pytest.raises(RuntimeError, match="not claimed"):
         outputs.write_text(tmp_path / "b.txt", "other")
+
+
+def test_a_line_that_a_crash_has_cut_costs_no_other_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt")
+    ledger = tmp_path / LEDGER
+    ledger.write_bytes(ledger.read_bytes()[:-20])
+    write(tmp_path / "b.txt")
+    write(tmp_path / "b.txt", "newer")
+    assert (tmp_path / "b.txt").read_text() == "newer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import sys
 import zlib
@@ -132,8 +133,10 @@ def test_without_a_range_the_error_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"deep\.png.* from 7 to 4095.*data\.value_range=\[7,4095\].*init"):
         decode_image(tmp_path / "deep.png")
     write_png16(tmp_path / "color.png", values(3, "uint16"))
-    with pytest.raises(DataError, match="value_range"):
+    with pytest.raises(DataError, match="value_range") as told:
         decode_image(tmp_path / "color.png")
+    # From the process of a loader it comes by pickle.
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
 
 
 def test_8_bits_are_never_scaled(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from s4former.config import Interrupted
 from s4former.config.override import override
 from s4former.engine import train
-from s4former.engine.alarm_rules import RULES, wrong_line, wrong_scores
+from s4former.engine.alarm_rules import RULES, TINY_LOSS, wrong_line, wrong_scores
 from s4former.engine.alarms import Alarms, read_alarms, standing
 from s4former.engine.alarms_config import AlarmsConfig
 from s4former.engine.callbacks import Callback
@@ -154,3 +154,10 @@ def test_alarms_of_steps_that_come_again_are_dropped(tmp_path: Path) -> None:
         append_line(tmp_path / "alarms.jsonl", {"step": step, "alarm": "x", "state": "raised"})
     forget_after(tmp_path / "alarms.jsonl", 5)
     assert [each["step"] for each in read_alarms(tmp_path)] == [4]
+
+
+def test_a_small_weight_is_named_before_stronger_views(data: Path) -> None:
+    small, usual = tiny_run(data, {"method.unlabeled_weight": 1e-5}), tiny_run(data)
+    assert TINY_LOSS.advice(small) == ["method.unlabeled_weight=1"]
+    assert TINY_LOSS.advice(usual)
+    assert not any("unlabeled_weight" in advice for advice in TINY_LOSS.advice(usual))

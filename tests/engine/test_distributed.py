@@ -15,8 +15,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from timm.layers import DropPath
 from torch import nn
 
+from s4former import collectives
 from s4former.config import Interrupted, UserError
 from s4former.engine import Checkpoints, distributed, read_lines, train
 from s4former.engine.callbacks import Callback
@@ -439,3 +441,25 @@ def test_alone_nothing_is_wrapped_or_replaced(data: Path) -> None:
     assert any(type(part) is nn.BatchNorm2d for part in student.modules())
     method = run.method.build(student)
     assert distributed.wrap(method) is method
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, DropPath])
+def test_a_batch_in_parts_drops_what_it_drops_in_one_piece(layer: type[nn.Module]) -> None:
+    batch = torch.ones(4, 8, *([6] * {nn.Dropout1d: 1, nn.Dropout3d: 3}.get(layer, 2)))
+    plain = nn.Sequential(layer(0.5)).train()
+    torch.manual_seed(0)
+    found = [plain(batch)]
+    distributed.synchronize_layers(plain, torch.device("cpu"), accumulate=2)
+    parts = []
+    for number in range(2):
+        torch.manual_seed(0)
+        with collectives.learning_part(number, 2):
+            parts.append(plain(batch[2 * number : 2 * number + 2]))
+    assert found[0].equal(torch.cat(parts))
+    assert not found[0].equal(batch)
+
+
+def test_a_layer_that_cannot_know_the_whole_batch_is_named() -> None:
+    network = nn.Sequential(nn.AlphaDropout(0.5))
+    with pytest.raises(UserError, match="AlphaDropout, which sees a part of the batch alone"):
+        distributed.synchronize_layers(network, torch.device("cpu"), accumulate=2)

@@ -83,6 +83,8 @@ def test_gradients_are_scaled_together(network: ViTSegmenter) -> None:
 def test_a_floor_above_the_rate_is_refused() -> None:
     with pytest.raises(ValidationError, match="at most lr"):
         OptimizerConfig(lr=1e-4, min_lr=1e-3)
+    with pytest.raises(ValueError, match=r"lr x head_lr_factor=0\.0001, as the schedule falls"):
+        OptimizerConfig(lr=1e-3, head_lr_factor=0.1, min_lr=5e-4)
 
 
 def test_layers_learn_slower_the_earlier_they_are() -> None:

@@ -8,21 +8,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import onnx
 import pytest
+import tifffile
 import torch
 from onnx import TensorProto, helper
 from PIL import Image
+from torch.nn import functional
 
 import s4former
 from command_line import CommandLine
-from s4former.config import UserError
+from s4former.config import DataError, UserError
 from s4former.engine import train
 from s4former.inference import Model
 from s4former.inference.export import read_logits, textures, traced
 from s4former.inference.onnx_check import check_onnx
-from s4former.inference.onnx_model import OnnxModel
+from s4former.inference.onnx_model import OnnxModel, read_rgb, resized_maps
 from tiny_run import NAMES, make_data, tiny_run
 from trials import server
 
@@ -250,3 +253,34 @@ def test_files_that_need_code_or_files_of_others_are_refused(tmp_path: Path, exp
             OnnxModel.load(tmp_path / "d.onnx")
     with pytest.raises(UserError, match=r"onnxruntime .* cannot load|does not tell its classes"):
         OnnxModel.load(save_onnx(tmp_path / "e.onnx"))
+
+
+class _Brightness:
+    """A session whose second class is twice as likely everywhere."""
+
+    def run(self, _: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        shape = given["images"].shape[1:3]
+        return [np.stack([np.zeros(shape, np.float32), np.ones(shape, np.float32)])[None]]
+
+
+@pytest.mark.parametrize("stride", [[112, 112], [168, 40], None])
+def test_windows_of_a_small_file_leave_no_gap(stride: list[int] | None) -> None:
+    protocol = {"mode": "slide", "short_side": None, "crop_size": [168, 168], "stride": stride}
+    model = OnnxModel(_Brightness(), ("a", "b"), ((0, 0, 0), (255, 0, 0)), (64, 64), 16, protocol)
+    assert np.isfinite(model.logits(random_images(300, 200))).all()
+
+
+@pytest.mark.parametrize("size", [(20, 30), (64, 20), (20, 90), (100, 90)])
+def test_maps_are_resized_as_torch_does(size: tuple[int, int]) -> None:
+    maps = np.random.default_rng(0).normal(size=(3, 64, 48)).astype(np.float32)
+    expected = functional.interpolate(torch.from_numpy(maps)[None], size, mode="bilinear")[0].numpy()
+    np.testing.assert_allclose(resized_maps(maps, size), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_colors_of_16_bits_are_refused_and_not_cut(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"deep.{ending}"
+    write = imagecodecs.imwrite if ending == "png" else tifffile.imwrite
+    write(path, np.full((8, 8, 3), 300, np.uint16))
+    with pytest.raises(DataError, match="more than 8 bits"):
+        read_rgb(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from s4former.methods.parts import (
@@ -90,3 +92,14 @@ def test_pasted_labels_are_no_pseudo_labels_to_the_diagnosis() -> None:
     learned = counted.counts[5]
     assert learned[0] == (found.pseudo_labels == 0).sum() > 0
     assert not learned[1:].any()
+
+
+def test_a_part_of_both_batches_holds_the_partners_of_its_images() -> None:
+    part, known = ClassMix(ClassMixConfig(class_mix_probability=1), "all", CLASSES), labeled()
+    known.images[1] += 1
+    whole = part(view(4), known)
+    for number in range(2):
+        mine, own = slice(2 * number, 2 * number + 2), slice(number, number + 1)
+        half = replace(view(2), indices=torch.arange(4)[mine])
+        found = part(half, LabeledBatch(known.images[own], known.labels[own], known.valid[own]))
+        assert found.images.equal(whole.images[mine])

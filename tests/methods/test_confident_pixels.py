@@ -50,3 +50,11 @@ def test_what_was_seen_fades() -> None:
     for _ in range(400):
         part(said(SURE - 0.2))
     torch.testing.assert_close(part.thresholds()[1], before - 0.2, atol=0.011, rtol=0)
+
+
+def test_what_is_no_number_is_neither_counted_nor_chosen() -> None:
+    confidence = SURE.clone()
+    confidence[..., 3] = torch.nan
+    part = ConfidentPixels(PseudoLabelConfig(class_share=0.55), 3)
+    assert not part(said(confidence))[..., 3].any()
+    assert float(part.seen.sum()) == 19

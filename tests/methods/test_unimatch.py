@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from s4former.methods import METHODS
 from s4former.testing import LAWS, Subject, awake, learn, random_batch, tiny_student
@@ -17,6 +18,14 @@ def test_a_single_policy_is_taken_for_both_strong_views(name: str) -> None:
     assert [policy.name for policy in config.views.strong] == ["photometric", "photometric"]
     three: dict[str, Any] = {"name": name, "views": {"strong": ["jitter"] * 3}}
     assert len(METHODS.parse(three).views.strong) == 3
+
+
+@pytest.mark.parametrize("name", ["s4former", "s4former_plus"])
+def test_a_pair_of_one_policy_is_one_strong_view_for_s4former(name: str) -> None:
+    pair: dict[str, Any] = {"name": name, "views": {"strong": ["jitter", "jitter"]}}
+    assert [policy.name for policy in METHODS.parse(pair).views.strong] == ["jitter"]
+    with pytest.raises(ValidationError, match="learns one strong view, got 2 that differ"):
+        METHODS.parse({"name": name, "views": {"strong": ["jitter", "photometric"]}})
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)

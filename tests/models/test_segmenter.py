@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from small_networks import NUM_CLASSES, PATCH, tiny, tiny_config
+from timm.layers import DropPath
+from torch import nn
 
 from s4former.config import UserError
 from s4former.models import build_segmenter, rebuild_segmenter
+from s4former.models.recompute import recomputed
 
 
 def images(height: int = 16, width: int = 16) -> torch.Tensor:
@@ -165,7 +169,19 @@ def test_recomputed_activations_change_nothing_but_memory(head: str) -> None:
             {name: p.grad for name, p in network.named_parameters()} | dict(network.named_buffers())
         )
     plain, *others = results
-    for recomputed in others:
+    for again in others:
         for name, value in plain.items():
             assert value is not None, name
-            assert torch.equal(value, recomputed[name]), name
+            assert torch.equal(value, again[name]), name
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout, nn.Dropout1d, DropPath])
+def test_a_head_drops_the_same_when_it_is_computed_again(layer: Callable[[float], nn.Module]) -> None:
+    found = []
+    for compute in (lambda head, x: head(x), recomputed):
+        torch.manual_seed(0)
+        head = nn.Sequential(nn.Linear(8, 8), layer(0.5), nn.Linear(8, 4)).train()
+        compute(head, torch.ones(3, 5, 8)).square().sum().backward()
+        found.append(head[0].weight.grad)
+    assert found[0] is not None
+    assert found[0].equal(found[1])

@@ -64,6 +64,11 @@ def test_rows_may_be_called_with_commas_and_signs(tmp_path: Path) -> None:
         (["--jobs", "2/2"], "--jobs 2/2: expected k/n with k from 0 to n - 1"),
         (["--against", "superviced"], "no such row; did you mean supervised?"),
         (["--folds", "2", "--dry-run"], "made-up scenes have no lists"),
+        (["--folds", "2", "--reference", "all"], "leave one of the two out"),
+        (["--folds", "2", "--labels", "4,8"], "give one count"),
+        (["--methods", "supervised,s4former:seed=7"], "changes seed, which all rows of a comparison share"),
+        (["--methods", "supervised:steps=9,s4former"], "type steps=9 for all of them"),
+        (["--methods", "s4former:data.labeled_split=more.txt"], "compare twice"),
     ],
 )
 def test_mistakes(

@@ -99,7 +99,10 @@ def _matched(source: FolderSource, folder: str) -> dict[str, str]:
     try:
         masks, _ = matcher.masks(part, "unlabeled", matcher.images(images, "unlabeled"), source.unlabeled, {})
     except DataError as error:
-        raise DataError(f"diagnose_truth={folder}: {error}") from None
+        raise DataError(
+            f"diagnose_truth={folder}: {error} (here diagnose_truth is the field to change; paths start from "
+            "the data set's folder)"
+        ) from None
     if not masks:
         raise UserError(
             f"diagnose_truth={folder}: none of the {len(source.unlabeled)} unlabeled images has a mask in "

@@ -12,6 +12,7 @@ from s4former.inference.config import FEW_IMAGES
 
 Line = Mapping[str, Any]
 _FEW = 0.01  # below this share of confident pixels, what is confident is no sample of anything
+_SMALL_WEIGHT = 0.1  # of the unlabeled losses: more likely the reason than views that are too easy
 _MOST = 0.5  # a class with less than this share of the pseudo-labels leaves room for others
 
 
@@ -64,6 +65,11 @@ def _stronger_views(run: Run) -> list[str]:
     ]
 
 
+def _more_to_learn(run: Run) -> list[str]:
+    small = run.method.model_dump().get("unlabeled_weight", 1) < _SMALL_WEIGHT
+    return ["method.unlabeled_weight=1"] if small else _stronger_views(run)
+
+
 def _quicker_teacher(run: Run) -> list[str]:
     decay = run.method.model_dump().get("ema_decay", 0)
     return [
@@ -89,8 +95,9 @@ TEACHER_BELOW = Rule(
 )
 TINY_LOSS = Rule(
     "unlabeled_loss_tiny",
-    "the student knows already what it is to learn, mostly because strong views are as easy as weak ones",
-    _stronger_views,
+    "unlabeled images hardly move the student: it knows already what it is to learn, mostly because strong "
+    "views are as easy as weak ones, or method.unlabeled_weight is small",
+    _more_to_learn,
 )
 RULES = {rule.name: rule for rule in (NO_CONFIDENT_PIXEL, ONE_CLASS, TEACHER_BELOW, TINY_LOSS)}
 """All alarms by name."""

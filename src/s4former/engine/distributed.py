@@ -153,8 +153,9 @@ def _synchronized(layer: nn.Module, device: torch.device) -> nn.Module:
     if isinstance(layer, _DropoutNd | _BatchNorm):
         raise UserError(
             f"the network has a layer {type(layer).__name__}, which sees a part of the batch alone, so with "
-            "several processes or accumulate the run would be another one; use one of nn.Dropout, nn.Dropout1d "
-            "to nn.Dropout3d, nn.BatchNorm2d and timm's DropPath, or one process and accumulate=1"
+            "several processes or accumulate the run would be another one; use one of nn.Dropout, "
+            "nn.Dropout1d to nn.Dropout3d, nn.BatchNorm2d and timm's DropPath, or one process and "
+            "accumulate=1"
         )
     return layer
 

@@ -156,7 +156,7 @@ def _spread(card: ModelCard, compare: Path) -> str:
         raise UserError(
             f"{compare} is no result of `s4former compare`: expected its results.json ({error})"
         ) from None
-    miou = card.score and card.score["miou"]
+    miou = card.score["miou"] if card.score else None
     own = None if miou is None else round(100 * miou, 3)
     for run in runs:
         network = run["networks"].get(card.network)

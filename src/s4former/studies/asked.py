@@ -51,7 +51,17 @@ def make_study(
     Raises:
         UserError: If something cannot be read, or there is no such method.
     """
+    if folds and ceiling:
+        raise UserError(
+            "--folds and --reference all: folds of all labels hold out other images than folds of few, so "
+            "the rows would be scored on different ones; leave one of the two out"
+        )
     counts: list[str | None] = [text.strip() for text in labels.split(",") if text.strip()]
+    if folds and len(counts) > 1:
+        raise UserError(
+            f"--folds and --labels {labels}: folds of each count hold out other images, so counts are not to "
+            "be compared; give one count"
+        )
     numbered = numbers("--seeds", seeds)
     drawn: list[int | None] = [None]
     if counts and "{draw}" in splits:

@@ -25,6 +25,10 @@ from s4former.studies.scores import by_group, label_efficiency, verdicts
 from s4former.studies.work import require_same, state_of, work
 
 Line = Mapping[str, Any]
+_FOLDS_ARE_ALIKE = (
+    "folds share most of the images that they learn from, so intervals over them are rather too narrow, and "
+    "each score is of few images"
+)
 
 
 def score_table(lines: Sequence[Line], against: Sequence[str], title: str, part: str) -> Table:
@@ -243,7 +247,7 @@ def _remarks(study: Study, found: dict[str, Any]) -> list[str]:
     few = found["images"] < FEW_IMAGES and not study.folds
     scored = f"{found['images']} {found['part']} images"
     if study.folds:
-        scored = f"the held-out images of each of {study.folds} folds"
+        scored = f"the held-out images of each of {study.folds} folds ({found['images']} in the first)"
     missing = found["planned"] - found["finished"]
     return [
         f"mIoU in percent on {scored}, {found['protocol']}; last: after the "
@@ -252,6 +256,7 @@ def _remarks(study: Study, found: dict[str, Any]) -> list[str]:
         f"{first}; differences are to the deployed network after the last step, paired by cell (labels, draw "
         "and seed: same first weights, same labeled crops), with intervals by Student's t",
         *([f"{scored} are few: --folds 3 scores each labeled image once"] if few else []),
+        *([_FOLDS_ARE_ALIKE] if study.folds else []),
         *_weighted(study, found),
         *([f"{missing} of {found['planned']} runs are not finished"] if missing else []),
     ]

@@ -19,6 +19,8 @@ NAMED: dict[str, tuple[str, ...]] = {
     "mean_teacher_cutmix": ("method.name=mean_teacher", "method.cutmix_probability=0.5"),
 }
 """Rows that are more than the name of a method."""
+_SHARED = ("seed", "steps", "evaluate")
+_SHARED_DATA = ("labeled_split", *(f"{a}_{b}" for a in ("val", "test") for b in ("split", "images", "masks")))
 _COMMA = re.compile(r",(?![^\[\]{}]*[\]}])")  # outside of brackets
 
 
@@ -75,6 +77,8 @@ def parse_rows(methods: str = "", file: Path | None = None) -> list[Row]:
     twice = next((row.name for row in rows if names.count(row.slug) > 1), None)
     if twice:
         raise UserError(f"two rows are called {twice!r}; give each row a name of its own")
+    for row in rows:
+        _require_equal(row)
     if not rows:
         raise UserError("there is nothing to compare; name methods, as in --methods supervised,s4former")
     return rows
@@ -106,6 +110,17 @@ def _full(change: str) -> str:
 
     path, _ = parse_override(change)
     return change.strip() if path[0] in Run.model_fields else f"method.{change.strip()}"
+
+
+def _require_equal(row: Row) -> None:
+    """Refuse a row that changes what makes rows comparable: steps, seeds, labels and how they are scored."""
+    for change in row.changes:
+        path, _ = parse_override(change)
+        if path[0] in _SHARED or (path[0] == "data" and path[1] in _SHARED_DATA):
+            raise UserError(
+                f"row {row.name!r} changes {'.'.join(path)}, which all rows of a comparison share; type "
+                f"{change} for all of them, or compare twice, each with an --out of its own"
+            )
 
 
 def _read(file: Path) -> Iterable[Row]:

@@ -16,6 +16,9 @@ from command_line import CommandLine
 from s4former.config import Ledgers
 from s4former.config.outputs import HUMAN_MASK, MACHINE_MASK
 from s4former.curation.annotations import convert
+from s4former.curation.label.origins import whose
+from s4former.curation.sources import open_source
+from s4former.data.config import DataConfig
 from s4former.engine import train
 from tiny_run import NAMES, make_data, tiny_run
 
@@ -155,3 +158,21 @@ def test_a_data_set_that_is_gone_is_told(s4: CommandLine, trained: Path, tmp_pat
     assert label(s4, tmp_path / "out", model=str(run)) == 3
     assert "cannot be opened" in s4.err
     assert str(run / "model") in s4.err
+
+
+def test_an_image_of_both_lists_keeps_its_persons_mask(tmp_path: Path) -> None:
+    for folder, shape in (("images", (8, 8, 3)), ("masks", (8, 8))):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "labeled.txt").write_text("a\n")
+    (tmp_path / "unlabeled.txt").write_text("a\nb\n")
+    (tmp_path / "dataset.yaml").write_text(
+        "format: s4former-dataset/1\nnames: [ground]\n"
+        "labeled: {images: images, masks: masks, list: labeled.txt}\n"
+        "unlabeled: {images: images, list: unlabeled.txt}\n"
+    )
+    source = open_source(DataConfig(root=str(tmp_path), source="dataset"))
+    images = [(name, tmp_path / "images" / f"{name}.png") for name in "ab"]
+    items, _ = whose(images, source, tmp_path / "out")
+    assert [item.human for item in items] == [True, False]

@@ -31,7 +31,7 @@ class UnlabeledScheduleConfig(Config):
     @property
     def least_steps(self) -> int:
         """One more than those that learn from the labeled images alone."""
-        return self.unlabeled_start_step + 1 + (self.unlabeled_ramp_steps > 0)  # the first weighs 0
+        return self.unlabeled_start_step + 1
 
     def without_unlabeled(self, step: int) -> bool:
         """Whether a step learns from labeled images alone: before the start, or where the others weigh 0."""

@@ -37,10 +37,12 @@ class ClassMix(nn.Module):
         self.config, self.normalize_by, self.num_classes = config, normalize_by, num_classes
 
     def forward(self, view: View, labeled: LabeledBatch) -> View:
-        """Return the mixed view; image i gets pixels of labeled image i, counted around."""
+        """Return the mixed view; where there are as many, image i gets pixels of labeled image i."""
         if not self.config.class_mix_probability:
             return view
-        partners = torch.arange(len(view.images), device=view.images.device) % len(labeled.images)
+        # In order, so that a part of both batches, or a process, holds the partners of its images.
+        count = len(view.images)
+        partners = torch.arange(count, device=view.images.device) * len(labeled.images) // count
         labels = labeled.labels[partners]
         pasted = self._pasted(view, labels)
         view = replace(

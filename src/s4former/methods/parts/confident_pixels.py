@@ -54,7 +54,9 @@ class ConfidentPixels(nn.Module):
 
     def _counted(self, pseudo: PseudoLabels) -> Float[Tensor, "k bins"]:
         """Count the valid pixels of each class by confidence."""
-        bins: Integer[Tensor, "b h w"] = (pseudo.confidence * _BINS).long().clamp(max=_BINS - 1)
+        # What is no number counts nowhere; the loss of such a step is none either, and ends the run in words.
+        known = ~pseudo.confidence.isnan()
+        bins: Integer[Tensor, "b h w"] = (pseudo.confidence * _BINS).long().clamp(0, _BINS - 1)
         places = (pseudo.labels.long() * _BINS + bins).flatten()
-        weights = pseudo.valid.flatten().to(self.seen.dtype)
+        weights = (pseudo.valid & known).flatten().to(self.seen.dtype)
         return self.seen.new_zeros(self.seen.numel()).scatter_add_(0, places, weights).view_as(self.seen)
