@@ -86,6 +86,72 @@ def test_two_masks_that_fit_one_image_are_no_choice(run: CommandLine) -> None:
     assert "0.jpg.png" in run.err
 
 
+@pytest.mark.parametrize(
+    ("images", "masks", "affixes"),
+    [
+        ("photos/{:02}.jpg", "masks/{}.png", ()),
+        ("photos/{}.jpg", "masks/{:03}.png", ()),
+        ("photos/frame{}.jpg", "masks/mask{:02}.png", ()),
+        ("photos/frame{}.jpg", "masks/mask{:02}.png", ("--image-prefix", "frame", "--mask-prefix", "mask")),
+    ],
+)
+def test_numbers_with_other_zeros(
+    run: CommandLine, images: str, masks: str, affixes: tuple[str, ...]
+) -> None:
+    for number in range(1, 13):
+        picture(images.format(number), number)
+        if number < 11:
+            mask(masks.format(number), number)
+    assert run("init", "photos", "--masks", "masks", "--val", "0.1", *affixes) == 0
+    assert "masks belong to their images by number" in run.out
+    source = opened()
+    assert (len(source.labeled), len(source.unlabeled), len(source.val)) == (9, 2, 1)
+    for id in source.labeled:
+        number = int(id.rpartition("/")[2].removeprefix("frame"))
+        assert source.mask_file(id, "labeled") == Path(masks.format(number))
+
+
+def test_a_number_that_two_images_or_masks_have_is_no_pair(run: CommandLine) -> None:
+    for name in ("1", "01", "2", "3"):
+        picture(f"photos/{name}.jpg")
+    for name in ("001", "02", "002", "3"):
+        mask(f"masks/{name}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "3 masks belong to no image: masks/001.png, masks/002.png, masks/02.png" in run.out
+    assert opened().labeled == ("photos/3",)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("{}", "2{}"), ("2024-01-0{}", "2023-01-0{}"), ("cam1_{:04}", "cam2_{:04}")]
+)
+def test_masks_of_other_files_are_not_taken_for_these(run: CommandLine, images: str, masks: str) -> None:
+    for number in range(1, 10):
+        picture(f"photos/{images.format(number)}.jpg")
+        mask(f"masks/{masks.format(number)}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "none of 9 masks in masks belongs to one of 9 images" in run.err
+
+
+def test_masks_without_an_image_are_named(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"photos/{number}.jpg")
+        mask(f"masks/{number + 1}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "1 masks belong to no image: masks/3.png" in run.out
+
+
+def test_masks_beside_another_band_of_each_image(run: CommandLine) -> None:
+    for number in range(6):
+        picture(f"d/x{number}.png", number)
+        picture(f"d/x{number}_nir.png", number + 10)
+    for number in range(4):
+        mask(f"d/x{number}_label.png", 1)
+    for given in (("d",), ("d", "--masks", "d", "--force")):
+        assert run("init", *given) == 0
+        assert "mask_suffix: _label" in run.out
+        assert opened().labeled == tuple(f"d/x{number}" for number in range(4))
+
+
 def test_what_is_advised_can_be_typed(run: CommandLine) -> None:
     for number in range(3):
         picture(f"all/{number}.jpg")

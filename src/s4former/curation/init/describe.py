@@ -97,9 +97,9 @@ def describe(
     if format:
         own = _drawn(draft, labeled, files, root, notes, report)
     else:
-        own = _masks(matcher, labeled, "labeled")
-        notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
-        more = _masks(matcher, held_out, "val") if held_out else {}
+        own, said = _masks(matcher, labeled, "labeled")
+        notes.found += [f"{len(own)} of {len(files.files)} images have a mask", *said]
+        more, _ = _masks(matcher, held_out, "val") if held_out else ({}, [])
         classes = _classes_in(masks, [Path(file) for file in (*own.values(), *more.values())], notes, report)
         draft = draft.model_copy(update=classes)
     val_lists: list[tuple[str, ...]] = []
@@ -164,9 +164,9 @@ def _drawn(
     return own
 
 
-def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> dict[str, str]:
+def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> tuple[dict[str, str], list[str]]:
     found = matcher.images(split, name)
-    return matcher.masks(split, name, found, found.files, {})[0]
+    return matcher.masks(split, name, found, found.files, {})
 
 
 def _classes_in(folder: Path, masks: Sequence[Path], notes: Notes, report: Report) -> dict[str, object]:

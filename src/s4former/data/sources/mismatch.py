@@ -92,6 +92,25 @@ def shared_mask(layout: Layout, name: str, mask: str, images: Sequence[str]) -> 
     )
 
 
+def how_paired(unused: list[str], by_number: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what a person should know of masks that have an image, or none, by less than their whole name.
+
+    Args:
+        unused: Masks that belong to no image.
+        by_number: Images, with their masks, whose numbers have other zeros before them.
+    """
+    said = []
+    if by_number:
+        image, mask = (PurePath(file).name for file in by_number[0])
+        said.append(
+            f"{len(by_number)} masks belong to their images by number, with other zeros before it: {mask} "
+            f"to {image}"
+        )
+    if unused:
+        said.append(f"{len(unused)} masks belong to no image: {first_few(unused, 3)}")
+    return said
+
+
 def advice(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return how to say which mask belongs to which image."""
     settings = _settings(layout, split, name)
