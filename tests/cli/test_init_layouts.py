@@ -101,7 +101,7 @@ def test_numbers_with_other_zeros(
     for number in range(1, 13):
         picture(images.format(number), number)
         if number < 11:
-            mask(masks.format(number), number)
+            mask(masks.format(number), 1)
     assert run("init", "photos", "--masks", "masks", "--val", "0.1", *affixes) == 0
     assert "masks belong to their images by number" in run.out
     source = opened()
@@ -150,6 +150,90 @@ def test_masks_beside_another_band_of_each_image(run: CommandLine) -> None:
         assert run("init", *given) == 0
         assert "mask_suffix: _label" in run.out
         assert opened().labeled == tuple(f"d/x{number}" for number in range(4))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask_name", "given", "others", "taken", "said"),
+    [
+        ("p{}_rgb", "p{}", (), ("IMG_{}",), 9, "are learned from as unlabeled images"),
+        ("frame_{}", "mask_{}", (), ("IMG_9{}",), 9, "are learned from as unlabeled images"),
+        ("p{}_a", "p{}", (), ("p{}_depth", "IMG_9{}"), 0, "p0_depth seems to be one of them in another"),
+        (
+            "p{}_rgb",
+            "p{}",
+            ("--image-suffix", "_rgb"),
+            ("IMG_{}",),
+            0,
+            "take the affixes below unlabeled: out",
+        ),
+    ],
+)
+def test_photographs_that_are_not_called_as_the_labeled_ones(
+    run: CommandLine,
+    image: str,
+    mask_name: str,
+    given: tuple[str, ...],
+    others: tuple[str, ...],
+    taken: int,
+    said: str,
+) -> None:
+    for number in range(3):
+        picture(f"photos/{image.format(number)}.jpg", number)
+        mask(f"masks/{mask_name.format(number)}.png", 1)
+    for kind in others:
+        for number in range(3 if kind.startswith("p") else 9):
+            picture(f"photos/{kind.format(number)}.jpg", number + 10)
+    assert run("init", "photos", "--masks", "masks", *given) == 0
+    assert said in run.out
+    source = opened()
+    assert (len(source.labeled), len(source.unlabeled)) == (3, taken)
+    assert f"3 of {3 + taken} images have a mask" in run.out
+
+
+def test_masks_of_two_kinds_of_images_are_a_question(run: CommandLine) -> None:
+    for number in range(3):
+        for kind in ("frame", "depth"):
+            picture(f"photos/{kind}{number}.jpg", number)
+        mask(f"masks/mask{number}.png", 1)
+        mask(f"kinds/{number}_labels.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "--image-prefix depth --mask-prefix mask, or --image-prefix frame --mask-prefix mask" in run.err
+    picture("photos/video.jpg", 9)
+    for file in Path("photos").glob("depth*"):
+        file.unlink()
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "image_prefix: frame, mask_prefix: mask" in run.out
+    assert opened().unlabeled == ("photos/video",)
+
+
+def test_several_kinds_of_masks_are_a_question(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"left/{number}_leftImg.png", number)
+        for kind in ("color", "labelIds"):
+            mask(f"fine/{number}_fine_{kind}.png", 1)
+    assert run("init", "left", "--masks", "fine") == 3
+    suggested = run.err.partition("their names suggest: ")[2].partition(", or ")[2].split()
+    assert suggested == ["--image-suffix", "_leftImg", "--mask-suffix", "_fine_labelIds"]
+    assert run("init", "left", "--masks", "fine", *suggested) == 0
+    assert len(opened().labeled) == 3
+
+
+def test_masks_among_images_that_are_annotated(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"photos/{number}.jpg", number)
+        if number < 2:
+            mask(f"photos/{number}_mask.png", 1)
+    image = {"id": 0, "file_name": "0.jpg", "height": SIZE[0], "width": SIZE[1]}
+    shape = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[8, 8, 40, 8, 40, 40]]}
+    content = {"images": [image], "annotations": [shape], "categories": [{"id": 1, "name": "square"}]}
+    Path("coco.json").write_text(json.dumps(content))
+    assert run("init", "photos", "--masks", "coco.json") == 0
+    assert "2 files among the images (0_mask.png, 1_mask.png) are called ..._mask" in run.out
+    source = opened()
+    assert (source.labeled, source.unlabeled) == (("photos/0",), ("photos/1", "photos/2"))
+    mask("masks/0.png", 1)
+    assert run("init", "photos", "--masks", "masks", "--force") == 0
+    assert "they are taken for images; if they are none, move them" in run.out
 
 
 def test_what_is_advised_can_be_typed(run: CommandLine) -> None:

@@ -14,6 +14,7 @@ from s4former.curation.init.holding_out import choose_val, classes_shown, share_
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.naming import with_names
+from s4former.curation.init.others import masks_beside, unlabeled_files
 from s4former.curation.init.pairs import (
     annotation_format,
     find_masks,
@@ -26,7 +27,7 @@ from s4former.curation.init.suggestion import suggest_classes
 from s4former.curation.sources import annotated_masks
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles
+from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles
 from s4former.data.progress import Report, silent
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
@@ -87,18 +88,20 @@ def describe(
         raise UserError(f"there is no folder or file of masks {masks}")
     format = _known(format) or annotation_format(masks)
     labeled, entries = _labeled(images, names, masks, root, format, affixes, notes)
-    unlabeled = UnlabeledFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
-    draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
+    draft = DatasetFile(names=entries, labeled=labeled)
     held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
-    changes = pixel_fields([Path(file) for file in files.files.values()], notes, report)
+    unlabeled = unlabeled_files(matcher, labeled, not affixes, notes)
+    draft = draft.model_copy(update={"unlabeled": unlabeled})
+    pictures = matcher.images(unlabeled, "unlabeled").files.values()
+    changes = pixel_fields([Path(file) for file in pictures], notes, report)
     draft = draft.model_copy(update=changes)
     if format:
         own = _drawn(draft, labeled, files, root, notes, report)
     else:
         own, said = _masks(matcher, labeled, "labeled")
-        notes.found += [f"{len(own)} of {len(files.files)} images have a mask", *said]
+        notes.found += [f"{len(own)} of {len(pictures)} images have a mask", *said]
         more, _ = _masks(matcher, held_out, "val") if held_out else ({}, [])
         classes = _classes_in(masks, [Path(file) for file in (*own.values(), *more.values())], notes, report)
         draft = draft.model_copy(update=classes)
@@ -136,11 +139,19 @@ def _labeled(
     """Return where the labeled images are, and the classes that annotations name, if there are some."""
     folders, where = tuple(relative(folder, root) for folder in images), relative(masks, root)
     if format:
+        beside = masks_beside(names, format, notes)
         labeled = LabeledFiles(
-            images=folders, annotations=where, annotations_format=format, outside="background"
+            images=folders,
+            annotations=where,
+            annotations_format=format,
+            outside="background",
+            mask_prefix=beside.prefix,
+            mask_suffix=beside.suffix,
         )
         return labeled, _annotated_classes(masks, format, notes)
     labeled, rule = masks_by_name(folders, names, masks, where, affixes)
+    if where not in folders:
+        masks_beside(names, None, notes)
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
     return labeled, (ClassEntry(name="unknown"),)

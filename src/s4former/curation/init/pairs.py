@@ -145,7 +145,7 @@ def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path,
     raise DataError(
         f"{len(several)} of {len(keys)} images have several masks, as {keys[key]} has {first_few(own, 4)} in "
         f"{folder}; if each shows one class or object, add --annotations-format mask_files, or to take one "
-        f"kind only, {_only(key, own[0], folder)}"
+        f"kind only, {_only(key, own[0], folder, rule.images)}"
     )
 
 
@@ -161,14 +161,15 @@ def _meant(mask: str, rule: Rule) -> list[str]:
     return [*([own] if own is not None else []), *names, *([above] if above else [])]
 
 
-def _only(key: str, mask: str, folder: Path) -> str:
+def _only(key: str, mask: str, folder: Path, images: Naming) -> str:
     """Return the options that take one of several masks of an image."""
     below, _, file = mask.rpartition("/")
     stem, ending = os.path.splitext(file)
     name = posixpath.basename(key)
     before, found, after = stem.partition(name)
     if found and (before or after):
-        options = {"--mask-prefix": before, "--mask-suffix": after}
+        options = {"--image-prefix": images.prefix, "--image-suffix": images.suffix}
+        options |= {"--mask-prefix": before, "--mask-suffix": after}
         return " ".join(f"{option} {value}" for option, value in options.items() if value)
     return f"--masks {folder / below}" if below and not key.startswith(below) else f"--mask-suffix {ending}"
 

@@ -54,6 +54,12 @@ class Matcher:
             for split in splits
             for folder in split.masks
         ]
+        self._beside = [  # of images whose labels are annotations: what masks are called that lie among them
+            (layout.path(folder), Naming(split.mask_prefix, split.mask_suffix))
+            for split in splits
+            if split.annotations
+            for folder in split.images
+        ]
 
     def images(self, split: ImageFiles, name: str) -> Found:
         """Return the images of a split's folders; masks that lie among them are excluded.
@@ -180,7 +186,8 @@ class Matcher:
             for masks, _ in self._masks
             if masks != folder and masks.is_relative_to(folder)
         }
-        among = {naming for masks, naming in self._masks if masks == folder and naming != Naming()}
+        known = [*self._masks, *self._beside]
+        among = {naming for masks, naming in known if masks == folder and naming != Naming()}
         return tuple(nested), list(among)
 
     def _table(self, split: LabeledFiles, name: str, folder: str) -> dict[str, list[str]]:

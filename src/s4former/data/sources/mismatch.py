@@ -8,10 +8,11 @@ from pathlib import PurePath
 
 from s4former.data.dataset_yaml import ImageFiles, LabeledFiles
 from s4former.data.sources.layout import Layout
-from s4former.data.sources.naming import Naming, guess_rule
+from s4former.data.sources.naming import Naming, guess_rule, likely_rules
 from s4former.data.split_lists import EXPECTED, first_few
 
 _AFFIXES = ("mask_prefix", "mask_suffix", "image_prefix", "image_suffix")
+_SHOWN = 4
 
 
 def no_images(layout: Layout, split: ImageFiles, name: str) -> str:
@@ -113,7 +114,7 @@ def how_paired(unused: list[str], by_number: Sequence[tuple[str, str]]) -> list[
 
 def advice(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return how to say which mask belongs to which image."""
-    settings = _settings(layout, split, name)
+    settings = _settings(layout, split, name) or _likely(layout, split, name)
     if settings:
         return f"their names suggest: {settings}"
     fields = ", ".join(layout.field(name, affix) for affix in _AFFIXES)
@@ -126,6 +127,12 @@ def _settings(layout: Layout, split: LabeledFiles, name: str) -> str:
     images, masks = (layout.names(split, name, kind) for kind in ("images", "masks"))
     rule = guess_rule(images, masks, one_folder)
     return layout.settings(name, rule.affixes) if rule else ""
+
+
+def _likely(layout: Layout, split: LabeledFiles, name: str) -> str:
+    """Return the fields of each rule that some of the names suggest; nothing if they suggest none."""
+    rules = likely_rules(*(layout.names(split, name, kind) for kind in ("images", "masks")))
+    return ", or ".join(layout.settings(name, rule.affixes) for rule in rules[:_SHOWN])
 
 
 def _listed(layout: Layout, folders: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
@@ -15,6 +15,7 @@ from s4former.data.split_lists import SUFFIXES, composed
 MASK_WORDS = ("mask", "label", "annot", "seg", "gt", "truth")
 """What folders and files of masks are often called after."""
 _TRIED, _LIKELY = 60, 4
+_PIECE = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
@@ -84,8 +85,18 @@ def guess_rule(images: Sequence[str], masks: Sequence[str], one_folder: bool = F
         masks: Paths of files below the folder of masks.
         one_folder: Whether both are the same, so that images are among the masks and the other way round.
     """
+    best = _best(_candidates(images, masks, one_folder), images, masks, one_folder)
+    if best or one_folder:
+        return best
+    likely = likely_rules(images, masks)
+    return likely[0] if len(likely) == 1 else None
+
+
+def _best(
+    rules: Iterable[Rule], images: Sequence[str], masks: Sequence[str], one_folder: bool
+) -> Rule | None:
     best, first = None, (False, 0, 0, 0)
-    for rule in _candidates(images, masks, one_folder):
+    for rule in rules:
         own = [name for name in masks if rule.masks.key(name) is not None]
         others = set(images) - set(own) if one_folder else images
         matched, exact = rule.matched(others, own)
@@ -111,6 +122,18 @@ def unpadded(key: str) -> str:
 def _says_masks(naming: Naming) -> bool:
     """Whether an affix has a word for masks, or is no more than the ending of a file."""
     return sounds_like_masks(f"{naming.prefix} {naming.suffix}") or _ends_as_image(naming.suffix)
+
+
+def likely_rules(images: Sequence[str], masks: Sequence[str]) -> list[Rule]:
+    """Return the rules for some of the names, as of ``frame1`` among other photographs with ``mask1``.
+
+    If there are several, as where ``depth1`` lies beside ``frame1``, nothing tells which is meant.
+    """
+    image_stems, mask_stems = (_stems(names) for names in (images, masks))
+    of_images, of_masks = _common(image_stems), _common(mask_stems)
+    rules = [Rule(kind, of_masks) for kind in _kinds(image_stems, of_masks, mask_stems)]
+    rules += [Rule(of_images, kind) for kind in _kinds(mask_stems, of_images, image_stems)]
+    return [rule for rule in dict.fromkeys(rules) if _best([rule], images, masks, False)]
 
 
 def not_masks(names: Sequence[str]) -> list[str]:
@@ -145,6 +168,30 @@ def _candidates(images: Sequence[str], masks: Sequence[str], one_folder: bool) -
     return [Rule(Naming(), Naming()), *rules, *_shared(image_stems, mask_stems)]
 
 
+def _kinds(stems: Sequence[str], common: Naming, others: Sequence[str]) -> list[Naming]:
+    """Return what is before and after the others' keys in names: what is there most often."""
+    if common == Naming():
+        return []
+    keys = {other[len(common.prefix) : len(other) - len(common.suffix)] for other in others} - {""}
+    found: Counter[Naming] = Counter()
+    for stem in stems:
+        key = next((part for part in name_parts(stem) if part in keys), stem)
+        kind = _around(key, stem)
+        if _of_one_number(kind.prefix, common.prefix) and _of_one_number(kind.suffix, common.suffix):
+            found[kind] += 1
+    del found[Naming()]
+    most = max(found.values(), default=0)
+    return [kind for kind, count in found.items() if count == most]
+
+
+def name_parts(stem: str) -> Iterator[str]:
+    """Return the parts of a name that cut no word and no number, the longest first."""
+    pieces = _PIECE.findall(stem)
+    for length in range(len(pieces), 0, -1):
+        for start in range(len(pieces) - length + 1):
+            yield "".join(pieces[start : start + length])
+
+
 def _around(key: str, stem: str) -> Naming:
     """Return what a name has before and after a part of it; nothing if that cuts a number in two.
 
@@ -171,7 +218,7 @@ def _by_ending(names: Sequence[str]) -> list[Rule]:
 def _shared(images: Sequence[str], masks: Sequence[str]) -> list[Rule]:
     """Return the rules of what all images and what all masks start with, end with, or both.
 
-    Where the numbers of the two differ, as in ``cam1_`` and ``cam2_``, they tell files apart and are no affix.
+    Where the numbers of the two differ, as in ``cam1_`` and ``cam2_``, they tell files apart: no affix.
     """
     of_images, of_masks = _common(images), _common(masks)
     starts, ends = (of_images.prefix, of_masks.prefix), (of_images.suffix, of_masks.suffix)
