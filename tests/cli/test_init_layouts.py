@@ -264,6 +264,94 @@ def test_roboflow(run: CommandLine) -> None:
     assert (opened().labeled, opened().val) == (("export/train/0",), ("export/valid/0",))
 
 
+def test_masks_of_roboflow(run: CommandLine) -> None:
+    for part in ("train", "valid"):
+        for number in range(2):
+            picture(f"export/{part}/{part}{number}.jpg", number)
+            mask(f"export/{part}/{part}{number}_mask.png", 1)
+        Path(f"export/{part}/_classes.csv").write_text("Pixel Value, Class\n0, background\n1, car\n")
+    assert run("init", "export") == 1
+    assert run(*typed(run.err)) == 0
+    source = opened()
+    assert source.labeled == ("export/train/train0", "export/train/train1")
+    assert source.val == ("export/valid/valid0", "export/valid/valid1")
+    assert source.mask_file("export/valid/valid0", "val") == Path("export/valid/valid0_mask.png")
+    for part in ("train", "valid"):
+        Path(f"export/{part}/_classes.csv").unlink()
+    assert run("init", "export", "--force") == 0
+    assert "export holds train and valid: all of them are learned from" in run.out
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("sites/{site}/images/{number}.jpg", "sites/{site}/masks/{number}.png"),
+        ("sites/{site}/IMG/{number}.jpg", "sites/{site}/GT/{number}.png"),
+    ],
+)
+def test_a_folder_for_each_site(run: CommandLine, images: str, masks: str) -> None:
+    for seed, site in enumerate(("a", "b b", "c")):
+        for number in range(2):
+            picture(images.format(site=site, number=number), 2 * seed + number)
+            if site != "c":
+                mask(masks.format(site=site, number=number), 1)
+    assert run("init", "sites") == 1
+    command = typed(run.err.removesuffix(". Training needs at least one image with a mask\n"))
+    assert run(*command) == 0
+    source = opened()
+    labeled = [images.format(site=s, number=n).removesuffix(".jpg") for s in ("a", "b b") for n in range(2)]
+    assert list(source.labeled) == labeled
+    assert source.mask_file(labeled[2], "labeled") == Path(masks.format(site="b b", number=0))
+    assert [images.format(site="c", number=number) for number in range(2)] == [
+        f"{id}.jpg" for id in source.unlabeled
+    ]
+    single = [*command[:4], "--masks", masks.format(site="a", number=0).rpartition("/")[0]]
+    assert run(*single, "--force") == 3
+    assert "--masks ONE --masks OTHER" in run.err
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "given"),
+    [
+        ("data/img_dir/train", "data/ann_dir/train", ("data",)),
+        ("VOC/JPEGImages", "VOC/SegmentationClass", ("VOC",)),
+        ("VOC/JPEGImages", "VOC/SegmentationClass", ("VOC", "--masks", "VOC/Annotations")),
+    ],
+)
+def test_layouts_of_data_sets(run: CommandLine, images: str, masks: str, given: tuple[str, ...]) -> None:
+    for number in range(2):
+        picture(f"{images}/{number}.jpg", number)
+        mask(f"{masks}/{number}.png", 1)
+        if "VOC" in images:
+            mask(f"VOC/SegmentationObject/{number}.png", 1)
+            Path("VOC/Annotations").mkdir(exist_ok=True)
+            Path(f"VOC/Annotations/{number}.xml").write_text("<annotation></annotation>")
+    assert run("init", *given) == 1
+    assert run(*typed(run.err.removesuffix(". Training needs at least one image with a mask\n"))) == 0
+    assert opened().labeled == (f"{images}/0", f"{images}/1")
+
+
+def test_masks_in_a_subfolder_are_named(run: CommandLine) -> None:
+    picture("images/0.jpg")
+    mask("annotations/trimaps/0.png", 1)
+    assert run("init", "images", "--masks", "annotations") == 3
+    assert "their subfolders differ: --masks annotations/trimaps" in run.err
+    mask("images/d/0_mask.png", 1)
+    assert run("init", "images", "--masks", "images/d/0_mask.png") == 1
+    assert "is one mask; give its folder: --masks images/d" in run.err
+
+
+def test_files_that_are_no_images(run: CommandLine) -> None:
+    for name in ("0", "1"):
+        picture(f"photos/{name}.jpg")
+        Path(f"photos/{name}.HEIC").write_bytes(b"x")
+        picture(f"photos/@eaDir/{name}.jpg/SYNOPHOTO_THUMB_M.jpg")
+    mask("masks/0.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "2 files that end in .HEIC: not read" in run.out
+    assert opened().unlabeled == ("photos/1",)
+
+
 def test_a_folder_for_each_image(run: CommandLine) -> None:
     for image in ("ab", "cd"):
         picture(f"stage/{image}/images/{image}.png")

@@ -12,9 +12,10 @@ from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
+from s4former.curation.init.layouts import parts_pooled
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.naming import with_names
-from s4former.curation.init.others import masks_beside, unlabeled_files
+from s4former.curation.init.others import masks_beside, not_read, unlabeled_files
 from s4former.curation.init.pairs import (
     annotation_format,
     find_masks,
@@ -56,7 +57,7 @@ class Description:
 
 def describe(
     images: Sequence[Path],
-    masks: Path | None,
+    masks: Path | Sequence[Path] | None,
     val: Path | float | None,
     root: Path,
     report: Report = silent,
@@ -69,7 +70,8 @@ def describe(
 
     Args:
         images: Folders of images.
-        masks: A folder of masks, or annotations, a file or a folder; none: looked for among the images.
+        masks: A folder of masks, or one for each folder of images, in the same order; or annotations, a
+            file or a folder; none: looked for among the images.
         val: A folder with ``images`` and ``masks`` to validate on, or the share of the labeled images to hold
             out; none: a fifth if there are at least ten, else nothing.
         root: Folder that the ``dataset.yaml`` will lie in.
@@ -83,16 +85,22 @@ def describe(
         DataError: If masks are bad or belong to no image.
     """
     notes, names = Notes(), _names_of(images)
-    masks = masks or find_masks(images, names)
-    if not masks.exists():
-        raise UserError(f"there is no folder or file of masks {masks}")
+    several = [masks] if isinstance(masks, Path) else [*(masks or [find_masks(images, names)])]
+    masks = several[0]
+    for each in several:
+        if not each.exists():
+            raise UserError(f"there is no folder or file of masks {each}")
     format = _known(format) or annotation_format(masks)
-    labeled, entries = _labeled(images, names, masks, root, format, affixes, notes)
+    labeled, entries = _labeled(images, names, several, root, format, affixes, notes)
     draft = DatasetFile(names=entries, labeled=labeled)
     held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
-    unlabeled = unlabeled_files(matcher, labeled, not affixes, notes)
+    folders = tuple(relative(folder, root) for folder in images)
+    unlabeled = unlabeled_files(matcher, labeled, folders, not affixes, notes)
+    pooled = None if isinstance(val, Path) else parts_pooled(images)
+    notes.decided += [pooled] if pooled else []
+    notes.found += not_read([*images, *several])
     draft = draft.model_copy(update={"unlabeled": unlabeled})
     pictures = matcher.images(unlabeled, "unlabeled").files.values()
     changes = pixel_fields([Path(file) for file in pictures], notes, report)
@@ -130,27 +138,29 @@ def _names_of(images: Sequence[Path]) -> list[str]:
 def _labeled(
     images: Sequence[Path],
     names: Sequence[str],
-    masks: Path,
+    masks: Sequence[Path],
     root: Path,
     format: str | None,
     affixes: Mapping[str, str],
     notes: Notes,
 ) -> tuple[LabeledFiles, tuple[ClassEntry, ...]]:
     """Return where the labeled images are, and the classes that annotations name, if there are some."""
-    folders, where = tuple(relative(folder, root) for folder in images), relative(masks, root)
+    folders, where = (tuple(relative(path, root) for path in paths) for paths in (images, masks))
+    if format and len(masks) > 1:
+        raise UserError(f"{masks[0]} holds annotations ({format}), and there can be one of them; give one")
     if format:
         beside = masks_beside(names, format, notes)
         labeled = LabeledFiles(
             images=folders,
-            annotations=where,
+            annotations=where[0],
             annotations_format=format,
             outside="background",
             mask_prefix=beside.prefix,
             mask_suffix=beside.suffix,
         )
-        return labeled, _annotated_classes(masks, format, notes)
-    labeled, rule = masks_by_name(folders, names, masks, where, affixes)
-    if where not in folders:
+        return labeled, _annotated_classes(masks[0], format, notes)
+    labeled, rule = masks_by_name(folders, images, masks, where, affixes)
+    if {*where}.isdisjoint(folders):
         masks_beside(names, None, notes)
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+from collections import Counter
 from collections.abc import Sequence, Set
+from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.curation.init.image_survey import Notes
@@ -13,10 +16,16 @@ from s4former.data.sources.naming import Naming, guess_rule, name_parts, sounds_
 from s4former.data.split_lists import first_few
 
 _KINDS = 20
+_OTHER_PICTURES = {
+    *(".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf"),
+    *(".ppm", ".pgm", ".tga", ".exr", ".psd", ".dcm", ".svs", ".czi", ".nd2", ".lif"),
+}
 _MASK_FILES = "mask_files"
 
 
-def unlabeled_files(matcher: Matcher, labeled: LabeledFiles, guessed: bool, notes: Notes) -> UnlabeledFiles:
+def unlabeled_files(
+    matcher: Matcher, labeled: LabeledFiles, folders: tuple[str, ...], guessed: bool, notes: Notes
+) -> UnlabeledFiles:
     """Return which images are learned from without a mask, and say what is passed over.
 
     Labeled images may have an affix, as ``_rgb``, that photographs without a mask do not have. These are
@@ -25,11 +34,12 @@ def unlabeled_files(matcher: Matcher, labeled: LabeledFiles, guessed: bool, note
     Args:
         matcher: Of the folders.
         labeled: The labeled images.
+        folders: All folders of images.
         guessed: Whether their affixes were found out from the names.
         notes: Gets what was decided.
     """
-    own = UnlabeledFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
-    every = UnlabeledFiles(images=labeled.images)
+    affixes = {"image_prefix": labeled.image_prefix, "image_suffix": labeled.image_suffix}
+    own, every = UnlabeledFiles(images=folders, **affixes), UnlabeledFiles(images=folders)
     if own == every:
         return own
     naming = Naming(labeled.image_prefix, labeled.image_suffix)
@@ -60,6 +70,21 @@ def unlabeled_files(matcher: Matcher, labeled: LabeledFiles, guessed: bool, note
         f"{count} are not called {naming} and are passed over{why}; to learn from them, {how}"
     )
     return own
+
+
+def not_read(folders: Sequence[Path]) -> list[str]:
+    """Return how many pictures of other formats lie in folders, which would be passed over silently."""
+    found: Counter[str] = Counter()
+    for folder in dict.fromkeys(folders):
+        for _, below, files in os.walk(folder):
+            below[:] = [name for name in below if not name.startswith(".")]
+            endings = (os.path.splitext(name)[1] for name in files if not name.startswith("."))
+            found.update(ending for ending in endings if ending.lower() in _OTHER_PICTURES)
+    return [
+        f"{count} {'files that end' if count > 1 else 'file that ends'} in {ending}: not read; to learn from "
+        "such files, save them as PNG or JPEG"
+        for ending, count in found.most_common()
+    ]
 
 
 def masks_beside(names: Sequence[str], format: str | None, notes: Notes) -> Naming:
