@@ -130,10 +130,13 @@ def advice(layout: Layout, split: LabeledFiles, name: str) -> str:
 
 def _settings(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return the fields that names suggest; nothing if they suggest no rule, or the plain one."""
-    one_folder = not {*map(layout.path, split.images)}.isdisjoint(map(layout.path, split.masks))
     images, masks = (layout.names(split, name, kind) for kind in ("images", "masks"))
-    rule = guess_rule(images, masks, one_folder)
+    rule = guess_rule(images, masks, _in_one_folder(layout, split))
     return layout.settings(name, rule.affixes) if rule else ""
+
+
+def _in_one_folder(layout: Layout, split: LabeledFiles) -> bool:
+    return not {*map(layout.path, split.images)}.isdisjoint(map(layout.path, split.masks))
 
 
 def _deeper(layout: Layout, split: LabeledFiles, name: str, rule: Rule) -> str:
@@ -161,6 +164,8 @@ def _deeper(layout: Layout, split: LabeledFiles, name: str, rule: Rule) -> str:
 
 def _likely(layout: Layout, split: LabeledFiles, name: str) -> str:
     """Return the fields of each rule that some of the names suggest; nothing if they suggest none."""
+    if _in_one_folder(layout, split):
+        return ""
     rules = likely_rules(*(layout.names(split, name, kind) for kind in ("images", "masks")))
     return ", or ".join(layout.settings(name, rule.affixes) for rule in rules[:_SHOWN])
 

@@ -133,7 +133,8 @@ def likely_rules(images: Sequence[str], masks: Sequence[str]) -> list[Rule]:
     of_images, of_masks = _common(image_stems), _common(mask_stems)
     rules = [Rule(kind, of_masks) for kind in _kinds(image_stems, of_masks, mask_stems)]
     rules += [Rule(of_images, kind) for kind in _kinds(mask_stems, of_images, image_stems)]
-    return [rule for rule in dict.fromkeys(rules) if _best([rule], images, masks, False)]
+    told = [rule for rule in dict.fromkeys(rules) if rule.images != rule.masks]
+    return [rule for rule in told if _best([rule], images, masks, False)]
 
 
 def not_masks(names: Sequence[str]) -> list[str]:
