@@ -64,7 +64,9 @@ def no_masks(layout: Layout, split: LabeledFiles, name: str, images: Sequence[st
     flat_images, flat_masks = ([PurePath(file).name for file in files] for files in (images, masks))
     if _settings(layout, split, name) == "" and (rule := guess_rule(flat_images, flat_masks)):
         deeper = _deeper(layout, split, name, rule)
-        hint = f"their subfolders differ: {deeper or 'give masks the subfolders of their images'}"
+        hint = "their subfolders differ: give masks the subfolders of their images" + (
+            f", or write {deeper}" if deeper else ""
+        )
     return (
         f"none of {len(masks)} masks in {folders} belongs to one of {len(images)} images: masks are "
         f"called {first_few(masks, 2)}, images {first_few([*images], 2)}; {hint}"
