@@ -10,9 +10,10 @@ from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.curation.init.image_survey import Notes
+from s4former.curation.init.pairs import rule_of_masks
 from s4former.data.dataset_yaml import LabeledFiles, UnlabeledFiles
 from s4former.data.sources.matching import Matcher
-from s4former.data.sources.naming import Naming, guess_rule, name_parts, sounds_like_masks
+from s4former.data.sources.naming import Naming, name_parts
 from s4former.data.split_lists import first_few
 
 _KINDS = 20
@@ -95,8 +96,8 @@ def masks_beside(names: Sequence[str], format: str | None, notes: Notes) -> Nami
         format: Of the annotations that are learned from; none: masks that lie elsewhere are.
         notes: Gets what was decided.
     """
-    rule = guess_rule(names, names, one_folder=True) if format != _MASK_FILES else None
-    if rule is None or not sounds_like_masks(f"{rule.masks.prefix} {rule.masks.suffix}"):
+    rule = rule_of_masks(names) if format != _MASK_FILES else None
+    if rule is None:
         return Naming()
     found = [name for name in names if rule.masks.key(name) is not None]
     count = f"{len(found)} file{'s' * (len(found) > 1)} among the images ({first_few(found, 2)})"

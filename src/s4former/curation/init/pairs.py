@@ -16,7 +16,7 @@ from s4former.curation.init.layouts import proposed, require_one_part
 from s4former.data.dataset_yaml import LabeledFiles
 from s4former.data.sources.finding import plain
 from s4former.data.sources.listing import image_files
-from s4former.data.sources.naming import Naming, Rule, guess_rule, sounds_like_masks
+from s4former.data.sources.naming import Rule, guess_rule, sounds_like_masks
 from s4former.data.split_lists import SUFFIXES, first_few
 
 
@@ -30,7 +30,7 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     if len(images) == 1:
         require_one_part(images[0])
         rule = guess_rule(names, names, one_folder=True)
-        if rule and sounds_like_masks(f"{rule.masks.prefix} {rule.masks.suffix}"):
+        if rule and says_masks(rule):
             return images[0]
         if detect_format(images[0]):
             return images[0]
@@ -49,6 +49,17 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
         f"{listed(images)} holds {len(names)} images and no masks that are told by their names; say where "
         f"the masks are, {hint}. Training needs at least one image with a mask"
     )
+
+
+def rule_of_masks(names: Sequence[str]) -> Rule | None:
+    """Return the rule by which files of one folder say that they are masks of others; none if none do."""
+    rule = guess_rule(names, names, one_folder=True)
+    return rule if rule and says_masks(rule) else None
+
+
+def says_masks(rule: Rule) -> bool:
+    """Whether what the masks of a rule are called has a word for them."""
+    return sounds_like_masks(f"{rule.masks.prefix} {rule.masks.suffix}")
 
 
 def annotation_format(path: Path) -> str | None:
@@ -92,7 +103,7 @@ def masks_by_name(
     rule = None
     if not affixes:
         one_folder = not {*where}.isdisjoint(folders)
-        rule = guess_rule([*chain(*names)], [*chain(*mask_names)], one_folder) or Rule(Naming(), Naming())
+        rule = guess_rule([*chain(*names)], [*chain(*mask_names)], one_folder) or Rule()
         pairs = zip(names, mask_names, masks, strict=True)
         for own, those, folder in pairs if len(masks) > 1 else [([*chain(*names)], mask_names[0], masks[0])]:
             kept = [name for name in own if not one_folder or rule.masks.key(name) is None]
@@ -143,7 +154,7 @@ def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path,
     raise DataError(
         f"{len(several)} of {len(keys)} images have several masks, as {keys[key]} has {first_few(own, 4)} in "
         f"{folder}; if each shows one class or object, add --annotations-format mask_files, or to take one "
-        f"kind only, {_only(key, own[0], folder, rule.images)}"
+        f"kind only, {_only(key, own[0], folder, rule)}"
     )
 
 
@@ -159,14 +170,14 @@ def _meant(mask: str, rule: Rule) -> list[str]:
     return [*([own] if own is not None else []), *names, *([above] if above else [])]
 
 
-def _only(key: str, mask: str, folder: Path, images: Naming) -> str:
+def _only(key: str, mask: str, folder: Path, rule: Rule) -> str:
     """Return the options that take one of several masks of an image."""
     below, _, file = mask.rpartition("/")
     stem, ending = os.path.splitext(file)
     name = posixpath.basename(key)
     before, found, after = stem.partition(name)
     if found and (before or after):
-        options = {"--image-prefix": images.prefix, "--image-suffix": images.suffix}
+        options = {"--image-prefix": rule.images.prefix, "--image-suffix": rule.images.suffix}
         options |= {"--mask-prefix": before, "--mask-suffix": after}
         return " ".join(f"{option} {value}" for option, value in options.items() if value)
     return f"--masks {folder / below}" if below and not key.startswith(below) else f"--mask-suffix {ending}"

@@ -49,8 +49,8 @@ class Naming:
 class Rule:
     """The names of images and of their masks."""
 
-    images: Naming
-    masks: Naming
+    images: Naming = Naming()
+    masks: Naming = Naming()
 
     @property
     def affixes(self) -> dict[str, str]:
