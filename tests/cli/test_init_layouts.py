@@ -63,7 +63,8 @@ def test_several_masks_of_an_image_are_named(run: CommandLine, pattern: str, onl
     assert pattern.format(image="0", label="hair").removeprefix("masks/") in run.err
     assert pattern.format(image="0", label="skin").removeprefix("masks/") in run.err
     assert only in run.err
-    assert run("init", "photos", "--masks", "masks", *only.split(), "--out", "one.yaml") == 0
+    place = () if only.startswith("--masks") else ("--masks", "masks")
+    assert run("init", "photos", *place, *only.split(), "--out", "one.yaml") == 0
     assert opened("one.yaml").labeled == ("photos/0", "photos/1")
     if not pattern.startswith("masks/{label}_"):
         assert run("init", "photos", "--masks", "masks", "--annotations-format", "mask_files") == 0
@@ -84,6 +85,156 @@ def test_two_masks_that_fit_one_image_are_no_choice(run: CommandLine) -> None:
     assert run("init", "photos", "--masks", "masks") == 3
     assert "0.png" in run.err
     assert "0.jpg.png" in run.err
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "affixes"),
+    [
+        ("photos/{:02}.jpg", "masks/{}.png", ()),
+        ("photos/{}.jpg", "masks/{:03}.png", ()),
+        ("photos/frame{}.jpg", "masks/mask{:02}.png", ()),
+        ("photos/frame{}.jpg", "masks/mask{:02}.png", ("--image-prefix", "frame", "--mask-prefix", "mask")),
+    ],
+)
+def test_numbers_with_other_zeros(
+    run: CommandLine, images: str, masks: str, affixes: tuple[str, ...]
+) -> None:
+    for number in range(1, 13):
+        picture(images.format(number), number)
+        if number < 11:
+            mask(masks.format(number), 1)
+    assert run("init", "photos", "--masks", "masks", "--val", "0.1", *affixes) == 0
+    assert "masks belong to their images by number" in run.out
+    source = opened()
+    assert (len(source.labeled), len(source.unlabeled), len(source.val)) == (9, 2, 1)
+    for id in source.labeled:
+        number = int(id.rpartition("/")[2].removeprefix("frame"))
+        assert source.mask_file(id, "labeled") == Path(masks.format(number))
+
+
+def test_a_number_that_two_images_or_masks_have_is_no_pair(run: CommandLine) -> None:
+    for name in ("1", "01", "2", "3"):
+        picture(f"photos/{name}.jpg")
+    for name in ("001", "02", "002", "3"):
+        mask(f"masks/{name}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "3 masks belong to no image: masks/001.png, masks/002.png, masks/02.png" in run.out
+    assert opened().labeled == ("photos/3",)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("{}", "2{}"), ("2024-01-0{}", "2023-01-0{}"), ("cam1_{:04}", "cam2_{:04}")]
+)
+def test_masks_of_other_files_are_not_taken_for_these(run: CommandLine, images: str, masks: str) -> None:
+    for number in range(1, 10):
+        picture(f"photos/{images.format(number)}.jpg")
+        mask(f"masks/{masks.format(number)}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "none of 9 masks in masks belongs to one of 9 images" in run.err
+
+
+def test_masks_without_an_image_are_named(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"photos/{number}.jpg")
+        mask(f"masks/{number + 1}.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "1 masks belong to no image: masks/3.png" in run.out
+
+
+def test_masks_beside_another_band_of_each_image(run: CommandLine) -> None:
+    for number in range(6):
+        picture(f"d/x{number}.png", number)
+        picture(f"d/x{number}_nir.png", number + 10)
+    for number in range(4):
+        mask(f"d/x{number}_label.png", 1)
+    for given in (("d",), ("d", "--masks", "d", "--force")):
+        assert run("init", *given) == 0
+        assert "mask_suffix: _label" in run.out
+        assert opened().labeled == tuple(f"d/x{number}" for number in range(4))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask_name", "given", "others", "taken", "said"),
+    [
+        ("p{}_rgb", "p{}", (), ("IMG_{}",), 9, "are learned from as unlabeled images"),
+        ("frame_{}", "mask_{}", (), ("IMG_9{}",), 9, "are learned from as unlabeled images"),
+        ("p{}_a", "p{}", (), ("p{}_depth", "IMG_9{}"), 0, "p0_depth seems to be one of them in another"),
+        (
+            "p{}_rgb",
+            "p{}",
+            ("--image-suffix", "_rgb"),
+            ("IMG_{}",),
+            0,
+            "take the affixes below unlabeled: out",
+        ),
+    ],
+)
+def test_photographs_that_are_not_called_as_the_labeled_ones(
+    run: CommandLine,
+    image: str,
+    mask_name: str,
+    given: tuple[str, ...],
+    others: tuple[str, ...],
+    taken: int,
+    said: str,
+) -> None:
+    for number in range(3):
+        picture(f"photos/{image.format(number)}.jpg", number)
+        mask(f"masks/{mask_name.format(number)}.png", 1)
+    for kind in others:
+        for number in range(3 if kind.startswith("p") else 9):
+            picture(f"photos/{kind.format(number)}.jpg", number + 10)
+    assert run("init", "photos", "--masks", "masks", *given) == 0
+    assert said in run.out
+    source = opened()
+    assert (len(source.labeled), len(source.unlabeled)) == (3, taken)
+    assert f"3 of {3 + taken} images have a mask" in run.out
+
+
+def test_masks_of_two_kinds_of_images_are_a_question(run: CommandLine) -> None:
+    for number in range(3):
+        for kind in ("frame", "depth"):
+            picture(f"photos/{kind}{number}.jpg", number)
+        mask(f"masks/mask{number}.png", 1)
+        mask(f"kinds/{number}_labels.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 3
+    assert "--image-prefix depth --mask-prefix mask, or --image-prefix frame --mask-prefix mask" in run.err
+    picture("photos/video.jpg", 9)
+    for file in Path("photos").glob("depth*"):
+        file.unlink()
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "image_prefix: frame, mask_prefix: mask" in run.out
+    assert opened().unlabeled == ("photos/video",)
+
+
+def test_several_kinds_of_masks_are_a_question(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"left/{number}_leftImg.png", number)
+        for kind in ("color", "labelIds"):
+            mask(f"fine/{number}_fine_{kind}.png", 1)
+    assert run("init", "left", "--masks", "fine") == 3
+    suggested = run.err.partition("their names suggest: ")[2].partition(", or ")[2].split()
+    assert suggested == ["--image-suffix", "_leftImg", "--mask-suffix", "_fine_labelIds"]
+    assert run("init", "left", "--masks", "fine", *suggested) == 0
+    assert len(opened().labeled) == 3
+
+
+def test_masks_among_images_that_are_annotated(run: CommandLine) -> None:
+    for number in range(3):
+        picture(f"photos/{number}.jpg", number)
+        if number < 2:
+            mask(f"photos/{number}_mask.png", 1)
+    image = {"id": 0, "file_name": "0.jpg", "height": SIZE[0], "width": SIZE[1]}
+    shape = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[8, 8, 40, 8, 40, 40]]}
+    content = {"images": [image], "annotations": [shape], "categories": [{"id": 1, "name": "square"}]}
+    Path("coco.json").write_text(json.dumps(content))
+    assert run("init", "photos", "--masks", "coco.json") == 0
+    assert "2 files among the images (0_mask.png, 1_mask.png) are called ..._mask" in run.out
+    source = opened()
+    assert (source.labeled, source.unlabeled) == (("photos/0",), ("photos/1", "photos/2"))
+    mask("masks/0.png", 1)
+    assert run("init", "photos", "--masks", "masks", "--force") == 0
+    assert "they are taken for images; if they are none, move them" in run.out
 
 
 def test_what_is_advised_can_be_typed(run: CommandLine) -> None:
@@ -112,6 +263,94 @@ def test_roboflow(run: CommandLine) -> None:
     assert run("init", "export") == 1
     assert run(*typed(run.err)) == 0
     assert (opened().labeled, opened().val) == (("export/train/0",), ("export/valid/0",))
+
+
+def test_masks_of_roboflow(run: CommandLine) -> None:
+    for part in ("train", "valid"):
+        for number in range(2):
+            picture(f"export/{part}/{part}{number}.jpg", number)
+            mask(f"export/{part}/{part}{number}_mask.png", 1)
+        Path(f"export/{part}/_classes.csv").write_text("Pixel Value, Class\n0, background\n1, car\n")
+    assert run("init", "export") == 1
+    assert run(*typed(run.err)) == 0
+    source = opened()
+    assert source.labeled == ("export/train/train0", "export/train/train1")
+    assert source.val == ("export/valid/valid0", "export/valid/valid1")
+    assert source.mask_file("export/valid/valid0", "val") == Path("export/valid/valid0_mask.png")
+    for part in ("train", "valid"):
+        Path(f"export/{part}/_classes.csv").unlink()
+    assert run("init", "export", "--force") == 0
+    assert "export holds train and valid: all of them are learned from" in run.out
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("sites/{site}/images/{number}.jpg", "sites/{site}/masks/{number}.png"),
+        ("sites/{site}/IMG/{number}.jpg", "sites/{site}/GT/{number}.png"),
+    ],
+)
+def test_a_folder_for_each_site(run: CommandLine, images: str, masks: str) -> None:
+    for seed, site in enumerate(("a", "b b", "c")):
+        for number in range(2):
+            picture(images.format(site=site, number=number), 2 * seed + number)
+            if site != "c":
+                mask(masks.format(site=site, number=number), 1)
+    assert run("init", "sites") == 1
+    command = typed(run.err.removesuffix(". Training needs at least one image with a mask\n"))
+    assert run(*command) == 0
+    source = opened()
+    labeled = [images.format(site=s, number=n).removesuffix(".jpg") for s in ("a", "b b") for n in range(2)]
+    assert list(source.labeled) == labeled
+    assert source.mask_file(labeled[2], "labeled") == Path(masks.format(site="b b", number=0))
+    assert [images.format(site="c", number=number) for number in range(2)] == [
+        f"{id}.jpg" for id in source.unlabeled
+    ]
+    single = [*command[:4], "--masks", masks.format(site="a", number=0).rpartition("/")[0]]
+    assert run(*single, "--force") == 3
+    assert "--masks ONE --masks OTHER" in run.err
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "given"),
+    [
+        ("data/img_dir/train", "data/ann_dir/train", ("data",)),
+        ("VOC/JPEGImages", "VOC/SegmentationClass", ("VOC",)),
+        ("VOC/JPEGImages", "VOC/SegmentationClass", ("VOC", "--masks", "VOC/Annotations")),
+    ],
+)
+def test_layouts_of_data_sets(run: CommandLine, images: str, masks: str, given: tuple[str, ...]) -> None:
+    for number in range(2):
+        picture(f"{images}/{number}.jpg", number)
+        mask(f"{masks}/{number}.png", 1)
+        if "VOC" in images:
+            mask(f"VOC/SegmentationObject/{number}.png", 1)
+            Path("VOC/Annotations").mkdir(exist_ok=True)
+            Path(f"VOC/Annotations/{number}.xml").write_text("<annotation></annotation>")
+    assert run("init", *given) == 1
+    assert run(*typed(run.err.removesuffix(". Training needs at least one image with a mask\n"))) == 0
+    assert opened().labeled == (f"{images}/0", f"{images}/1")
+
+
+def test_masks_in_a_subfolder_are_named(run: CommandLine) -> None:
+    picture("images/0.jpg")
+    mask("annotations/trimaps/0.png", 1)
+    assert run("init", "images", "--masks", "annotations") == 3
+    assert ", or write --masks annotations/trimaps" in run.err
+    mask("images/d/0_mask.png", 1)
+    assert run("init", "images", "--masks", "images/d/0_mask.png") == 1
+    assert "is one mask; give its folder: --masks images/d" in run.err
+
+
+def test_files_that_are_no_images(run: CommandLine) -> None:
+    for name in ("0", "1"):
+        picture(f"photos/{name}.jpg")
+        Path(f"photos/{name}.HEIC").write_bytes(b"x")
+        picture(f"photos/@eaDir/{name}.jpg/SYNOPHOTO_THUMB_M.jpg")
+    mask("masks/0.png", 1)
+    assert run("init", "photos", "--masks", "masks") == 0
+    assert "2 files that end in .HEIC: not read" in run.out
+    assert opened().unlabeled == ("photos/1",)
 
 
 def test_a_folder_for_each_image(run: CommandLine) -> None:

@@ -24,9 +24,10 @@ _WHAT = ("the data set", "the list of val images")
 def init(
     images: Annotated[list[Path], typer.Argument(help="Folders of images, with or without masks.")],
     masks: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Folder of masks, or annotations: COCO, labelme, CVAT, Label Studio, YOLO.",
+            help="Folder of masks, or annotations: COCO, labelme, CVAT, Label Studio, YOLO. Several: one "
+            "for each folder of images, in the same order.",
             show_default="looked for among the images",
         ),
     ] = None,

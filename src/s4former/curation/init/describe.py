@@ -12,8 +12,10 @@ from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
+from s4former.curation.init.layouts import parts_pooled
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.naming import with_names
+from s4former.curation.init.others import masks_beside, not_read, unlabeled_files
 from s4former.curation.init.pairs import (
     annotation_format,
     find_masks,
@@ -26,7 +28,7 @@ from s4former.curation.init.suggestion import suggest_classes
 from s4former.curation.sources import annotated_masks
 from s4former.data.classes import Classes
 from s4former.data.config import DataConfig
-from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles
+from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles
 from s4former.data.progress import Report, silent
 from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
@@ -55,7 +57,7 @@ class Description:
 
 def describe(
     images: Sequence[Path],
-    masks: Path | None,
+    masks: Path | Sequence[Path] | None,
     val: Path | float | None,
     root: Path,
     report: Report = silent,
@@ -68,7 +70,8 @@ def describe(
 
     Args:
         images: Folders of images.
-        masks: A folder of masks, or annotations, a file or a folder; none: looked for among the images.
+        masks: A folder of masks, or one for each folder of images, in the same order; or annotations, a
+            file or a folder; none: looked for among the images.
         val: A folder with ``images`` and ``masks`` to validate on, or the share of the labeled images to hold
             out; none: a fifth if there are at least ten, else nothing.
         root: Folder that the ``dataset.yaml`` will lie in.
@@ -82,24 +85,32 @@ def describe(
         DataError: If masks are bad or belong to no image.
     """
     notes, names = Notes(), _names_of(images)
-    masks = masks or find_masks(images, names)
-    if not masks.exists():
-        raise UserError(f"there is no folder or file of masks {masks}")
+    several = [masks] if isinstance(masks, Path) else [*(masks or [find_masks(images, names)])]
+    masks = several[0]
+    for each in several:
+        if not each.exists():
+            raise UserError(f"there is no folder or file of masks {each}")
     format = _known(format) or annotation_format(masks)
-    labeled, entries = _labeled(images, names, masks, root, format, affixes, notes)
-    unlabeled = UnlabeledFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
-    draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
+    labeled, entries = _labeled(images, names, several, root, format, affixes, notes)
+    draft = DatasetFile(names=entries, labeled=labeled)
     held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
-    changes = pixel_fields([Path(file) for file in files.files.values()], notes, report)
+    folders = tuple(relative(folder, root) for folder in images)
+    unlabeled = unlabeled_files(matcher, labeled, folders, not affixes, notes)
+    pooled = None if isinstance(val, Path) else parts_pooled(images)
+    notes.decided += [pooled] if pooled else []
+    notes.found += not_read([*images, *several])
+    draft = draft.model_copy(update={"unlabeled": unlabeled})
+    pictures = matcher.images(unlabeled, "unlabeled").files.values()
+    changes = pixel_fields([Path(file) for file in pictures], notes, report)
     draft = draft.model_copy(update=changes)
     if format:
         own = _drawn(draft, labeled, files, root, notes, report)
     else:
-        own = _masks(matcher, labeled, "labeled")
-        notes.found.append(f"{len(own)} of {len(files.files)} images have a mask")
-        more = _masks(matcher, held_out, "val") if held_out else {}
+        own, said = _masks(matcher, labeled, "labeled")
+        notes.found += [f"{len(own)} of {len(pictures)} images have a mask", *said]
+        more, _ = _masks(matcher, held_out, "val") if held_out else ({}, [])
         classes = _classes_in(masks, [Path(file) for file in (*own.values(), *more.values())], notes, report)
         draft = draft.model_copy(update=classes)
     val_lists: list[tuple[str, ...]] = []
@@ -127,20 +138,30 @@ def _names_of(images: Sequence[Path]) -> list[str]:
 def _labeled(
     images: Sequence[Path],
     names: Sequence[str],
-    masks: Path,
+    masks: Sequence[Path],
     root: Path,
     format: str | None,
     affixes: Mapping[str, str],
     notes: Notes,
 ) -> tuple[LabeledFiles, tuple[ClassEntry, ...]]:
     """Return where the labeled images are, and the classes that annotations name, if there are some."""
-    folders, where = tuple(relative(folder, root) for folder in images), relative(masks, root)
+    folders, where = (tuple(relative(path, root) for path in paths) for paths in (images, masks))
+    if format and len(masks) > 1:
+        raise UserError(f"{masks[0]} holds annotations ({format}), and there can be one of them; give one")
     if format:
+        beside = masks_beside(names, format, notes)
         labeled = LabeledFiles(
-            images=folders, annotations=where, annotations_format=format, outside="background"
+            images=folders,
+            annotations=where[0],
+            annotations_format=format,
+            outside="background",
+            mask_prefix=beside.prefix,
+            mask_suffix=beside.suffix,
         )
-        return labeled, _annotated_classes(masks, format, notes)
-    labeled, rule = masks_by_name(folders, names, masks, where, affixes)
+        return labeled, _annotated_classes(masks[0], format, notes)
+    labeled, rule = masks_by_name(folders, images, masks, where, affixes)
+    if {*where}.isdisjoint(folders):
+        masks_beside(names, None, notes)
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
     return labeled, (ClassEntry(name="unknown"),)
@@ -164,9 +185,9 @@ def _drawn(
     return own
 
 
-def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> dict[str, str]:
+def _masks(matcher: Matcher, split: LabeledFiles, name: str) -> tuple[dict[str, str], list[str]]:
     found = matcher.images(split, name)
-    return matcher.masks(split, name, found, found.files, {})[0]
+    return matcher.masks(split, name, found, found.files, {})
 
 
 def _classes_in(folder: Path, masks: Sequence[Path], notes: Notes, report: Report) -> dict[str, object]:

@@ -7,18 +7,17 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import detect_format
+from s4former.curation.init.layouts import proposed, require_one_part
 from s4former.data.dataset_yaml import LabeledFiles
 from s4former.data.sources.finding import plain
 from s4former.data.sources.listing import image_files
-from s4former.data.sources.naming import MASK_WORDS, Naming, Rule, guess_rule
-from s4former.data.split_lists import first_few
-
-_ROBOFLOW = "_annotations.coco.json"
-_PARTS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
+from s4former.data.sources.naming import Rule, guess_rule, sounds_like_masks
+from s4former.data.split_lists import SUFFIXES, first_few
 
 
 def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
@@ -29,9 +28,9 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     """
     among: list[Path] = []
     if len(images) == 1:
-        _require_one_part(images[0])
+        require_one_part(images[0])
         rule = guess_rule(names, names, one_folder=True)
-        if rule and any(word in f"{rule.masks.prefix}{rule.masks.suffix}".lower() for word in MASK_WORDS):
+        if rule and says_masks(rule):
             return images[0]
         if detect_format(images[0]):
             return images[0]
@@ -40,14 +39,27 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
         folder
         for parent in {*images, *(folder.parent for folder in images)}
         for folder in sorted(parent.iterdir())
-        if not folder.name.startswith(".") and any(word in folder.name.lower() for word in MASK_WORDS)
+        if folder.is_dir() and not folder.name.startswith(".") and sounds_like_masks(folder.name)
     ]
     likely = next(iter([*beside, *among]), None)
     hint = f"for example --masks {likely}" if likely else "--masks DIR, or --masks FILE for annotations"
+    if len(images) == 1 and (command := proposed(images[0])):
+        hint = f"type: {command}"
     raise UserError(
         f"{listed(images)} holds {len(names)} images and no masks that are told by their names; say where "
         f"the masks are, {hint}. Training needs at least one image with a mask"
     )
+
+
+def rule_of_masks(names: Sequence[str]) -> Rule | None:
+    """Return the rule by which files of one folder say that they are masks of others; none if none do."""
+    rule = guess_rule(names, names, one_folder=True)
+    return rule if rule and says_masks(rule) else None
+
+
+def says_masks(rule: Rule) -> bool:
+    """Whether what the masks of a rule are called has a word for them."""
+    return sounds_like_masks(f"{rule.masks.prefix} {rule.masks.suffix}")
 
 
 def annotation_format(path: Path) -> str | None:
@@ -57,14 +69,18 @@ def annotation_format(path: Path) -> str | None:
 
 
 def masks_by_name(
-    folders: tuple[str, ...], names: Sequence[str], masks: Path, where: str, affixes: Mapping[str, str]
+    folders: tuple[str, ...],
+    images: Sequence[Path],
+    masks: Sequence[Path],
+    where: tuple[str, ...],
+    affixes: Mapping[str, str],
 ) -> tuple[LabeledFiles, Rule | None]:
     """Return the labeled split whose masks are matched by their names, and the rule if one was guessed.
 
     Args:
         folders: Of images, as the file is to have them.
-        names: Of the images, below their folders.
-        masks: The folder of masks.
+        images: The same.
+        masks: The folder of masks, or one for each folder of images; folders of images without come last.
         where: The same, as the file is to have it.
         affixes: Prefixes and suffixes that a person gave; some: nothing is guessed.
 
@@ -72,56 +88,49 @@ def masks_by_name(
         UserError: If there are no masks.
         DataError: If images have several masks, and nobody said which.
     """
-    if masks.suffix.lower() == ".zip":
-        raise UserError(f"{masks} is an archive; unpack it, and give what is in it: --masks DIR or FILE")
-    mask_names = list(image_files(masks, pictures=where not in folders))
-    if not mask_names:
-        raise UserError(
-            f"{masks} holds neither masks (PNG, TIFF ...) nor annotations (COCO, labelme, CVAT, Label "
-            "Studio, YOLO)"
-        )
+    if 1 < len(masks) != len(images):
+        if len(masks) > len(images):
+            raise UserError(
+                f"there are {len(images)} folders of images and {len(masks)} of masks; give one folder of "
+                "masks for all, or one for each folder of images in the same order"
+            )
+        folders, images = folders[: len(masks)], images[: len(masks)]
+    mask_names = [
+        [*_mask_files(folder, images, among=place in folders)]
+        for folder, place in zip(masks, where, strict=True)
+    ]
+    names = [[*image_files(folder)] for folder in images]
     rule = None
     if not affixes:
-        one_folder = where in folders
-        rule = guess_rule(names, mask_names, one_folder) or Rule(Naming(), Naming())
-        images = [name for name in names if not one_folder or rule.masks.key(name) is None]
-        _require_one_mask(images, mask_names if not one_folder else [], masks, rule)
+        one_folder = not {*where}.isdisjoint(folders)
+        rule = guess_rule([*chain(*names)], [*chain(*mask_names)], one_folder) or Rule()
+        pairs = zip(names, mask_names, masks, strict=True)
+        for own, those, folder in pairs if len(masks) > 1 else [([*chain(*names)], mask_names[0], masks[0])]:
+            kept = [name for name in own if not one_folder or rule.masks.key(name) is None]
+            _require_one_mask(kept, those if not one_folder else [], folder, rule)
         affixes = rule.affixes
-    split = LabeledFiles.model_validate({"images": folders, "masks": (where,), **affixes})
+    split = LabeledFiles.model_validate({"images": folders, "masks": where, **affixes})
     return split, rule if rule and rule.affixes else None
 
 
-def _require_one_part(folder: Path) -> None:
-    """Refuse a folder of splits, each with annotations of its own, as Roboflow writes it.
+def _mask_files(folder: Path, images: Sequence[Path], among: bool) -> list[str]:
+    """Return the masks of a folder.
 
     Raises:
-        UserError: With what to type for it.
+        UserError: If it is none, or holds none.
     """
-    _require_no_folder_each(folder)
-    splits = {_PARTS[path.name]: path for path in folder.iterdir() if path.name in _PARTS}
-    splits = {split: path for split, path in splits.items() if (path / _ROBOFLOW).is_file()}
-    if "train" in splits:
-        train, val = splits["train"], splits.get("val")
-        held_out = f" --val {val}" if val else ""
+    if folder.suffix.lower() == ".zip":
+        raise UserError(f"{folder} is an archive; unpack it, and give what is in it: --masks DIR or FILE")
+    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
+        raise UserError(f"{folder} is one mask; give its folder: --masks {folder.parent}")
+    found = list(image_files(folder, pictures=not among))
+    if not found:
+        command = proposed(images[0]) or proposed(folder.parent)
         raise UserError(
-            f"{folder} holds splits with annotations of their own (COCO, as Roboflow has it); type: s4former "
-            f"init {train} --masks {train / _ROBOFLOW}{held_out}"
+            f"{folder} holds neither masks (PNG, TIFF ...) nor annotations (COCO, labelme, CVAT, Label "
+            f"Studio, YOLO){f'; type: {command}' if command else ''}"
         )
-
-
-def _require_no_folder_each(folder: Path) -> None:
-    """Refuse a folder for each image, with its picture and its masks, as the Data Science Bowl has it.
-
-    Raises:
-        UserError: With what to type for it.
-    """
-    each = [path for path in folder.iterdir() if (path / "images").is_dir() and (path / "masks").is_dir()]
-    if len(each) > 1:
-        raise UserError(
-            f"{folder} holds a folder for each image, with masks of its objects; gather the pictures, "
-            f"type: mkdir images && cp {folder}/*/images/* images/ && s4former init images --masks {folder} "
-            "--annotations-format mask_files"
-        )
+    return found
 
 
 def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path, rule: Rule) -> None:
@@ -145,7 +154,7 @@ def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path,
     raise DataError(
         f"{len(several)} of {len(keys)} images have several masks, as {keys[key]} has {first_few(own, 4)} in "
         f"{folder}; if each shows one class or object, add --annotations-format mask_files, or to take one "
-        f"kind only, {_only(key, own[0], folder)}"
+        f"kind only, {_only(key, own[0], folder, rule)}"
     )
 
 
@@ -161,14 +170,15 @@ def _meant(mask: str, rule: Rule) -> list[str]:
     return [*([own] if own is not None else []), *names, *([above] if above else [])]
 
 
-def _only(key: str, mask: str, folder: Path) -> str:
+def _only(key: str, mask: str, folder: Path, rule: Rule) -> str:
     """Return the options that take one of several masks of an image."""
     below, _, file = mask.rpartition("/")
     stem, ending = os.path.splitext(file)
     name = posixpath.basename(key)
     before, found, after = stem.partition(name)
     if found and (before or after):
-        options = {"--mask-prefix": before, "--mask-suffix": after}
+        options = {"--image-prefix": rule.images.prefix, "--image-suffix": rule.images.suffix}
+        options |= {"--mask-prefix": before, "--mask-suffix": after}
         return " ".join(f"{option} {value}" for option, value in options.items() if value)
     return f"--masks {folder / below}" if below and not key.startswith(below) else f"--mask-suffix {ending}"
 
@@ -181,17 +191,23 @@ def val_folder(
     Raises:
         UserError: If it is neither.
     """
+    one_folder = labeled.masks == labeled.images
     pairs = [
         (val / images[0].name, val / masks.name),
         (val / "images", val / "masks"),
         (val, masks.parent / val.name),
+        *([(val, val)] if one_folder else []),
         *([(val, val / masks.name)] if labeled.annotations else []),  # which may lie among the images
     ]
     for own_images, own_masks in pairs:
         together = own_images == own_masks
-        if not own_images.is_dir() or not own_masks.exists() or (together and not labeled.annotations):
+        if (
+            not own_images.is_dir()
+            or not own_masks.exists()
+            or (together and labeled.masks and not one_folder)
+        ):
             continue
-        if not together or detect_format(own_masks):
+        if not together or one_folder or detect_format(own_masks):
             update: dict[str, object] = {"images": (relative(own_images, root),)}
             where = relative(own_masks, root)
             update |= {"annotations": where} if labeled.annotations else {"masks": (where,)}

@@ -254,9 +254,9 @@ class FolderSource:
         if split.annotations:
             masks = self._annotated(name, split, found)
         else:
-            masks, unused = matcher.masks(split, name, found, ids, named)
-            if unused and name == "labeled":
-                self.notes += (f"{len(unused)} masks belong to no image: {first_few(unused, 3)}",)
+            masks, said = matcher.masks(split, name, found, ids, named)
+            if name == "labeled":
+                self.notes += tuple(said)
         if name == "labeled" and split.list is None:
             ids = tuple(id for id in ids if id in masks)
         lacking = [id for id in ids if id not in masks]

@@ -12,6 +12,8 @@ from s4former.config.errors import DataError
 from s4former.config.outputs import LEDGER, PICTURES, Ledgers
 from s4former.data.split_lists import SUFFIXES
 
+_OF_SYSTEMS = {"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"}
+"""Folders that storage and systems make beside files: previews, deleted files, and parts of archives."""
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder's time of change tells every later change
 
 
@@ -37,7 +39,7 @@ _seen: dict[str, _Folder] = {}
 
 
 def image_files(folder: Path, pictures: bool = False) -> Iterator[str]:
-    """List the image files below a folder by their paths in it, sorted; what is hidden is excluded.
+    """List the image files below a folder by their paths in it, sorted, but for what is hidden or a system's.
 
     No file of others is opened or asked for anything, and a folder that has not changed since this process
     listed it is not listed again. Links to folders are followed, but for those that lead back up.
@@ -83,7 +85,7 @@ def _list(folder: str, changed: int) -> _Folder:
     started = time.time_ns()
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in _OF_SYSTEMS:
                 continue
             is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
             # A link with an image's name is taken for one: asking where each leads takes minutes for 100,000.

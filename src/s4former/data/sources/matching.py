@@ -13,6 +13,7 @@ from s4former.data.dataset_yaml import ImageFiles, LabeledFiles
 from s4former.data.sources.finding import Finder, plain
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.mismatch import (
+    how_paired,
     no_images,
     no_masks,
     own_mask,
@@ -20,7 +21,7 @@ from s4former.data.sources.mismatch import (
     several_masks,
     shared_mask,
 )
-from s4former.data.sources.naming import Naming
+from s4former.data.sources.naming import Naming, unpadded
 from s4former.data.split_lists import first_few, read_split, strip_suffix
 
 
@@ -53,6 +54,12 @@ class Matcher:
             for split in splits
             for folder in split.masks
         ]
+        self._beside = [  # of images whose labels are annotations: what masks are called that lie among them
+            (layout.path(folder), Naming(split.mask_prefix, split.mask_suffix))
+            for split in splits
+            if split.annotations
+            for folder in split.images
+        ]
 
     def images(self, split: ImageFiles, name: str) -> Found:
         """Return the images of a split's folders; masks that lie among them are excluded.
@@ -68,10 +75,10 @@ class Matcher:
     def masks(
         self, split: LabeledFiles, name: str, found: Found, ids: Iterable[str], named: Mapping[str, str]
     ) -> tuple[dict[str, str], list[str]]:
-        """Return the mask of each image that has one, and the masks that belong to no image.
+        """Return the mask of each image that has one, and what a person should know of how they fit.
 
         A mask is called after its image; where that finds none, differences in case and what looks like an
-        ending within the name, as in ``0.jpg.png``, do not count.
+        ending within the name, as in ``0.jpg.png``, do not count, and then zeros before a number do not.
 
         Args:
             split: The folders.
@@ -86,11 +93,15 @@ class Matcher:
         """
         candidates: dict[str, list[str]] = {}
         unused: list[str] = []
+        renumbered: dict[str, str] = {}
         for number, folder in enumerate(split.masks):
             keys = {id: key for id, (of, key) in found.keys.items() if len(split.masks) == 1 or of == number}
             own, left = _paired(keys, self._table(split, name, folder))
+            by_number = _by_number(keys, own, left)
+            renumbered |= {id: left.pop(key)[0] for id, key in by_number.items()}
             candidates |= own
-            unused += left
+            unused += [file for files in left.values() for file in files]
+        candidates |= {id: [file] for id, file in renumbered.items()}
         masks = dict(named)
         for id in ids:
             if id not in masks and id in candidates:
@@ -99,7 +110,8 @@ class Matcher:
             raise DataError(no_masks(self.layout, split, name, [*found.files.values()]))
         if len(split.images) > len(split.masks):
             self._require_one_owner(masks, found, name)
-        return masks, unused
+        pairs = [(found.files[id], file) for id, file in renumbered.items() if masks.get(id) == file]
+        return masks, how_paired(unused, pairs)
 
     def listed(self, split: ImageFiles, name: str, found: Found) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the ids that a split's list names, and the masks that it names by id.
@@ -174,7 +186,8 @@ class Matcher:
             for masks, _ in self._masks
             if masks != folder and masks.is_relative_to(folder)
         }
-        among = {naming for masks, naming in self._masks if masks == folder and naming != Naming()}
+        known = [*self._masks, *self._beside]
+        among = {naming for masks, naming in known if masks == folder and naming != Naming()}
         return tuple(nested), list(among)
 
     def _table(self, split: LabeledFiles, name: str, folder: str) -> dict[str, list[str]]:
@@ -219,8 +232,8 @@ class Matcher:
 
 def _paired(
     keys: Mapping[str, str], masks: Mapping[str, list[str]]
-) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the masks of each image by its id, and the masks that no image has.
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the masks of each image by its id, and those that no image has by what they are called after.
 
     Args:
         keys: What an image's masks are called after, by its id.
@@ -230,19 +243,42 @@ def _paired(
     used = set(keys.values())
     left = {key: files for key, files in masks.items() if key not in used}
     if not left:
-        return own, []
+        return own, {}
     alike: dict[str, list[str]] = defaultdict(list)
     for id, key in keys.items():
         alike[plain(key)].append(id)
-    unused: list[str] = []
+    unused: dict[str, list[str]] = {}
     for key, files in left.items():
         ids = alike.get(plain(key), [])
         ids = [id for id in ids if keys[id] not in masks] or ids
         if len(ids) == 1:  # if several, which of them is meant is not clear
             own.setdefault(ids[0], []).extend(files)
         else:
-            unused += files
+            unused[key] = files
     return own, unused
+
+
+def _by_number(
+    keys: Mapping[str, str], own: Mapping[str, list[str]], left: Mapping[str, list[str]]
+) -> dict[str, str]:
+    """Return the masks, by their keys, of images that have none but for zeros before a number, by id.
+
+    Only where one image and one mask have the number: else which is meant is not clear.
+    """
+    if not left:
+        return {}
+    images: dict[str, list[str]] = defaultdict(list)
+    masks: dict[str, list[str]] = defaultdict(list)
+    for id, key in keys.items():
+        images[unpadded(plain(key))].append(id)
+    for key in left:
+        masks[unpadded(plain(key))].append(key)
+    alone = {ids[0]: masks[number] for number, ids in images.items() if len(ids) == 1 and number in masks}
+    return {
+        id: those[0]
+        for id, those in alone.items()
+        if id not in own and len(those) == 1 and len(left[those[0]]) == 1
+    }
 
 
 def _id_prefix(folder: str) -> str:
