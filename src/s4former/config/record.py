@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from s4former.config.errors import ValueMistake
+from s4former.config.regular import read_text, require_regular
 
 PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors")
 """Packages whose versions can change a result."""
@@ -82,8 +83,9 @@ def read_json(path: Path) -> Any:
 
     Raises:
         ValueError: If it is none.
+        OSError: If it cannot be read, or is no regular file.
     """
-    return _parsed(path.read_text(encoding="utf-8"))
+    return _parsed(read_text(path))
 
 
 def _parsed(text: str) -> Any:
@@ -111,6 +113,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         ValueMistake: If another line is damaged.
     """
     found: list[dict[str, Any]] = []
+    require_regular(path)
     if path.is_file():
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         for number, line in enumerate(lines, 1):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
+from s4former.config.regular import read_bytes
 from s4former.data.published_lists import PUBLISHERS
 
 SUFFIXES = (
@@ -91,13 +92,13 @@ def split_lines(path: Path) -> list[str]:
         DataError: If the file cannot be read or is empty.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         lines = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read the split list {path}: it is not UTF-8 text; save it in that encoding"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a NUL in its name
         raise DataError(f"cannot read the split list {path}: {error}{_how_to_get(path)}") from error
     found = [line.strip() for line in lines if line.strip()]
     if not found:

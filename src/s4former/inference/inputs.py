@@ -55,7 +55,7 @@ def find_images(arguments: Sequence[str], videos: bool = False) -> FoundImages:
         passed_over |= own
         for stem, path in matches:
             if path not in own:
-                found.setdefault((stem, path.resolve()), path)
+                found.setdefault((stem, Path(os.path.realpath(path))), path)
     if not found:
         raise UserError(
             f"there is no image among {', '.join(arguments)} but what s4former wrote itself; "
@@ -77,9 +77,11 @@ def _expand(argument: str, endings: Collection[str]) -> Iterator[tuple[str, Path
         for image in _images_below(path, endings):
             yield image.relative_to(path).with_suffix("").as_posix(), image
     else:
-        for match in sorted(glob.glob(argument, recursive=True)):
-            if Path(match).is_dir() or _is_image(Path(match), endings):
-                yield from _expand(match, endings)
+        for match in map(Path, sorted(glob.glob(argument, recursive=True))):
+            if match.is_dir():
+                yield from _expand(str(match), endings)
+            elif _is_image(match, endings):  # also what turns out to be unreadable, as a link to nothing
+                yield match.stem, match
 
 
 def _images_below(folder: Path, endings: Collection[str]) -> Iterator[Path]:
