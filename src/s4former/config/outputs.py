@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from s4former.config.errors import UserError
-from s4former.config.record import write_atomically
+from s4former.config.record import utf8, write_atomically
 from s4former.config.regular import append, not_ours, read_text
 
 LEDGER = ".s4former-outputs.jsonl"
@@ -107,8 +107,13 @@ class Outputs:
         write_atomically(place, noted)
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write a text file."""
-        self.write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        """Write a text file.
+
+        Raises:
+            UserError: If it holds what no text can, as a file's name that is not UTF-8.
+        """
+        content = utf8(text, path)
+        self.write(path, lambda temporary: temporary.write_bytes(content))
 
 
 def claim(

@@ -85,10 +85,14 @@ def append(path: Path, line: bytes) -> None:
     """
     if problem := not_ours(path):
         raise UserError(problem)
-    with open(path, "ab+", opener=_not_through_links) as file:
-        if problem := _not_ours(path, os.fstat(file.fileno())):  # it was put there in between
-            raise UserError(problem)
-        file.write(_line_end(file) + line + b"\n")
+    try:
+        with open(path, "ab+", opener=_not_through_links) as file:
+            if problem := _not_ours(path, os.fstat(file.fileno())):  # it was put there in between
+                raise UserError(problem)
+            file.write(_line_end(file) + line + b"\n")
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -138,6 +138,11 @@ def text(value: Any, where: str, what: str) -> str:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{where}: expected {what}, got {short(value)}")
+    if re.search("[\ud800-\udfff]", value):
+        raise DataError(
+            f"{where}: expected {what}, got {value[:40]!a}, which holds half a character (a surrogate "
+            "without its other half); write it anew"
+        )
     return value.strip()
 
 
