@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
 from s4former.config import Interrupted
+from s4former.config.record import write_atomically
 from s4former.inference import Model, jobs
 from s4former.inference.config import Options
 from s4former.inference.found import Found, ToPredict
@@ -431,3 +433,47 @@ def test_a_run_is_scored_from_another_folder_once_it_is_told_where_its_data_is(
 )
 def test_runs_of_different_configs_go_to_different_folders(config: str, method: str, name: str) -> None:
     assert _run_name(config, method) == name
+
+
+def test_sigterm_outside_of_training_cleans_up_as_ctrl_c_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killed(file: Path) -> None:
+        file.write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(lambda: write_atomically(tmp_path / "a.txt", killed))
+    assert stop.value.code == 130
+    assert "stopped" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "make room"), (errno.EFBIG, "ulimit -f")])
+def test_a_full_disk_names_the_file_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, remedy: str
+) -> None:
+    def full(file: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(lambda: write_atomically(tmp_path / "a.txt", full))
+    said = " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 1
+    assert os.strerror(number) in said
+    assert "a.txt" in said
+    assert remedy in said
+
+
+def test_a_working_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit) as stop:
+        guarded(Path.cwd)
+    assert stop.value.code == 1
+    assert "the folder that this was typed in is gone" in " ".join(capsys.readouterr().err.split())

@@ -11,6 +11,7 @@ import pytest
 from s4former.config import Ledgers, UserError, claim
 from s4former.config import outputs as outputs_module
 from s4former.config.outputs import LEDGER, same_on_disk
+from time_limit import within
 
 
 def write(path: Path, text: str = "new", **options: bool) -> None:
@@ -152,3 +153,51 @@ def test_a_line_that_a_crash_has_cut_costs_no_other_file(tmp_path: Path) -> None
     write(tmp_path / "b.txt")
     write(tmp_path / "b.txt", "newer")
     assert (tmp_path / "b.txt").read_text() == "newer"
+
+
+@pytest.mark.parametrize("make", ["link", "dangling", "hard link", "pipe", "folder"])
+def test_nothing_is_written_where_the_ledger_is_another_file(tmp_path: Path, make: str) -> None:
+    own, ledger = tmp_path / "own.txt", tmp_path / "out" / LEDGER
+    own.write_text("my notes\n")
+    ledger.parent.mkdir()
+    if make == "hard link":
+        ledger.hardlink_to(own)
+    elif make == "pipe":
+        os.mkfifo(ledger)
+    elif make == "folder":
+        ledger.mkdir()
+    else:
+        ledger.symlink_to(own if make == "link" else tmp_path / "nowhere")
+    with (
+        within(10),
+        pytest.raises(UserError, match=r"nothing was written:\n.*s4former-outputs.*take it away"),
+    ):
+        write(ledger.parent / "a.txt")
+    assert own.read_text() == "my notes\n"
+    assert os.listdir(ledger.parent) == [LEDGER]
+    assert sorted(os.listdir(tmp_path)) == ["out", "own.txt"]
+
+
+def test_a_ledger_that_became_a_link_is_not_written_through(tmp_path: Path) -> None:
+    own, path = tmp_path / "own.txt", tmp_path / "out" / "a.txt"
+    own.write_text("my notes\n")
+    outputs = claim([(path, "a text")], "text", instead="go away")
+    path.parent.mkdir()
+    (path.parent / LEDGER).symlink_to(own)
+    with pytest.raises(UserError, match="is a link"):
+        outputs.write_text(path, "new")
+    assert own.read_text() == "my notes\n"
+    assert os.listdir(path.parent) == [LEDGER]
+
+
+def test_a_ledger_of_brackets_makes_no_file_ours(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt")
+    (tmp_path / LEDGER).write_text("[" * 200_000 + "]" * 200_000 + "\n")
+    with pytest.raises(UserError, match="is there already"):
+        write(tmp_path / "a.txt")
+
+
+def test_a_text_that_no_file_can_hold_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.txt cannot be written.*udcff.*photos/.*rename it"):
+        write(tmp_path / "a.txt", "photos/\udcff.png")
+    assert os.listdir(tmp_path) == []

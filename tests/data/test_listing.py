@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import unicodedata
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from folders import make_folder, write_image, write_mask
-from s4former.config import claim
+from s4former.config import DataError, claim
 from s4former.data import DataConfig, image_files, open_source
 from s4former.data.sources import listing
+from s4former.data.split_lists import write_split
+from time_limit import within
 
 
 def files(root: Path, *names: str) -> None:
@@ -98,3 +101,52 @@ def test_a_data_set_stays_what_it_was_when_predictions_lie_among_its_images(tmp_
         outputs.write(place, lambda file: file.write_bytes(b"a prediction"))
     after = open_source(DataConfig(root=str(root)))
     assert (after.labeled, after.unlabeled) == (before.labeled, before.unlabeled)
+
+
+def test_pipes_and_devices_among_the_images_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, unlabeled=1)
+    os.mkfifo(root / "images/train/pipe.png")
+    (root / "images/train/zero.tif").symlink_to("/dev/zero")
+    (root / "images/train/loop.png").symlink_to("loop.png")
+    source = open_source(DataConfig(root=str(root)))
+    for name, what in (("pipe", "a named pipe"), ("zero", "a device"), ("loop", "symbolic links")):
+        with within(10), pytest.raises(DataError, match=f"cannot read the image .*{name}.*{what}"):
+            source.read_image(f"images/train/{name}", "unlabeled")
+    mask = Path(source.splits["labeled"].masks[source.labeled[0]])
+    mask.unlink()
+    os.mkfifo(mask)
+    with within(10), pytest.raises(DataError, match=r"cannot read the mask .*a named pipe"):
+        source.read_mask(source.labeled[0], "labeled")
+
+
+def test_a_name_that_is_not_utf8_is_named_if_the_image_is_used(tmp_path: Path) -> None:
+    root = make_folder(tmp_path, unlabeled=2)
+    file = os.fsencode(root / "images/train") + b"/\xff\xfe.png"
+    shutil.copy(next((root / "images/train").iterdir()), file)
+    with pytest.raises(DataError, match=r"images/train/\\xff\\xfe is not UTF-8.*rename"):
+        open_source(DataConfig(root=str(root)))
+    ids = [id for id in (path.stem for path in (root / "images/train").iterdir()) if id.isascii()]
+    (root / "u.txt").write_text("".join(f"{id}\n" for id in ids if id.startswith("u")))
+    assert len(open_source(DataConfig(root=str(root), unlabeled_split="u.txt")).unlabeled) == 2
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a\rb", " a", "a ", "\udcff"])
+def test_lists_hold_no_name_that_would_not_be_read_from_them(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="rename"):
+        write_split(tmp_path / "list.txt", ["plain", name])
+    assert not (tmp_path / "list.txt").exists()
+
+
+def test_a_line_of_megabytes_is_not_shown_whole(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    (root / "l.txt").write_text("x" * 10_000_000 + "\n")
+    with pytest.raises(DataError) as caught:
+        open_source(DataConfig(root=str(root), labeled_split="l.txt"))
+    assert "10,000,000 characters" in str(caught.value)
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_path_with_a_nul_is_no_list(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    with pytest.raises(DataError, match=r"cannot read the split list .*null"):
+        open_source(DataConfig(root=str(root), labeled_split="a\0b"))

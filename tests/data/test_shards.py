@@ -21,7 +21,7 @@ from PIL import Image
 
 from folders import make_folder, write_image
 from s4former.augment import Views
-from s4former.config import DataError, Interrupted, StorageError, UserError
+from s4former.config import DataError, Interrupted, S4FormerError, StorageError, UserError
 from s4former.curation import check_source, quick_check
 from s4former.curation.shards import index_shards, make_shards
 from s4former.data import DataConfig, ShardImages, Source, TrainBatches, batch_iterator, open_source
@@ -31,6 +31,7 @@ from s4former.data.sources.shards import open_shards
 from s4former.engine import read_lines, train
 from s4former.engine.callbacks import Callback
 from s4former.types import DrawKey
+from time_limit import within
 from tiny_run import make_data, tiny_run
 
 pytestmark = pytest.mark.slow
@@ -424,3 +425,27 @@ def test_memory_is_flat(tmp_path: Path, count: int, read: int) -> None:
     # What is kept of each image read would show in every part; buffers grow once.
     grown = min(after - before for before, after in pairwise(sizes))
     assert grown < 100 * 2 * part
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "\udcff.png", "a\\b.png"])
+def test_a_name_that_no_shard_may_hold_is_refused_before_the_first_byte(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "photos/plain.png", 1)
+    os.rename(tmp_path / "photos/plain.png", tmp_path / "photos" / name)
+    with pytest.raises(DataError, match=r"1 of 1 images have names that are not packed.*rename"):
+        make_shards(tmp_path / "photos", tmp_path / "packed", 10**6)
+    assert not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize("make", ["pipe", "device"])
+def test_only_regular_files_are_packed(tmp_path: Path, make: str) -> None:
+    write_image(tmp_path / "photos/plain.png", 1)
+    if make == "pipe":
+        os.mkfifo(tmp_path / "photos/x.png")
+    else:
+        (tmp_path / "photos/x.png").symlink_to("/dev/zero")
+    with within(10), pytest.raises(DataError, match=rf"photos/x\.png: it is a (named )?{make}"):
+        make_shards(tmp_path / "photos", tmp_path / "packed", 10**6)
+    assert not (tmp_path / "packed").exists()
+    os.mkfifo(tmp_path / "pipe.tar")
+    with within(10), pytest.raises(S4FormerError):
+        index_shards([str(tmp_path / "pipe.tar")])

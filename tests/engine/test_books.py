@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -343,3 +344,33 @@ def test_devices_that_are_not_there_say_what_to_type() -> None:
     with pytest.raises(UserError, match="type precision=auto, float32 or bfloat16"):
         resolve_precision("fp16", "cpu")
     assert describe("cpu") == {"device": "cpu", "threads": torch.get_num_threads()}
+
+
+def test_saving_deletes_the_states_of_the_run_and_nothing_else(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    own = ("step_mine.pt", "step_00000001_mine.pt", "step_1.pt", "step_00000099.pt", "notes.txt")
+    checkpoints.folder.mkdir()
+    for name in own:
+        (checkpoints.folder / name).write_bytes(b"somebody's own")
+    torch.save(
+        {"state": {"step": 7}}, checkpoints.folder / "step_00000098.pt"
+    )  # of another step than it says
+    for step in (1, 2, 3):
+        checkpoints.save(step, {"state": {"step": step}})
+        shutil.copy(
+            checkpoints.folder / f"step_{step:08d}.pt", checkpoints.folder / f"step_{step:08d}_kept.pt"
+        )
+    left = {path.name for path in checkpoints.folder.iterdir()}
+    kept = {f"step_{step:08d}_kept.pt" for step in (1, 2, 3)}
+    assert left == {*own, *kept, "index.json", "step_00000098.pt", "step_00000002.pt", "step_00000003.pt"}
+    assert all((checkpoints.folder / name).read_bytes() == b"somebody's own" for name in own)
+
+
+def test_what_a_killed_process_left_unlisted_is_deleted_with_the_next_state(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"state": {"step": 1}})
+    for name in ("step_00000004.pt", "step_00000003-00001-of-00002.pt"):
+        torch.save({"state": {"step": int(name[5:13])}}, checkpoints.folder / name)
+    checkpoints.save(2, {"state": {"step": 2}})
+    left = sorted(path.name for path in checkpoints.folder.glob("*.pt"))
+    assert left == ["step_00000001.pt", "step_00000002.pt"]

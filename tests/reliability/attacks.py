@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -375,6 +376,37 @@ ATTACKS |= {
     "tar with a hard link": _archive(_tar("a", tarfile.LNKTYPE), "evil.tar"),
     "tar with a device": _archive(_tar("a", tarfile.CHRTYPE), "evil.tar"),
 }
+
+
+def _in_place(make: Callable[[], object], command: str) -> Attack:
+    def write() -> str:
+        make()
+        return command
+
+    return write
+
+
+def _ledger(name: str, link: Callable[[str, str], None]) -> None:
+    Path("out").mkdir()
+    link("../outside/secret.txt" if link is os.link else "../../outside/secret.txt", f"out/{name}")
+
+
+ATTACKS |= {
+    f"{name} is a {kind}": _in_place(partial(_ledger, name, link), "predict run photos --out out")
+    for name in (".s4former-outputs.jsonl", ".s4former-predict.jsonl")
+    for kind, link in (("link", os.symlink), ("hard link", os.link))
+} | {
+    f"{file} is a pipe": _in_place(partial(os.mkfifo, file), command)
+    for file, command in {
+        "photos/x.png": "predict run photos --out out",
+        "photos/y.png": "shards make photos --out packed",
+        "pipe.yaml": "config show pipe.yaml",
+        "pipe.txt": "check run.yaml data.labeled_split=../pipe.txt",
+    }.items()
+}
+ATTACKS["an image without an end"] = _in_place(
+    partial(os.symlink, "/dev/zero", "photos/x.png"), "shards make photos --out packed"
+)
 
 
 @attack

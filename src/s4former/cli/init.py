@@ -102,11 +102,13 @@ def _claimed(files: Sequence[Files], force: bool) -> Outputs:
 def _write(description: Description, files: Sequence[Files], outputs: Outputs) -> None:
     from s4former.curation.init.text import dataset_text
     from s4former.data.dataset_yaml import LabeledFiles
+    from s4former.data.split_lists import list_text
 
+    lists = [list_text(ids) for ids in description.val_lists]
     for number, (file, val_list) in enumerate(files):
         found = description.file
         if description.val_lists:
-            outputs.write_text(val_list, "".join(f"{id}\n" for id in description.val_lists[number]))
+            outputs.write_text(val_list, lists[number])
             found = found.model_copy(update={"val": LabeledFiles(list=val_list.name)})
         outputs.write_text(file, dataset_text(found))
 

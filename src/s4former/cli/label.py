@@ -53,8 +53,9 @@ def label(
     if done.choices:
         _draw_sheet(labeler, done)
     _say(labeler, done, Console(highlight=False))
-    if done.failures:
-        raise DataError("\n".join(["some images could not be read:", *done.failures]))
+    failures = [*found.unreadable, *done.failures]
+    if failures:
+        raise DataError("\n".join(["some images could not be read:", *failures]))
 
 
 def _least(threshold: str) -> float | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -38,6 +43,11 @@ from s4former.config.errors import Interrupted, S4FormerError, UserError
 from s4former.config.record import versions
 
 _DEFECT, _STOPPED = 70, 130
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room in what the disk grants you",
+    errno.EFBIG: "allow larger files (ulimit -f unlimited)",
+}
 
 app = typer.Typer(
     name="s4former",
@@ -104,7 +114,8 @@ def guarded(command: Callable[[], object]) -> None:
     # programs compute too, a step can then take a hundred times as long (benchmarks/busy.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        command()
+        with _ended_as_by_a_key():
+            command()
     except Interrupted as stop:  # as asked, so no error
         _tell(str(stop))
         sys.exit(stop.exit_code)
@@ -121,6 +132,31 @@ def guarded(command: Callable[[], object]) -> None:
         _outside(error)
 
 
+@contextmanager
+def _ended_as_by_a_key() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that it leaves no temporary file.
+
+    Of processes that compute together each may wait for another one, and hear nothing: they are left alone.
+    """
+    process = os.getpid()
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)  # a process that was forked from this one
+        os.kill(os.getpid(), number)
+
+    alone = "WORLD_SIZE" not in os.environ and threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _outside(error: Exception) -> NoReturn:
     """End because of an error that is none of ours: of the machine, or of the package itself."""
     if isinstance(error, (MemoryError, RuntimeError, OSError)):
@@ -132,7 +168,8 @@ def _outside(error: Exception) -> NoReturn:
             _tell(f"{lack}; training takes less with {less}", "error: ", alone=True)
             sys.exit(UserError.exit_code)
     if isinstance(error, OSError) and error.strerror:
-        _tell(f"{error.strerror}{f': {error.filename}' if error.filename else ''}", "error: ")
+        where = f": {error.filename}" if error.filename else ""
+        _tell(f"{error.strerror}{where}{_remedy(error)}", "error: ")
         sys.exit(UserError.exit_code)
     report = "".join(traceback.format_exception(error))
     with NamedTemporaryFile("w", prefix="s4former-", suffix=".txt", encoding="utf-8", delete=False) as file:
@@ -145,6 +182,17 @@ def _outside(error: Exception) -> NoReturn:
         alone=True,
     )
     sys.exit(_DEFECT)
+
+
+def _remedy(error: OSError) -> str:
+    """Return what to do about an error of the machine, after a semicolon; nothing where its words say it."""
+    if error.filename is None and error.errno == errno.ENOENT:
+        try:
+            os.getcwd()
+        except OSError:
+            return "; the folder that this was typed in is gone: type cd with one that is there, and again"
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"; {remedy}, and type the same again" if remedy else ""
 
 
 def _tell(message: str, head: str = "", alone: bool = False) -> None:

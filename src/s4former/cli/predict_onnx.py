@@ -91,6 +91,7 @@ def _predict(model: Path, images: Sequence[str], out: Path, confidence: bool, th
     if sys.stderr.isatty():
         print(file=sys.stderr)
     print(f"{len(found.images) - len(failures)} of {len(found.images)} images: {out}")
+    failures += found.unreadable
     if failures:
         raise DataError("\n".join(["some images could not be read:", *failures]))
 

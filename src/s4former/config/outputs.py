@@ -16,10 +16,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 from s4former.config.errors import UserError
-from s4former.config.record import write_atomically
+from s4former.config.record import utf8, write_atomically
+from s4former.config.regular import append, not_ours, read_text
 
 LEDGER = ".s4former-outputs.jsonl"
 MACHINE_MASK, HUMAN_MASK = "machine-made mask", "copy of a person's mask"
@@ -72,8 +72,7 @@ class Ledgers:
         found = written.stat()
         entry = Entry(path.name, kind, found.st_size, found.st_mtime_ns, _checksum(written))
         self._of(path.parent).setdefault(path.name, []).append(entry)
-        with (path.parent / LEDGER).open("ab+") as file:
-            file.write(_line_end(file) + json.dumps(asdict(entry)).encode() + b"\n")
+        append(path.parent / LEDGER, json.dumps(asdict(entry)).encode())
 
     def _of(self, folder: Path) -> dict[str, list[Entry]]:
         if folder not in self._known:
@@ -108,8 +107,13 @@ class Outputs:
         write_atomically(place, noted)
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write a text file."""
-        self.write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        """Write a text file.
+
+        Raises:
+            UserError: If it holds what no text can, as a file's name that is not UTF-8.
+        """
+        content = utf8(text, path)
+        self.write(path, lambda temporary: temporary.write_bytes(content))
 
 
 def claim(
@@ -162,7 +166,8 @@ class Claims:
         """Return why a file cannot be written, None if it can."""
         if path.parent not in self._parents:
             resolved = _place(path).parent
-            self._parents[path.parent] = resolved, folder_problem(resolved)
+            problem = folder_problem(resolved) or not_ours(resolved / LEDGER)
+            self._parents[path.parent] = resolved, problem
         folder, problem = self._parents[path.parent]
         place = folder / path.name
         if place in self.planned:
@@ -249,24 +254,16 @@ def _identity(path: Path) -> Hashable | None:
 def _read_ledger(path: Path) -> Iterator[Entry]:
     """Yield what a ledger lists; a broken line lists nothing, so that its file counts as somebody's own."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, errors="replace")
     except OSError:
         return
     for line in text.splitlines():
         try:
             entry = Entry(**json.loads(line))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
         if isinstance(entry.name, str):
             yield entry
-
-
-def _line_end(file: BinaryIO) -> bytes:
-    """Return what ends the last line of a file, if a crash has cut it."""
-    if not file.seek(0, os.SEEK_END):
-        return b""
-    file.seek(-1, os.SEEK_END)
-    return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def _checksum(path: Path) -> str:

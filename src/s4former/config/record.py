@@ -16,7 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Never
 
-from s4former.config.errors import ValueMistake
+from s4former.config.errors import UserError, ValueMistake
+from s4former.config.regular import read_text, require_regular
 
 PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pydantic", "safetensors")
 """Packages whose versions can change a result."""
@@ -41,6 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, synced: boo
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno:  # of a write, Python does not say where
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if synced:
@@ -63,8 +68,29 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write a text file whole or not at all.
+
+    Raises:
+        UserError: If it holds what no text can, as a file's name that is not UTF-8.
+    """
+    content = utf8(text, path)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def utf8(text: str, path: Path) -> bytes:
+    """Return what a text file holds.
+
+    Raises:
+        UserError: If the text holds what is not UTF-8; it is named, and the file.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 40) : error.end + 20].encode("utf-8", "backslashreplace").decode()
+        raise UserError(
+            f"{path} cannot be written: no text file can hold {text[error.start : error.end]!a}, as in "
+            f"{' '.join(around.split())!r}; if it is the name of a file, rename it, as it is not UTF-8"
+        ) from None
 
 
 def json_text(data: Any) -> str:
@@ -82,8 +108,9 @@ def read_json(path: Path) -> Any:
 
     Raises:
         ValueError: If it is none.
+        OSError: If it cannot be read, or is no regular file.
     """
-    return _parsed(path.read_text(encoding="utf-8"))
+    return _parsed(read_text(path))
 
 
 def _parsed(text: str) -> Any:
@@ -111,6 +138,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         ValueMistake: If another line is damaged.
     """
     found: list[dict[str, Any]] = []
+    require_regular(path)
     if path.is_file():
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         for number, line in enumerate(lines, 1):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from s4former.config.errors import UserError
+from s4former.config.regular import read_text
 
 _LARGEST = 1_000_000
 
@@ -87,7 +88,7 @@ def config_file(path: Path) -> str:
         UserError: If it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise UserError(f"cannot read the config {path}: there is no such file; {_instead(path)}") from None
     except UnicodeDecodeError:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from s4former.config.errors import DataError, UserError
 from s4former.config.outputs import Outputs, claim
+from s4former.config.regular import not_regular, read_bytes, require_regular
 from s4former.data.progress import Report, silent
 from s4former.data.sources.listing import image_files
-from s4former.data.sources.shard_index import INDEX, ShardIndex, scan
+from s4former.data.sources.shard_index import INDEX, ShardIndex, bad_name, scan
 from s4former.data.sources.shards import shard_files
 from s4former.data.split_lists import EXPECTED, first_few
 
@@ -36,13 +37,14 @@ def make_shards(images: Path, out: Path, largest: int, report: Report = silent) 
         Each shard and its number of images.
 
     Raises:
-        DataError: If there are no images, or one cannot be read.
+        DataError: If there are no images, one cannot be read, or has a name that no shard may hold.
         UserError: If ``out`` holds other shards, or files in the way.
     """
     names = list(image_files(images))
     if not names:
         missing = "holds no image" if images.is_dir() else "is no folder"
         raise DataError(f"{images} {missing}; {EXPECTED}")
+    _require_names(names)
     parts = list(_parts(images, names, largest))
     stem = images.absolute().name or "images"
     shards = [out / f"{stem}-{number:06}.tar" for number in range(len(parts))]
@@ -81,6 +83,17 @@ def index_shards(places: Sequence[str], report: Report = silent) -> list[tuple[P
     return found
 
 
+def _require_names(names: Sequence[str]) -> None:
+    """Refuse names that no shard may hold, before anything is packed."""
+    odd = [name for name in names if bad_name(name)]
+    if odd:
+        shown = first_few([ascii(name) for name in odd], 3)
+        raise DataError(
+            f"{len(odd)} of {len(names)} images have names that are not packed, as {shown}: one in a shard "
+            "holds printable UTF-8 characters, no backslash, and no colon as its second one; rename them"
+        )
+
+
 def _index_of(shard: Path) -> Path:
     return shard.with_name(shard.name + INDEX)
 
@@ -100,6 +113,7 @@ def _parts(images: Path, names: Sequence[str], largest: int) -> Iterator[list[st
 
 def _size(file: Path) -> int:
     try:
+        require_regular(file)
         return os.path.getsize(file)
     except OSError as error:
         raise DataError(f"cannot read the image {file}: {error.strerror}; take it away or mend it") from None
@@ -109,7 +123,7 @@ def _pack(images: Path, names: Sequence[str], path: Path) -> None:
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as shard:
         for name in names:
             try:
-                content = (images / name).read_bytes()
+                content = read_bytes(images / name)
             except OSError as error:
                 raise DataError(f"cannot read the image {images / name}: {error.strerror}") from None
             info = tarfile.TarInfo(name)
@@ -119,6 +133,8 @@ def _pack(images: Path, names: Sequence[str], path: Path) -> None:
 
 
 def _write_index(shard: Path, outputs: Outputs) -> ShardIndex:
+    if problem := not_regular(shard):
+        raise DataError(f"cannot read the shard {shard}: {problem}")
     size = shard.stat().st_size
     with shard.open("rb") as file:
         index = scan(file, str(shard), size)

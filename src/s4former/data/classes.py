@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s4former.config.errors import DataError
+from s4former.config.regular import read_text
 from s4former.types import IGNORE
 
 Color = tuple[int, int, int]
@@ -102,8 +103,8 @@ def read_classes(path: Path) -> Classes:
         DataError: If the file is missing or does not hold what it should.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"cannot read the classes file {path}: {error}; it should look like {_EXAMPLE}"
         ) from error

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import DataError, UserError
+from s4former.config.regular import read_text
 from s4former.config.validation import validated
 from s4former.config.yaml_text import parse_yaml
 from s4former.data.classes import Classes, Color, MaskValue, as_color, default_colors, mask_values
@@ -257,7 +258,7 @@ def read_dataset_file(path: Path) -> DatasetFile:
         DataError: If it cannot be read or does not make sense: what was given, what was expected.
     """
     try:
-        data = parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
+        data = parse_yaml(read_text(path, "utf-8-sig"), str(path))
     except FileNotFoundError:
         raise DataError(
             f"there is no data set {path.absolute()}; set data.root to the folder that holds {path.name}, or "

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import os
 import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
+from s4former.config.regular import read_bytes
 from s4former.data.published_lists import PUBLISHERS
 
 SUFFIXES = (
@@ -34,6 +36,8 @@ EXPECTED = f"expected files that end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[
 
 _ENDING = "|".join(re.escape(suffix) for suffix in SUFFIXES)
 _PAIR = re.compile(rf"(.+(?:{_ENDING})[\"']?)(?:\s*[,;]\s*|\s+)(.+(?:{_ENDING})[\"']?)", re.IGNORECASE)
+_SHOWN = 300
+"""Characters of a name that a message shows; no file system takes a longer one."""
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -91,13 +95,13 @@ def split_lines(path: Path) -> list[str]:
         DataError: If the file cannot be read or is empty.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         lines = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read the split list {path}: it is not UTF-8 text; save it in that encoding"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a NUL in its name
         raise DataError(f"cannot read the split list {path}: {error}{_how_to_get(path)}") from error
     found = [line.strip() for line in lines if line.strip()]
     if not found:
@@ -121,16 +125,74 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 
 def write_split(path: Path, ids: Iterable[str]) -> None:
-    """Write a split list, one id a line."""
+    """Write a split list, one id a line.
+
+    Raises:
+        DataError: If a name does not fit on a line.
+    """
+    text = list_text(ids)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{id}\n" for id in ids)
+    path.write_text(text, encoding="utf-8")
 
 
-def first_few(names: list[str], limit: int = 5) -> str:
+def list_text(ids: Iterable[str]) -> str:
+    """Return the text of a split list, one id a line.
+
+    Raises:
+        DataError: If a name does not fit on a line.
+    """
+    lines = list(ids)
+    require_lines(lines)
+    return "".join(f"{id}\n" for id in lines)
+
+
+def require_lines(names: Iterable[str]) -> None:
+    """Refuse names that would not be read from a list as they were written to it.
+
+    Raises:
+        DataError: If one holds a line break, starts or ends with a space, or is not UTF-8.
+    """
+    lines = list(names)
+    odd = [name for name in lines if [line.strip() for line in name.splitlines()] != [name]]
+    if odd:
+        shown = first_few([ascii(name) for name in odd], 3)
+        raise DataError(
+            f"a list has a name a line, and {shown} would not be read from "
+            "it: names may hold no line break, and neither start nor end with a space; rename the image"
+        )
+    require_utf8(lines)
+
+
+def require_utf8(names: Iterable[str]) -> None:
+    """Refuse names of files that no text can hold.
+
+    Raises:
+        DataError: If one is not UTF-8.
+    """
+    odd = [name for name in names if not name.isascii() and _is_bytes(name)]
+    if odd:
+        shown = [os.fsencode(name).decode("utf-8", "backslashreplace") for name in odd]
+        raise DataError(
+            f"the file name {first_few(shown, 3)} is not UTF-8, so it cannot be written down; rename the file"
+        )
+
+
+def _is_bytes(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def first_few(names: Sequence[str], limit: int = 5) -> str:
     """Return the names for a message: at most ``limit`` of them, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    return ", ".join(map(_shortened, names[:limit])) + more
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]}... ({len(name):,} characters)"
 
 
 def parse_line(line: str) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +28,7 @@ from s4former.models.weight_files import first_line, non_finite, require_finite
 
 _logger = logging.getLogger(__name__)
 _KEPT = 2
+_NAME = re.compile(r"step_\d{8,}(-\d{5,}-of-\d{5,})?\.pt")
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,27 @@ class Checkpoints:
     def _list(self, new: _Entry) -> None:
         """Make a state whose files are all on the disk the newest one."""
         # Later ones are of a time that is lived again, since the newest was damaged.
-        kept = [new, *(entry for entry in self._index() if entry.step < new.step)][:_KEPT]
+        before = self._index()
+        kept = [new, *(entry for entry in before if entry.step < new.step)][:_KEPT]
         write_json(self.folder / "index.json", _ENTRIES.dump_python(kept, mode="json", exclude_defaults=True))
         named = {file.file for entry in kept for file in entry.files}
-        for path in self.folder.glob("step_*.pt"):
+        for path in self._outlived(before):
             if path.name not in named:
                 path.unlink()
+
+    def _outlived(self, before: Sequence[_Entry]) -> Iterator[Path]:
+        """Yield the states that were listed, and those that a killed process left without listing them.
+
+        Whatever else is called ``step_*.pt`` is somebody's own: a kept copy, or a file of another program.
+        """
+        listed = {file.file for entry in before for file in entry.files}
+        newest = before[0].step if before else 0
+        for path in self.folder.glob("step_*.pt"):
+            if not _NAME.fullmatch(path.name):
+                continue
+            step, _ = _step_and_parts(path)
+            if path.name in listed or (step >= newest and _holds_state(path, step)):
+                yield path
 
     def newest_step(self) -> int | None:
         """Return the step of the newest state, None if nothing was ever saved."""
@@ -205,6 +222,15 @@ def _is_archive(path: Path) -> bool:
         with ZipFile(path) as archive:
             return archive.testzip() is None
     except (OSError, ValueError, BadZipFile):
+        return False
+
+
+def _holds_state(path: Path, step: int) -> bool:
+    """Whether a file is a state after that step, or a process's part of one."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return bool(state["state"]["step"] == step)
+    except Exception:  # on the files of others torch raises nearly anything
         return False
 
 

@@ -47,7 +47,7 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     Raises:
         UserError: If the folder holds a run that is not to be resumed, or something else.
     """
-    problem = folder_problem(folder.resolve())
+    problem = folder_problem(Path(os.path.realpath(folder)))
     if problem:
         raise UserError(f"{problem}; choose another {invocation().out}")
     if (folder / "run.json").exists():

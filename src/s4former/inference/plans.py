@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s4former.config.errors import DataError
 from s4former.config.outputs import Ledgers, Outputs, claim
+from s4former.data.split_lists import require_utf8
 from s4former.inference.card import model_folder
 from s4former.inference.config import Options
 from s4former.inference.frames import count_frames
@@ -97,19 +98,26 @@ def make_plan(
 
     Raises:
         UserError: If there is no model or image, a file of the user's would be lost, or an extra is missing.
+        DataError: If a table could not hold the name of an image.
     """
     if coco:
         require_pycocotools()
     found = find_images(sources, videos=find_spec("av") is not None)
-    checksum, failures, items = model_checksum(model_folder(model)), list[str](), list[Item]()
+    if csv:
+        require_utf8(str(path) for _, path in found.images)
+    checksum, failures = model_checksum(model_folder(model)), list(found.unreadable)
+    items = list[Item]()
     for stem, path in found.images:
         try:
             frames = count_frames(path) if path.suffix.lower() in VIDEOS else 0
-            place = georeference(path)
+            place, key = georeference(path), key_of(checksum, options, stem, path)
         except DataError as error:
             failures.append(str(error))
             continue
-        items.append(Item(stem, path, key_of(checksum, options, stem, path), place, frames))
+        except OSError as error:  # a link to nothing, or one that goes round in circles
+            failures.append(f"cannot read the image {path}: {error.strerror}")
+            continue
+        items.append(Item(stem, path, key, place, frames))
     pictures = [(path, str(item.path)) for item in items for path in item.places(out, options)]
     legends = [(out / LEGEND, "the legend")] if options.overlay else []
     wanted = tuple(name for name, asked in ((CSV, csv), (COCO, coco)) if asked)

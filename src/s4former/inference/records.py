@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from s4former.config.errors import UserError
+from s4former.config.regular import append, not_ours, read_text
 from s4former.inference.card import CARD, WEIGHTS
 from s4former.inference.config import Options
 
@@ -63,23 +64,30 @@ class Records:
         self._out, self._lock = out, Lock()
 
     def read(self) -> dict[str, tuple[ImageRecord, ...]]:
-        """Return what is complete, by key; a line that is cut is not."""
-        return dict(line for path in sorted(self._out.glob(_NAME.format("*"))) for line in _lines(path))
+        """Return what is complete, by key; a line that is cut is not.
+
+        Raises:
+            UserError: If nothing may be added to what is there, as it is a link to another file.
+        """
+        paths = sorted(self._out.glob(_NAME.format("*")))
+        if problem := next(filter(None, map(not_ours, paths)), None):
+            raise UserError(f"nothing was written: {problem}")
+        return dict(line for path in paths for line in _lines(path))
 
     def add(self, key: str, images: list[ImageRecord], process: int = 0) -> None:
         """Note that an image or a video is complete."""
         line = json.dumps({"key": key, "images": [asdict(image) for image in images]})
         path = self._out / _NAME.format(f"-{process}" if process else "")
-        with self._lock, path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with self._lock:
+            append(path, line.encode())
 
 
 def _lines(path: Path) -> Iterator[tuple[str, tuple[ImageRecord, ...]]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path, errors="replace").splitlines():
         try:
             content = json.loads(line)
             yield content["key"], tuple(ImageRecord(**image) for image in content["images"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
 
 

@@ -14,6 +14,7 @@ from s4former.config.record import write_text
 from s4former.curation.init.holding_out import fold
 from s4former.curation.sources import open_source
 from s4former.data.dataset_yaml import read_dataset_file
+from s4former.data.split_lists import list_text
 from s4former.types import IGNORE
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def folded(run: Run, count: int, folder: Path, name: str) -> list[list[str]]:
         changes = list(own)
         for split, ids in (("labeled", [id for id in masks if id not in images]), ("val", images)):
             path = folder / f"{name}_{number}of{count}_{split}.txt"
-            write_text(path, "".join(f"{id}\n" for id in ids))
+            write_text(path, list_text(ids))
             changes.append(f"data.{split}_split={os.path.relpath(path, run.data.root)}")
         found.append(changes)
     return found

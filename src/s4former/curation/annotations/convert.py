@@ -12,6 +12,7 @@ from typing import Any
 
 from s4former.config.errors import DataError
 from s4former.config.record import write_json
+from s4former.config.regular import read_text
 from s4former.curation.annotations import reading
 from s4former.curation.annotations.formats import AnnotationFormat, format_named
 from s4former.curation.annotations.matching import Images, Match
@@ -195,8 +196,8 @@ def stamp(file: Path) -> list[int]:
 def _read_record(out: Path) -> dict[str, Any]:
     """Return the record of an earlier conversion; an empty one if there is none or it is broken."""
     try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(read_text(out / RECORD))
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) and isinstance(record.get("masks"), dict) else {}
 

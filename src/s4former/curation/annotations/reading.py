@@ -19,6 +19,7 @@ from jaxtyping import Bool
 from PIL import Image
 
 from s4former.config.errors import DataError
+from s4former.config.regular import read_bytes, read_text
 from s4former.curation.annotations.shapes import Points
 
 # No image is that wide: larger numbers are no pixel coordinates, and sums of them lose pixels.
@@ -64,7 +65,7 @@ def load_xml(file: Path) -> ElementTree.Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     try:
-        parser.Parse(file.read_bytes(), True)
+        parser.Parse(read_bytes(file), True)
     except (expat.ExpatError, OSError, LookupError, ValueError) as error:  # the latter: unknown encodings
         raise DataError(f"cannot read the annotation file {file}: {error}; export it again") from error
     return builder.close()
@@ -77,7 +78,7 @@ def text_of(path: Path) -> str:
         DataError: If it cannot be read, or is not in UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path, "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read the annotation file {path}: it is not in UTF-8 ({error.reason} in byte "
@@ -137,6 +138,11 @@ def text(value: Any, where: str, what: str) -> str:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{where}: expected {what}, got {short(value)}")
+    if re.search("[\ud800-\udfff]", value):
+        raise DataError(
+            f"{where}: expected {what}, got {value[:40]!a}, which holds half a character (a surrogate "
+            "without its other half); write it anew"
+        )
     return value.strip()
 
 

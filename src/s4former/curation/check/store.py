@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter
 
 from s4former.config.record import write_text
+from s4former.config.regular import not_regular
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.data.progress import Report, silent
 
@@ -109,8 +110,10 @@ class FactsStore(Generic[K, F]):
         if self._stored is not None:
             return self._stored
         self._stored = {}
+        if not_regular(self._path):
+            return self._stored
         with (
-            suppress(OSError, ValueError, TypeError, StopIteration),
+            suppress(OSError, ValueError, TypeError, StopIteration, RecursionError),
             self._path.open(encoding="utf-8") as lines,
         ):
             if json.loads(next(lines)) == {"facts": self._settings}:

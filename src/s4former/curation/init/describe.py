@@ -34,7 +34,7 @@ from s4former.data.sources.labels import LabelMap
 from s4former.data.sources.layout import Layout
 from s4former.data.sources.listing import image_files
 from s4former.data.sources.matching import Found, Matcher
-from s4former.data.split_lists import EXPECTED
+from s4former.data.split_lists import EXPECTED, require_utf8
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def _names_of(images: Sequence[Path]) -> list[str]:
     names = [file for folder in images for file in image_files(folder)]
     if not names:
         raise UserError(f"no image is in {listed(images)}; {EXPECTED}")
+    require_utf8(names)
     return names
 
 

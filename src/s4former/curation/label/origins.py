@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from s4former.data.config import DataConfig
 from s4former.data.sources import Source
 from s4former.data.sources.base import SPLITS
 from s4former.data.sources.folder import FolderSource
+from s4former.data.split_lists import require_lines
 
 MASKS, HUMAN = "masks", "human"
 """Folders for the masks of the images that were given, and of labeled images that lie elsewhere."""
@@ -82,13 +84,17 @@ def whose(
 
     Raises:
         UserError: If nothing is left.
+        DataError: If a list could not hold the name of an image.
     """
     folder = source if isinstance(source, FolderSource) else None
+    images = list(images)
+    require_lines(f"{stem}{file.suffix}" for stem, file in images)
     known, masks = _known(folder) if folder else ({}, set())
     ledgers, items, left_out = Ledgers(), list[Item](), [0, 0]
     for stem, file in images:
-        split, id = known.pop(file.resolve(), ("", None))
-        if split in ("val", "test") or file.resolve() in masks:
+        real = _real(file)
+        split, id = known.pop(real, ("", None))
+        if split in ("val", "test") or real in masks:
             left_out[split == ""] += 1
             continue
         mask = Path(MASKS, f"{stem}.png")
@@ -112,12 +118,17 @@ def _known(source: FolderSource) -> tuple[dict[Path, tuple[str, str]], set[Path]
     # An image of two lists is what the last of them says: one with a person's mask is never unlabeled.
     order = sorted(SPLITS, key=lambda split: split != "unlabeled")
     images = {
-        source.image_file(id, split).resolve(): (str(split), id)
+        _real(source.image_file(id, split)): (str(split), id)
         for split in order
         for id in source.splits[split].images
     }
-    masks = {Path(mask).resolve() for split in source.splits.values() for mask in split.masks.values()}
+    masks = {_real(Path(mask)) for split in source.splits.values() for mask in split.masks.values()}
     return images, masks
+
+
+def _real(file: Path) -> Path:
+    """Return where a file lies; unlike `Path.resolve` it has an answer for links that go round in circles."""
+    return Path(os.path.realpath(file))
 
 
 def _root(source: FolderSource, file: Path) -> Path:

@@ -20,6 +20,7 @@ from s4former.data.classes import Classes
 from s4former.data.dataset_yaml import ClassEntry, DatasetFile, LabeledFiles, UnlabeledFiles
 from s4former.data.sources import Source
 from s4former.data.sources.folder import FolderSource
+from s4former.data.split_lists import list_text
 from s4former.inference.card import ModelCard
 from s4former.models import ModelConfig
 
@@ -146,7 +147,7 @@ def lists(done: Labeled, out: Path) -> dict[str, str]:
     return {
         TABLE: _table(_COLUMNS, rows),
         NEXT: _table(("rank", "image", "score", *PARTS, "reason"), chosen),
-        **{name: "".join(f"{place}\n" for place in places) for name, places in learned.items()},
+        **{name: list_text(places) for name, places in learned.items()},
     }
 
 

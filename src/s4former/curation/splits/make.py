@@ -19,7 +19,7 @@ from s4former.config.record import json_text
 from s4former.data.progress import Report, silent
 from s4former.data.sources.base import LabelImage, Source
 from s4former.data.sources.shards import ShardImages
-from s4former.data.split_lists import first_few
+from s4former.data.split_lists import first_few, list_text
 from s4former.ops.randomness import keyed_generator
 from s4former.types import IGNORE
 
@@ -116,9 +116,10 @@ class Split:
 
         Raises:
             UserError: If the folder holds another split, or such a file of somebody's own.
+            DataError: If the name of an image does not fit on a line.
         """
         parts = {"labeled.txt": self.labeled, "unlabeled.txt": self.unlabeled}
-        texts = {name: "".join(f"{id}\n" for id in ids) for name, ids in parts.items() if ids}
+        texts = {name: list_text(ids) for name, ids in parts.items() if ids}
         others = [
             name
             for name, text in texts.items()

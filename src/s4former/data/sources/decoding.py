@@ -14,6 +14,7 @@ from PIL import Image as PilImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from s4former.config.errors import DataError
+from s4former.config.regular import require_regular
 
 Array = Shaped[np.ndarray, "..."]
 
@@ -40,9 +41,10 @@ def decoding(path: Path, what: str = "image") -> Iterator[None]:
         what: What the error calls it, ``image`` or ``mask``.
 
     Raises:
-        DataError: If the block raised anything.
+        DataError: If the block raised anything, or the file is a pipe, a socket or a device.
     """
     try:
+        require_regular(path)
         yield
     except DataError:
         raise
@@ -101,6 +103,7 @@ def _reason(error: Exception) -> str:
 def first_bytes(path: Path, count: int) -> bytes:
     """Return the first bytes of a file; fewer if it is shorter, none if it cannot be opened."""
     try:
+        require_regular(path)
         with path.open("rb") as file:
             return file.read(count)
     except OSError:

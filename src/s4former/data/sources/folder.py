@@ -21,7 +21,7 @@ from s4former.data.sources.layout import read_layout
 from s4former.data.sources.matching import Found, Matcher
 from s4former.data.sources.naming import Naming
 from s4former.data.sources.shards import ShardImages, open_shards
-from s4former.data.split_lists import first_few
+from s4former.data.split_lists import first_few, require_utf8
 
 _logger = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class FolderSource:
         notes: What a person should know of what was matched, excluded or decided.
 
     Raises:
-        DataError: If the description makes no sense, or a folder, a list, an image or a mask is missing.
+        DataError: If the description makes no sense, a folder, a list, an image or a mask is missing, or the
+            name of a file is not UTF-8.
     """
 
     def __init__(
@@ -104,6 +105,9 @@ class FolderSource:
         unlabeled = FolderSplit() if self._shards else self._unlabeled(matcher, labeled, held_out)
         self.splits: dict[Split, FolderSplit] = {"labeled": labeled, "unlabeled": unlabeled}
         self.splits |= {"val": held_out["val"], "test": held_out["test"]}
+        for each in self.splits.values():
+            inside = (mask.removeprefix(f"{self.root}{os.sep}") for mask in each.masks.values())
+            require_utf8([*each.images, *inside])
         self._convert = None  # what is converted is converted: workers need none
         self._ids = {name: tuple(split.images) for name, split in self.splits.items()}
 

@@ -162,7 +162,7 @@ def _members(shard: tarfile.TarFile, file: BinaryIO, place: str) -> Iterator[Mem
             raise DataError(
                 f"the shard {place} holds {_kind(info)}, {info.name!r}, where only files may be; {_REPACK}"
             )
-        problem = _bad_name(info.name)
+        problem = bad_name(info.name)
         if problem:
             raise DataError(f"the shard {place} holds {info.name!r}, {problem}; {_REPACK}")
         if PurePosixPath(info.name).suffix.lower() in SUFFIXES:
@@ -180,7 +180,7 @@ def _kind(info: tarfile.TarInfo) -> str:
     return "a sparse file" if info.issparse() else "a device or pipe"
 
 
-def _bad_name(name: str) -> str | None:
+def bad_name(name: str) -> str | None:
     """Return what is wrong with the name of a file in a shard, None if it names a place below a folder."""
     if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or name[1:2] == ":":
         return "whose name leads out of the shard"
@@ -190,7 +190,7 @@ def _bad_name(name: str) -> str | None:
 
 
 def _require_sound(member: Member, place: str, shard_size: int) -> None:
-    problem = _bad_name(member.name)
+    problem = bad_name(member.name)
     if problem is None and member.size > _LARGEST:
         problem = f"of {member.size:,} bytes; an image may have {_LARGEST:,}"
     if problem is None and not 0 <= member.offset <= member.offset + member.size <= shard_size:
