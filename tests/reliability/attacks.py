@@ -323,6 +323,61 @@ ATTACKS |= {
 }
 
 
+def _module() -> str:
+    """Write a module that can be imported, and return its name."""
+    Path("their_code").mkdir()
+    Path("their_code/part.py").write_text("open('escaped', 'w').close()\n")
+    sys.path.insert(0, str(Path.cwd()))
+    return "their_code.part"
+
+
+def _part_of_a_model(part: str, module: str, command: str) -> Attack:
+    def make() -> str:
+        shutil.copytree("run", "new")
+        card = json.loads(Path("new/model/model.json").read_text())
+        card["architecture"][part] = {"name": module or _module()}
+        Path("new/model/model.json").write_text(json.dumps(card))
+        return command
+
+    return make
+
+
+ATTACKS |= {
+    f"model card names a module as {part}, {command.partition(' ')[0]}": _part_of_a_model(part, "", command)
+    for part in ("backbone", "head")
+    for command in ("predict new photos/p0.png --out out", "val new", "train run.yaml --out it load_from=new")
+}
+ATTACKS["model card names a window"] = _part_of_a_model(
+    "head", "idlelib.idle", "predict new photos --out out"
+)
+
+
+def _part_of_a_run(**parts: Any) -> Attack:
+    def make() -> str:
+        shutil.copytree("run", "new")
+        record = json.loads(Path("new/run.json").read_text())
+        record["run"] |= json.loads(json.dumps(parts).replace("MODULE", _module()))
+        Path("new/run.json").write_text(json.dumps(record | {"config": "run.yaml"}))
+        return "train run.yaml --out new --resume"
+
+    return make
+
+
+ATTACKS |= {
+    "run names a module as method": _part_of_a_run(method={"name": "MODULE"}),
+    "run names a module as callback": _part_of_a_run(callbacks=["MODULE"]),
+    "run names a module as policy": _part_of_a_run(method={"name": "fixmatch", "views": {"weak": "MODULE"}}),
+}
+
+
+@attack
+def data_set_names_a_module() -> str:
+    labeled = f"images: data/images/train, annotations: drawn.csv, annotations_format: {_module()}"
+    Path("drawn.csv").touch()
+    Path("evil.yaml").write_text(f"names: [a, b]\nlabeled: {{{labeled}}}\n")
+    return "check evil.yaml"
+
+
 @attack
 def shards_outside() -> str:
     Path("shards").mkdir()

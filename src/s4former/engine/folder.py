@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from s4former.config.errors import UserError
 from s4former.config.invocation import invocation
 from s4former.config.outputs import folder_problem
 from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
+from s4former.config.trust import named_by
 from s4former.config.validation import validated
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
@@ -66,15 +68,16 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     return None
 
 
-def started_run(folder: Path, config: str) -> Run | None:
+def started_run(folder: Path, config: str, asked: Iterable[str] = ()) -> Run | None:
     """Return the run that stands in a folder, to go on with; None if nothing says which config it is from.
 
     Args:
         folder: The run folder.
         config: The recipe's name or the file that the run is to be from.
+        asked: Modules outside of the package that the run may name, as whoever goes on with it names them.
 
     Raises:
-        UserError: If it is from another one, or does not fit this version.
+        UserError: If it is from another one, does not fit this version, or is made of code of others.
     """
     record = _record(folder)
     before, place = record.get("config"), Path(str(record.get("working_directory", "")))
@@ -86,7 +89,8 @@ def started_run(folder: Path, config: str) -> Run | None:
             f"{folder} was started from {before}, not from {config}; name {before} to go on with it, or "
             f"choose another {invocation().out}"
         )
-    run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
+    with named_by(folder / "run.json", asked):
+        run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
     return run.model_copy(update={"data": run.data.found_from(place)})
 
 
@@ -156,7 +160,9 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
 
 def differences(folder: Path, run: Run) -> str:
     """Return the fields that decide the outcome and differ from the run in a folder, as text."""
-    changes = changed_fields(_in_todays_fields(_record(folder)["run"]), run.model_dump(mode="json"))
+    with named_by(folder / "run.json"):
+        before = _in_todays_fields(_record(folder)["run"])
+    changes = changed_fields(before, run.model_dump(mode="json"))
     decisive = [
         (path, values)
         for path, values in changes.items()
