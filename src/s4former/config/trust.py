@@ -63,8 +63,8 @@ def require_trusted(name: str, kind: str) -> None:
         return
     raise UserError(
         f"{reading.where} names the {kind} {name!r}: that is code which does not come with s4former, and it "
-        f"is not run because a file says so. If you trust it, set the environment variable {TRUST}={name} (or "
-        f"its package), or import {name} in Python first"
+        f"is not run because a file says so. If you trust it, set the environment variable {TRUST}={name} "
+        f"(or its package), or import {name} in Python first"
     )
 
 

@@ -43,8 +43,13 @@ FREE_TO_CHANGE = frozenset(
 """Fields in which a resumed run may differ: they say where and how it computes, not what."""
 
 
-def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
+def earlier_run(folder: Path, resume: bool, asked: Run | None = None) -> dict[str, Any] | None:
     """Return the (dumped) run that stands in a folder and is to be resumed, None if the folder is new.
+
+    Args:
+        folder: The run folder.
+        resume: Whether to go on with a run in it.
+        asked: The run that is to be trained, to tell whether going on would be refused.
 
     Raises:
         UserError: If the folder holds a run that is not to be resumed, or something else.
@@ -59,6 +64,11 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
             return run
         if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
+        if asked and (changes := _refused(folder, asked, record["run"])):
+            raise UserError(
+                f"{folder} holds a run already, and not this one: {changes}; choose another "
+                f"{invocation().out}, or go on with that one by the command that started it"
+            )
         raise UserError(
             f"{folder} holds a run already; {invocation().resume} to go on with it, or choose another "
             f"{invocation().out}"
@@ -66,6 +76,14 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     if folder.exists() and any(not is_temporary(path) for path in folder.iterdir()):
         raise UserError(f"{folder} exists and is no run folder; choose a new one with {invocation().out}")
     return None
+
+
+def _refused(folder: Path, run: Run, before: dict[str, Any]) -> str:
+    """Return in what a run differs from the one in a folder, as far as that can be told."""
+    try:
+        return differences(folder, run.resolved(before))
+    except UserError:
+        return ""
 
 
 def started_run(folder: Path, config: str, asked: Iterable[str] = ()) -> Run | None:
@@ -151,7 +169,13 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
             f"new run with another {invocation().out}; load_from={folder} lets that one start from these "
             "weights"
         )
-    if _record(folder)["data"]["fingerprint"] != source.fingerprint():
+    fingerprint = _record(folder)["data"].get("fingerprint")
+    if fingerprint is None:
+        raise UserError(
+            f"{folder / 'run.json'} does not say which data the run is of (data.fingerprint is missing), so "
+            f"it cannot be resumed; start a new run with another {invocation().out}"
+        )
+    if fingerprint != source.fingerprint():
         raise UserError(
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
             f"resumed; start a new run with another {invocation().out}"
