@@ -58,7 +58,7 @@ TOLD: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "colors": (
         "a color of three numbers from 0 to 255 for each class",
-        lambda value: isinstance(value, list) and all(map(_is_color, value)),
+        lambda value: isinstance(value, list) and bool(value) and all(map(_is_color, value)),
     ),
     "input": ("channels, value_range, size and multiple_of of the images", _is_input),
     "evaluate": ("mode, short_side, crop_size and stride of the windows", _is_protocol),
