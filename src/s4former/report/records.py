@@ -100,7 +100,7 @@ class ScoreShape(_Part):
     images: int
     miou: float | None
     iou: dict[str, float | None]
-    counted_absent: list[str] = []
+    remarks: list[str] = []
     protocol: dict[str, Any]
 
 
