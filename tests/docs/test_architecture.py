@@ -12,6 +12,7 @@ from PIL import Image
 
 import s4former
 from s4former.config import DataError
+from s4former.config.trust import TRUST
 from s4former.curation import open_source
 from s4former.data import DataConfig
 from s4former.engine import train
@@ -25,7 +26,8 @@ PAGE = ROOT / "docs/architecture.md"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the page's files, on Python's path."""
+    """A folder with the page's files, on Python's path, and named as trusted as the page says."""
+    monkeypatch.setenv(TRUST, "my_project")
     (tmp_path / "my_project").mkdir()
     for block in blocks(PAGE):
         (tmp_path / block.remark.removeprefix("file: ")).write_text(block.text)

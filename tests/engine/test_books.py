@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from s4former.engine.journal import append_line, forget_after
 from s4former.engine.meter import Meter
 from s4former.engine.panels import Panel, shown_ids
 from s4former.engine.progress import PlainProgress, RichProgress
+from s4former.engine.state import why_no_state
 from s4former.inference import resolve_device, resolve_precision
 from tiny_run import make_data, tiny_run
 
@@ -152,6 +156,48 @@ def test_a_state_that_would_run_code_is_not_read(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"step": 1, "code": Path("x")})
     with pytest.raises(UserError, match=r"step_00000001\.pt holds more than tensors.*run code"):
+        checkpoints.load("cpu")
+
+
+def seal(folder: Path) -> None:
+    """Let the index hold the sum of what is in the file of the only state."""
+    file, index = folder / "step_00000001.pt", folder / "index.json"
+    entry = {"size": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    index.write_text(json.dumps([json.loads(index.read_text())[0] | entry]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1],
+        {},
+        torch.ones(2),
+        {"method": 7, "optimizer": [], "step": "x"},
+        {"state": {"step": 1}, "method": {}, "optimizer": {}, "meter": {}},
+        {"state": {"step": "x"}, "method": {}, "optimizer": {"state": {}, "param_groups": []}, "meter": {}},
+    ],
+    ids=lambda content: type(content).__name__,
+)
+def test_what_is_no_state_is_told_from_one(
+    tmp_path: Path, content: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {})
+    torch.save(content, checkpoints.folder / "step_00000001.pt")
+    seal(checkpoints.folder)
+    with caplog.at_level(logging.WARNING), pytest.raises(UserError, match="no complete checkpoint is left"):
+        checkpoints.load("cpu", problem=why_no_state)
+    assert "step_00000001.pt holds no saved state" in caplog.text
+
+
+def test_a_state_that_unpacks_without_end_is_not_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1})
+    file = checkpoints.folder / "step_00000001.pt"
+    with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**28 + 1))
+    seal(checkpoints.folder)
+    with pytest.raises(UserError, match=r"step_00000001\.pt can't be read: its .* would unpack to"):
         checkpoints.load("cpu")
 
 

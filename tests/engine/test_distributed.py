@@ -103,14 +103,18 @@ method.S4Former.after_update = true_step
 attempt("resumed", "stopped", resume=True)
 attempt("again", "stopped")
 
-true_loss = method.S4Former.forward
+true_loss, seen = method.S4Former.forward, {}
 def poisoned(self, batch, targets):
     result = true_loss(self, batch, targets)
+    if batch.key.step == 2:
+        seen["network"] = self.student
+        seen["before"] = [each.detach().clone() for each in self.student.parameters()]
     if batch.key.step == 2 and RANK == 1:
         result = type(result)(result.loss.detach() * float("nan") + 0 * result.loss, result.scalars)
     return result
 method.S4Former.forward = poisoned
 attempt("nan")
+ends["unmoved"] = all(map(torch.equal, seen["network"].parameters(), seen["before"]))
 method.S4Former.forward = true_loss
 
 attempt("odd", changes={"data.labeled_batch_size": 3})
@@ -356,6 +360,13 @@ def test_a_loss_that_is_not_finite_in_one_stops_all(runs: Path) -> None:
     for kind, message in ends(runs, "nan"):
         assert kind == "NumericError"
         assert "step 3: loss is nan" in message
+    assert [json.loads((runs / f"ends{rank}.json").read_text())["unmoved"] for rank in range(2)] == [True] * 2
+    record = json.loads((runs / "nan/non_finite.json").read_text())
+    assert (record["step"], record["processes"]) == (3, 2)
+    # the images of both processes: two labeled, which is all there are, and two of the others
+    assert len(record["files"]) == 4
+    assert {"train0", "train1"} <= {Path(file).stem for file in record["files"]}
+    assert record["files"][0] in message
 
 
 def test_batches_that_do_not_divide_are_refused(runs: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -209,6 +210,95 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
         train(tiny_run(data), tmp_path / "run", resume=True)
     assert "step_00000005.pt is missing or damaged" in caplog.text
     assert_same_end(tmp_path / "run", straight)
+
+
+def _as_newest(folder: Path, content: object) -> Path:
+    """Put something else into the newest state of a run, with a right checksum."""
+    index = folder / "checkpoint/index.json"
+    entries = json.loads(index.read_text())
+    file = index.with_name(entries[0]["file"])
+    torch.save(content, file)
+    entries[0] |= {"size": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    index.write_text(json.dumps(entries))
+    return file
+
+
+@pytest.fixture(scope="module")
+def stopped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with states after steps 2 and 3."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(Interrupted):
+        train(tiny_run(data), folder, progress=SignalAt(3))
+    return folder
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_no_state_gives_way_to_the_one_before(
+    data: Path, straight: Path, stopped: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    _as_newest(tmp_path / "run", {})
+    with caplog.at_level(logging.WARNING):
+        train(tiny_run(data), tmp_path / "run", resume=True)
+    assert "step_00000003.pt holds no saved state (state: Field required)" in caplog.text
+    assert_same_end(tmp_path / "run", straight)
+
+
+def test_a_state_of_another_network_is_refused_before_anything_is_written(
+    data: Path, stopped: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    state = torch.load(folder / "checkpoint/step_00000003.pt", weights_only=True)
+    _as_newest(folder, state | {"method": {"a": torch.ones(2)}})
+    before = _files(folder)
+    with pytest.raises(UserError, match=r"the saved state is not of this run.*Missing key"):
+        train(tiny_run(data), folder, resume=True)
+    assert _files(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("journal.jsonl", "{}", "step: Field required"),
+        ("journal.jsonl", '{"step": "x"}', "step: Input should be a valid integer"),
+        ("journal.jsonl", '{"step": null}', "step: Input"),
+        ("journal.jsonl", '{"step": 1, "loss": {"a": []}}', "loss: Input should be a valid number"),
+        ("journal.jsonl", '[["step", 1]]', "no object"),
+        ("scores.jsonl", '{"step": [1]}', "step: Input"),
+        ("scores.jsonl", '{"step": 1, "network": {}, "part": "val", "miou": 0.5}', "network: Input"),
+        ("alarms.jsonl", '{"step": 1}', "alarm: Field required"),
+        ("unreadable.jsonl", '{"step": 1}', "id: Field required"),
+    ],
+)
+def test_a_diary_with_a_wrong_line_is_refused_before_anything_is_written(
+    data: Path, stopped: Path, tmp_path: Path, name: str, line: str, words: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    with (folder / name).open("a") as file:
+        file.write(f"{line}\n")
+    before = _files(folder)
+    with pytest.raises(UserError, match=rf"line \d of .*{name} is damaged.*{words}.*delete that line"):
+        train(tiny_run(data), folder, resume=True)
+    assert _files(folder) == before
+
+
+def test_a_record_that_does_not_name_its_data_is_refused(data: Path, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps(record | {"data": {}}))
+    with pytest.raises(UserError, match=r"run\.json does not say which data"):
+        train(tiny_run(data), tmp_path / "run", resume=True)
+
+
+def test_another_run_in_a_folder_is_not_advised_to_be_gone_on_with(data: Path, stopped: Path) -> None:
+    with pytest.raises(UserError, match=r"holds a run already, and not this one: seed was 0, now 5") as told:
+        train(tiny_run(data, {"seed": 5}), stopped)
+    assert "resume=True" not in str(told.value)
 
 
 def test_a_finished_run_resumes_to_nothing_more(data: Path, straight: Path, tmp_path: Path) -> None:

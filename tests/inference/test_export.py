@@ -225,6 +225,65 @@ def test_a_network_without_a_graph_names_its_reason(run_folder: Path) -> None:
         traced(network, 3, (32, 32))
 
 
+def _with_metadata(exported: Path, path: Path, name: str, value: str | None) -> Path:
+    model = onnx.load(exported)
+    told = {each.key: each.value for each in model.metadata_props} | {name: value}
+    del model.metadata_props[:]
+    for key, text in told.items():
+        if text is not None:
+            model.metadata_props.add(key=key, value=text)
+    onnx.save(model, path)
+    return path
+
+
+_RIGHT_INPUT = {"channels": 3, "value_range": None, "size": None, "multiple_of": 8}
+_RIGHT_PROTOCOL = {"mode": "whole", "short_side": None, "crop_size": 32, "stride": 16}
+
+
+@pytest.mark.parametrize("name", ["names", "colors", "input", "evaluate"])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "[" * 100_000, "[]", "{}", "7", "null", "9" * 5000, '[["a"]]', "[[300, 0, 0]]", "[1, NaN]"],
+    ids=lambda value: str(value)[:9],
+)
+def test_metadata_that_is_none_is_refused(
+    exported: Path, tmp_path: Path, name: str, value: str | None
+) -> None:
+    path = _with_metadata(exported, tmp_path / "a.onnx", name, value)
+    with pytest.raises(UserError, match=rf"the metadata '{name}' of .*a\.onnx is .*expected") as told:
+        OnnxModel.load(path)
+    assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("names", '["a", "b"]'),
+        ("colors", "[[0, 0, 0], [1, 1, 1], [2, 2, 256]]"),
+        ("colors", "[[0, 0, 0], [1, 1, 1]]"),
+        ("colors", "[[0, 0, 0], [1, 1, 1], [true, 0, 0]]"),
+        *(
+            ("input", json.dumps(_RIGHT_INPUT | {key: odd}))
+            for key, odd in (("channels", "x"), ("size", [0, 1]))
+        ),
+        *(("input", json.dumps(_RIGHT_INPUT | {"multiple_of": odd})) for odd in (0, -1, 1.5, None, 10**400)),
+        *(("evaluate", json.dumps(_RIGHT_PROTOCOL | {"mode": odd})) for odd in ("all", {}, None)),
+        *(("evaluate", json.dumps(_RIGHT_PROTOCOL | {"crop_size": odd})) for odd in (None, [1], [1, 1e9])),
+        *(("evaluate", json.dumps(_RIGHT_PROTOCOL | {key: 0})) for key in ("stride", "short_side")),
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused(exported: Path, tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(UserError, match=r"a\.onnx (is|tells of)"):
+        OnnxModel.load(_with_metadata(exported, tmp_path / "a.onnx", name, value))
+
+
+def test_windows_may_be_told_by_one_number(exported: Path, tmp_path: Path) -> None:
+    path = _with_metadata(exported, tmp_path / "a.onnx", "evaluate", json.dumps(_RIGHT_PROTOCOL))
+    assert OnnxModel.load(path).evaluate["crop_size"] == [32, 32]
+    path = _with_metadata(exported, path, "evaluate", json.dumps(_RIGHT_PROTOCOL | {"mode": "slide"}))
+    assert OnnxModel.load(path).predict(random_images(40, 48))[0].shape == (40, 48)
+
+
 def save_onnx(path: Path, domain: str = "", location: str = "") -> Path:
     weight = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
     if location:

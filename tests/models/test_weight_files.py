@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import types
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -302,3 +303,16 @@ def test_damaged_files_end_in_our_own_errors(tmp_path: Path, vit: State, kind: s
         except S4FormerError:
             refused += 1
     assert refused > 50
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    for name, member in (("bomb.pth", "archive/data.pkl"), ("bomb.npz", "w.npy")):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.writestr(member, bytes(2**28 + 1))
+        with pytest.raises(UserError, match=rf"{name} can't be read: its .* MiB would unpack to 256 MiB"):
+            read_state(tmp_path / name)
+
+
+def test_zeros_that_were_packed_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "zeros.npz", w=np.zeros((1000, 1000), np.float32))
+    assert read_state(tmp_path / "zeros.npz")["w"].shape == (1000, 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,13 @@ def test_a_truncated_file(tmp_path: Path, name: str, share: float) -> None:
         (bytes(range(256)) * 4, "a cut-off download"),
         (b"\x80\x02}q\x00.", "a cut-off download"),
         (b"\n<!doctype html><html>not found</html>", "it is a web page"),
+        # a header of 60 bytes, which as a letter is <
+        (
+            struct.pack("<Q", 60)
+            + b'{"w":{"dtype":"X9","shape":[2],"data_offsets":[0,8]}}'.ljust(60)
+            + bytes(8),
+            "can't be read as a weight file of plain tensors",
+        ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
     ],
 )

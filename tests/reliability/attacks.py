@@ -324,6 +324,61 @@ ATTACKS |= {
 }
 
 
+def _module() -> str:
+    """Write a module that can be imported, and return its name."""
+    Path("their_code").mkdir()
+    Path("their_code/part.py").write_text("open('escaped', 'w').close()\n")
+    sys.path.insert(0, str(Path.cwd()))
+    return "their_code.part"
+
+
+def _part_of_a_model(part: str, module: str, command: str) -> Attack:
+    def make() -> str:
+        shutil.copytree("run", "new")
+        card = json.loads(Path("new/model/model.json").read_text())
+        card["architecture"][part] = {"name": module or _module()}
+        Path("new/model/model.json").write_text(json.dumps(card))
+        return command
+
+    return make
+
+
+ATTACKS |= {
+    f"model card names a module as {part}, {command.partition(' ')[0]}": _part_of_a_model(part, "", command)
+    for part in ("backbone", "head")
+    for command in ("predict new photos/p0.png --out out", "val new", "train run.yaml --out it load_from=new")
+}
+ATTACKS["model card names a window"] = _part_of_a_model(
+    "head", "idlelib.idle", "predict new photos --out out"
+)
+
+
+def _part_of_a_run(**parts: Any) -> Attack:
+    def make() -> str:
+        shutil.copytree("run", "new")
+        record = json.loads(Path("new/run.json").read_text())
+        record["run"] |= json.loads(json.dumps(parts).replace("MODULE", _module()))
+        Path("new/run.json").write_text(json.dumps(record | {"config": "run.yaml"}))
+        return "train run.yaml --out new --resume"
+
+    return make
+
+
+ATTACKS |= {
+    "run names a module as method": _part_of_a_run(method={"name": "MODULE"}),
+    "run names a module as callback": _part_of_a_run(callbacks=["MODULE"]),
+    "run names a module as policy": _part_of_a_run(method={"name": "fixmatch", "views": {"weak": "MODULE"}}),
+}
+
+
+@attack
+def data_set_names_a_module() -> str:
+    labeled = f"images: data/images/train, annotations: drawn.csv, annotations_format: {_module()}"
+    Path("drawn.csv").touch()
+    Path("evil.yaml").write_text(f"names: [a, b]\nlabeled: {{{labeled}}}\n")
+    return "check evil.yaml"
+
+
 @attack
 def shards_outside() -> str:
     Path("shards").mkdir()
@@ -409,6 +464,79 @@ ATTACKS["an image without an end"] = _in_place(
 )
 
 
+def _line(name: str, line: str) -> Attack:
+    """Return what adds a line to a diary of a run and goes on with the run."""
+
+    def make() -> str:
+        shutil.copytree("run", "new")
+        with Path("new", name).open("a") as file:
+            file.write(f"{line}\n")
+        return "train run.yaml steps=1 evaluate_every=0 --out new --resume"
+
+    return make
+
+
+ATTACKS |= {
+    "journal nested deeply": _line("journal.jsonl", '{"step": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+    "journal of huge numbers": _line("journal.jsonl", '{"step": ' + "9" * 5000 + "}"),
+    "journal with a step that is a list": _line("journal.jsonl", '{"step": [1], "loss": 1.0}'),
+    "scores of no network": _line("scores.jsonl", '{"step": 1, "network": {"a": []}}'),
+}
+
+
+def _told_by_onnx(name: str, value: str | None) -> Attack:
+    def make() -> str:
+        import onnx
+
+        code, said = call(["export", "run", "--size", "32x32", "--out", "net.onnx"])
+        assert not code, said
+        model = onnx.load("net.onnx")
+        (chosen,) = [each for each in model.metadata_props if each.key == name]
+        if value is None:
+            model.metadata_props.remove(chosen)
+        else:
+            chosen.value = value
+        onnx.save(model, "evil.onnx")
+        return "predict evil.onnx photos/p0.png --out out"
+
+    return make
+
+
+ATTACKS |= {
+    "onnx metadata nested deeply": _told_by_onnx("input", "[" * 100_000 + "]" * 100_000),
+    "onnx metadata of huge numbers": _told_by_onnx("evaluate", "9" * 5000),
+    "onnx metadata without classes": _told_by_onnx("names", None),
+    "onnx metadata with a color of 300": _told_by_onnx("colors", "[[300, -1, 0], [0, 0, 0], [1, 1, 1]]"),
+}
+
+
+@attack
+def archive_of_zeros() -> str:
+    with zipfile.ZipFile("evil.pth", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**28 + 1))
+    return "convert evil.pth w.safetensors"
+
+
+def _stored(line: str) -> Attack:
+    """Not refused: what was stored of files and is damaged is looked at anew."""
+
+    def make() -> str:
+        call(["check", "run.yaml"])
+        (store,) = Path("data").glob(".s4former/check/images.jsonl")
+        store.write_text(f"{store.read_text().splitlines()[0]}\n{line}\n")
+        return "check run.yaml"
+
+    return make
+
+
+_STORES = {
+    "check store of other types": _stored('7\n[1]\n["x", null, {}]'),
+    "check store of huge numbers": _stored("9" * 5000),
+    "check store of no numbers": _stored('["train0", [NaN, 1], {"a": {"b": []}}]'),
+}
+ATTACKS |= _STORES
+
+
 @attack
 def names_that_are_markup() -> str:
     """Not refused: the page shows the name as it is, and nothing in it is markup."""
@@ -422,7 +550,7 @@ def names_that_are_markup() -> str:
     return "check run.yaml --html page.html"
 
 
-ACCEPTED = {"names_that_are_markup": 0}
+ACCEPTED = {"names_that_are_markup": 0, **dict.fromkeys(_STORES, 0)}
 
 
 def attack_everything(trials: Trials, root: Path, names: list[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -63,6 +63,7 @@ def fail_at_every_write(
         place = _copy(root, "counted")
         counted = _run(trials, name, words, place, Fault(str(place)))
         assert counted.code == 0, f"{name}: {counted.err}"
+        whole = sums(place)
         ways = {number: draw.sample(list(ERRORS), len(ERRORS)) for number in range(1, counted.writes + 1)}
         rounds = [
             draw.sample([(number, ways[number][turn]) for number in ways], len(ways))
@@ -75,6 +76,8 @@ def fail_at_every_write(
             fault = Fault(str(place), number, ERRORS[way], stays=way not in ONCE)
             failed = _run(trials, name, words, place, fault)
             wrong = [*_said(failed, way), *_left(place, before)]
+            if failed.code == 0:
+                wrong += _lacking(place, whole)
             again = _run(trials, name, _once_more(name, words), place)
             if again.code:
                 wrong.append(f"it does not work again: {again.err}")
@@ -128,6 +131,20 @@ def _left(place: Path, before: dict[str, str]) -> Iterator[str]:
     for path in after.keys() - before.keys():
         if problem := half_written(place / path):
             yield f"{path} is half written: {problem}"
+
+
+def _lacking(place: Path, whole: dict[str, str]) -> Iterator[str]:
+    """Yield what a command left out that said all is well; hidden files and curves may be.
+
+    Weights and archives of images have to be those of a sound run to the bit.
+    """
+    after = sums(place)
+    for path, content in whole.items():
+        extra = any(part.startswith(".") for part in Path(path).parts) or path.endswith("curves.png")
+        if not extra and path not in after:
+            yield f"exit code 0, but there is no {path}"
+        elif path.endswith((".safetensors", ".tar", ".tar.index")) and after.get(path) != content:
+            yield f"exit code 0, but {path} is another than without a failing disk"
 
 
 def half_written(file: Path) -> str:

@@ -250,6 +250,37 @@ def _line(content: bytes, draw: Draw) -> bytes:
     return of_text(draw.choice(content.splitlines()), draw).replace(b"\0", b"") or b"="
 
 
+def of_lines(content: bytes, draw: Draw) -> bytes:
+    """Damage one line of JSON among several."""
+    lines = content.splitlines()
+    number = draw.randrange(len(lines))
+    lines[number] = of_json(lines[number], draw)
+    return b"\n".join(lines) + b"\n"
+
+
+def _exported(folder: Path) -> list[Path]:
+    """Return an ONNX file of the run."""
+    code, said = call(["export", "run", "--size", "32x32", "--out", str(folder / "net.onnx")])
+    assert not code, said
+    return [folder / "net.onnx"]
+
+
+def of_metadata(content: bytes, draw: Draw) -> bytes:
+    """Damage what an ONNX file tells beside its network, or leave some of it out."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    told = [each for each in model.metadata_props if each.key in ("names", "colors", "input", "evaluate")]
+    chosen = draw.choice(told)
+    if draw.random() < 0.1:
+        model.metadata_props.remove(chosen)
+    else:
+        chosen.value = of_json(chosen.value.encode(), draw).decode("utf-8", "replace")
+    written: bytes = model.SerializeToString()
+    return written
+
+
+_RESUME = "train run.yaml steps=1 evaluate_every=0 --out broken --resume"
 _INIT = "init data/images/train --masks mutated --out d.yaml"
 SURFACES = {
     "image": Surface(
@@ -285,16 +316,35 @@ SURFACES = {
     "run.json": Surface(
         _copied("run/run.json"),
         (
-            "train run.yaml steps=1 evaluate_every=0 --out broken --resume",
+            _RESUME,
             "val broken",
             "report broken --quick --out r.html",
         ),
         of_json,
         "broken/{name}",
     ),
+    "journal": Surface(
+        _copied("run/journal.jsonl"),
+        (_RESUME, "report broken --quick --out r.html"),
+        of_lines,
+        "broken/{name}",
+    ),
+    "scores": Surface(
+        _copied("run/scores.jsonl"),
+        (_RESUME, "report broken --quick --out r.html"),
+        of_lines,
+        "broken/{name}",
+    ),
+    "ONNX metadata": Surface(_exported, ("predict {file} photos/p0.png --out out",), of_metadata),
+    "shard index": Surface(
+        _copied("shards/photos-000000.tar.index"),
+        ("check run.yaml data.unlabeled_shards=../shards",),
+        of_text,
+        "shards/{name}",
+    ),
     "index of states": Surface(
         _copied("run/checkpoint/index.json"),
-        ("train run.yaml steps=1 evaluate_every=0 --out broken --resume",),
+        (_RESUME,),
         of_json,
         "broken/checkpoint/{name}",
     ),

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from s4former.config.base import Config
+from s4former.config.trust import require_trusted
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -21,7 +22,8 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 class Listed(Generic[ConfigT]):
     """The configs of one kind, as all methods: a new one is a new file, and no list is edited.
 
-    A file outside of the package is named by its import path, as in ``my_project.my_method``. A config may
+    A file outside of the package is named by its import path, as in ``my_project.my_method``; who may name
+    one is in `s4former.config.trust`. A config may
     stand in the file of the thing itself or, to be read without what that file imports, in one of the same
     name in the package's folder ``configs``.
 
@@ -46,6 +48,7 @@ class Listed(Generic[ConfigT]):
 
         Raises:
             ValueError: If there is no such file, or it does not define exactly one config of this kind.
+            UserError: If it is code of others that only a file names.
         """
         if "." not in name and name not in self.names():
             raise ValueError(
@@ -85,6 +88,7 @@ class Listed(Generic[ConfigT]):
             apart = f"{self.package}.configs"
             here = importlib.util.find_spec(apart) and importlib.util.find_spec(f"{apart}.{name}")
             return importlib.import_module(here.name if here else f"{self.package}.{name}")
+        require_trusted(name, self.kind)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:

@@ -127,6 +127,12 @@ def _parsed(text: str) -> Any:
     return found
 
 
+def _object(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError("it is no object in braces")
+    return found
+
+
 def _no_number(word: str) -> Never:
     raise ValueError(f"{word} is no number in JSON")
 
@@ -143,8 +149,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         for number, line in enumerate(lines, 1):
             try:
-                found.append(dict(_parsed(line)))
-            except (ValueError, TypeError) as error:
+                found.append(_object(_parsed(line)))
+            except ValueError as error:
                 raise ValueMistake(
                     f"line {number} of {path} is damaged ({error}); delete that line"
                 ) from None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from s4former.config.errors import DataError
+from s4former.config.trust import named_by
 from s4former.curation.annotations.convert import convert
 from s4former.curation.annotations.formats import FORMATS, detect_format
 from s4former.data import sources
@@ -45,6 +46,7 @@ def annotated_masks(
 
     Raises:
         DataError: If the annotations are in no known format, broken, or mean none of the images.
+        UserError: If the format is code of others that only the data set names.
     """
     annotations = root / str(split.annotations)
     format = split.annotations_format or detect_format(annotations)
@@ -56,9 +58,10 @@ def annotated_masks(
     images = {id: Path(file) for id, file in found.files.items()}
     which = hashlib.sha256(repr((split.annotations, split.images)).encode()).hexdigest()[:8]
     out = root / CACHE / "masks" / f"{annotations.stem}-{which}"
-    conversion = convert(
-        annotations, format, images, names, outside, out, channels=channels, on_image=on_image
-    )
+    with named_by(f"the data set in {root} ({name}.annotations_format)"):
+        conversion = convert(
+            annotations, format, images, names, outside, out, channels=channels, on_image=on_image
+        )
     return {id: str(out / f"{id}.png") for id in conversion.ids}, conversion.notes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -24,7 +24,7 @@ from s4former.config.invocation import invocation
 from s4former.config.record import read_json, write_atomically, write_json
 from s4former.data.split_lists import first_few
 from s4former.engine.rows import in_one_piece, own_part, united
-from s4former.models.weight_files import first_line, non_finite, require_finite
+from s4former.models.weight_files import first_line, non_finite, require_finite, require_not_packed
 
 _logger = logging.getLogger(__name__)
 _KEPT = 2
@@ -54,6 +54,10 @@ class _Entry(_File):
 
 
 _ENTRIES = TypeAdapter(list[_Entry])
+
+
+class _NoStateError(Exception):
+    """A file whose sums are right is none of a saved state."""
 
 
 class Checkpoints:
@@ -152,7 +156,12 @@ class Checkpoints:
             return "No state had been saved yet."
         return f"The state after step {step} is kept in {self.folder}."
 
-    def load(self, map_location: str, in_pieces: bool = False) -> dict[str, Any] | None:
+    def load(
+        self,
+        map_location: str,
+        in_pieces: bool = False,
+        problem: Callable[[Any], str | None] = lambda content: None,
+    ) -> dict[str, Any] | None:
         """Return the newest complete state, or None if nothing was ever saved.
 
         A damaged file is passed over with a warning.
@@ -161,6 +170,7 @@ class Checkpoints:
             map_location: The device of its tensors.
             in_pieces: Return as `Rows` what several processes saved of a tensor, and read from the disk only
                 what is asked for.
+            problem: Returns what is wrong with the content of a file, which then counts as damaged.
 
         Raises:
             UserError: If states were saved but none is complete.
@@ -169,21 +179,38 @@ class Checkpoints:
         entries = self._index()
         for entry in entries:
             damaged = next((file for file in entry.files if not self._is_whole(file)), None)
-            if damaged is None:
-                paths = [self.folder / file.file for file in entry.files]
-                parts = [_read(path, map_location, in_pieces or len(paths) > 1) for path in paths]
-                state = united(parts) if len(parts) > 1 else parts[0]
-                return state if in_pieces else in_one_piece(state)
-            _logger.warning(
-                "%s is missing or damaged; going back to the state saved before it",
-                self.folder / damaged.file,
-            )
+            if damaged is not None:
+                what = f"{self.folder / damaged.file} is missing or damaged"
+            else:
+                try:
+                    state = self._united(entry, map_location, in_pieces, problem)
+                    return state if in_pieces else in_one_piece(state)
+                except _NoStateError as error:
+                    what = str(error)
+            _logger.warning("%s; going back to the state saved before it", what)
         if entries or (self.folder / "index.json").exists():
             raise UserError(
                 f"no complete checkpoint is left in {self.folder}; start again with another "
                 f"{invocation().out}"
             )
         return None
+
+    def _united(
+        self, entry: _Entry, map_location: str, in_pieces: bool, problem: Callable[[Any], str | None]
+    ) -> dict[str, Any]:
+        """Return the state in the files of an entry, whose sums are right."""
+        paths = [self.folder / file.file for file in entry.files]
+        parts = []
+        for path in paths:
+            part = _read(path, map_location, in_pieces or len(paths) > 1)
+            if wrong := problem(part):
+                raise _NoStateError(f"{path} holds no saved state ({wrong})")
+            require_finite(_learned(part), str(path))
+            parts.append(part)
+        try:
+            return united(parts) if len(parts) > 1 else parts[0]
+        except (KeyError, TypeError, AttributeError):
+            raise _NoStateError(f"the parts of a state from {paths[0]} on do not go together") from None
 
     def _is_whole(self, file: _File) -> bool:
         path = self.folder / file.file
@@ -259,9 +286,10 @@ class _Disk:
             raise
 
 
-def _read(path: Path, map_location: str, mapped: bool) -> dict[str, Any]:
+def _read(path: Path, map_location: str, mapped: bool) -> Any:
+    require_not_packed(path)
     try:
-        state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
     except (RuntimeError, MemoryError) as error:  # its checksum is right, so it is the memory
         raise UserError(f"cannot load the saved state {path}: {first_line(error)}") from error
     except UnpicklingError:
@@ -269,8 +297,6 @@ def _read(path: Path, map_location: str, mapped: bool) -> dict[str, Any]:
             f"the saved state {path} holds more than tensors and plain data, and reading it could run code: "
             f"s4former did not write it. Start again with another {invocation().out}"
         ) from None
-    require_finite(_learned(state), str(path))
-    return state
 
 
 def _learned(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from s4former.config.errors import UserError
 from s4former.config.invocation import invocation
 from s4former.config.outputs import folder_problem
 from s4former.config.record import is_temporary, now, read_json, run_record, write_json, write_text
+from s4former.config.trust import named_by
 from s4former.config.validation import validated
 from s4former.data.config import DataConfig
 from s4former.data.sources import Source
@@ -41,8 +43,13 @@ FREE_TO_CHANGE = frozenset(
 """Fields in which a resumed run may differ: they say where and how it computes, not what."""
 
 
-def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
+def earlier_run(folder: Path, resume: bool, asked: Run | None = None) -> dict[str, Any] | None:
     """Return the (dumped) run that stands in a folder and is to be resumed, None if the folder is new.
+
+    Args:
+        folder: The run folder.
+        resume: Whether to go on with a run in it.
+        asked: The run that is to be trained, to tell whether going on would be refused.
 
     Raises:
         UserError: If the folder holds a run that is not to be resumed, or something else.
@@ -57,6 +64,11 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
             return run
         if _never_started(folder):
             return None  # it failed before it had anything to lose: a mistake in its config, most likely
+        if asked and (changes := _refused(folder, asked, record["run"])):
+            raise UserError(
+                f"{folder} holds a run already, and not this one: {changes}; choose another "
+                f"{invocation().out}, or go on with that one by the command that started it"
+            )
         raise UserError(
             f"{folder} holds a run already; {invocation().resume} to go on with it, or choose another "
             f"{invocation().out}"
@@ -66,15 +78,24 @@ def earlier_run(folder: Path, resume: bool) -> dict[str, Any] | None:
     return None
 
 
-def started_run(folder: Path, config: str) -> Run | None:
+def _refused(folder: Path, run: Run, before: dict[str, Any]) -> str:
+    """Return in what a run differs from the one in a folder, as far as that can be told."""
+    try:
+        return differences(folder, run.resolved(before))
+    except UserError:
+        return ""
+
+
+def started_run(folder: Path, config: str, asked: Iterable[str] = ()) -> Run | None:
     """Return the run that stands in a folder, to go on with; None if nothing says which config it is from.
 
     Args:
         folder: The run folder.
         config: The recipe's name or the file that the run is to be from.
+        asked: Modules outside of the package that the run may name, as whoever goes on with it names them.
 
     Raises:
-        UserError: If it is from another one, or does not fit this version.
+        UserError: If it is from another one, does not fit this version, or is made of code of others.
     """
     record = _record(folder)
     before, place = record.get("config"), Path(str(record.get("working_directory", "")))
@@ -86,7 +107,8 @@ def started_run(folder: Path, config: str) -> Run | None:
             f"{folder} was started from {before}, not from {config}; name {before} to go on with it, or "
             f"choose another {invocation().out}"
         )
-    run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
+    with named_by(folder / "run.json", asked):
+        run = validated(Run, record["run"], f"the run in {folder / 'run.json'} does not fit this version")
     return run.model_copy(update={"data": run.data.found_from(place)})
 
 
@@ -147,7 +169,13 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
             f"new run with another {invocation().out}; load_from={folder} lets that one start from these "
             "weights"
         )
-    if _record(folder)["data"]["fingerprint"] != source.fingerprint():
+    fingerprint = _record(folder)["data"].get("fingerprint")
+    if fingerprint is None:
+        raise UserError(
+            f"{folder / 'run.json'} does not say which data the run is of (data.fingerprint is missing), so "
+            f"it cannot be resumed; start a new run with another {invocation().out}"
+        )
+    if fingerprint != source.fingerprint():
         raise UserError(
             f"the data set has changed since {folder} was started (its fingerprint differs), so it cannot be "
             f"resumed; start a new run with another {invocation().out}"
@@ -156,7 +184,9 @@ def check_same(folder: Path, run: Run, source: Source) -> None:
 
 def differences(folder: Path, run: Run) -> str:
     """Return the fields that decide the outcome and differ from the run in a folder, as text."""
-    changes = changed_fields(_in_todays_fields(_record(folder)["run"]), run.model_dump(mode="json"))
+    with named_by(folder / "run.json"):
+        before = _in_todays_fields(_record(folder)["run"])
+    changes = changed_fields(before, run.model_dump(mode="json"))
     decisive = [
         (path, values)
         for path, values in changes.items()

@@ -7,9 +7,66 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from s4former.config.errors import UserError
 from s4former.config.record import read_lines as read_lines
 from s4former.config.record import write_text
 from s4former.engine.callbacks import Callback
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    step: NonNegativeInt
+
+
+class _Logged(_Line):
+    __pydantic_extra__: dict[str, float | None]
+
+
+class _Scored(_Line):
+    network: str
+    part: str
+    miou: float | None
+
+
+class _Alarm(_Line):
+    alarm: str
+    state: str
+
+
+class _Unread(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    id: str
+    message: str
+
+
+_DIARIES: dict[str, type[BaseModel]] = {
+    "journal.jsonl": _Logged,
+    "scores.jsonl": _Scored,
+    "alarms.jsonl": _Alarm,
+    "unreadable.jsonl": _Unread,
+}
+
+
+def check_diaries(folder: Path) -> None:
+    """Make sure that a run can go on with the diaries in its folder.
+
+    Raises:
+        UserError: If a line of one does not say what it should; the message names it.
+    """
+    for name, shape in _DIARIES.items():
+        for number, line in enumerate(read_lines(folder / name), 1):
+            try:
+                shape.model_validate(line)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                raise UserError(
+                    f"line {number} of {folder / name} is damaged or of another program: "
+                    f"{'.'.join(map(str, first['loc']))}: {first['msg']}; delete that line"
+                ) from None
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from s4former.engine.diagnosis import Diagnoses
 from s4former.engine.fallback import Fallback
 from s4former.engine.folder import check_same, earlier_run, enter
 from s4former.engine.interrupt import StopRequest, stopping_at_once
-from s4former.engine.journal import JournalWriter
+from s4former.engine.journal import JournalWriter, check_diaries
 from s4former.engine.memory import memory_watched
 from s4former.engine.meter import Meter
 from s4former.engine.non_finite import refuse_non_finite
@@ -32,7 +32,7 @@ from s4former.engine.pseudo_label_panels import PseudoLabelPanels
 from s4former.engine.run import Run
 from s4former.engine.scorer import Scorer
 from s4former.engine.sharding import shards
-from s4former.engine.state import Training, TrainState
+from s4former.engine.state import Training, TrainState, why_no_state
 from s4former.engine.step import learn, move
 from s4former.engine.writer import Outcome, RunFolderWriter
 
@@ -65,7 +65,7 @@ def train(
         OutOfMemory: If memory runs out; states that were saved before are kept.
         Interrupted: If a signal asked to stop; during steps the run is saved first.
     """
-    before, checkpoints = collectives.on_rank0(lambda: earlier_run(folder, resume)), Checkpoints(folder)
+    before, checkpoints = collectives.on_rank0(lambda: earlier_run(folder, resume, run)), Checkpoints(folder)
     with collectives.raise_on_all_ranks():
         choose = run.threads == "auto" and not before
         run = run.resolved(before)
@@ -77,8 +77,16 @@ def train(
             check_same(folder, run, source)
         elif collectives.rank() == 0:
             checked = quick_check(source, run.data, run.used_splits)
-        state = checkpoints.load("cpu", in_pieces=shards(run)) if before else None
+        state = None
+        if before:
+            if collectives.rank() == 0:
+                check_diaries(folder)
+            state = checkpoints.load("cpu", in_pieces=shards(run), problem=why_no_state)
         ready = prepare(run, source, device, checked, blank=state is not None)
+        meter = Meter(source.classes.names)
+        training = Training(TrainState(), ready.method, ready.optimizer, meter)
+        if state is not None:
+            training.load_state_dict(state)
         diagnoses = Diagnoses(run, ready.batches, device)
         asked_for = Callbacks(*(config.build(folder) for config in run.callbacks), Curves(folder))
     collectives.require_same("the data set", source.fingerprint())
@@ -86,15 +94,12 @@ def train(
     emit = listeners(run, folder, source, progress or Callback(), asked_for)
     cuda = [device] if device.type == "cuda" else []
     with asked_for, torch.random.fork_rng(devices=cuda), memory_watched(run, checkpoints.kept):
-        meter = Meter(source.classes.names)
-        training = Training(TrainState(), ready.method, ready.optimizer, meter)
         writer = RunFolderWriter(folder, run, source, ready.method, ready.batches.bad_unlabeled)
         fallback = Fallback(run, source, writer)
         for message in (opening(run, source), fewer, fallback.opening()):
             if message:
                 emit.on_message(message)
-        if state:
-            training.load_state_dict(state)
+        if state is not None:
             writer.forget_replaced_best(training.state)
         if before:
             emit.on_message(f"resuming after step {training.state.step} of {run.steps}")

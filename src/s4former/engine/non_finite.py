@@ -32,7 +32,7 @@ from s4former.engine.meter import Meter
 from s4former.engine.prepare import prepare
 from s4former.engine.run import Run
 from s4former.engine.sharding import shards
-from s4former.engine.state import Training, TrainState
+from s4former.engine.state import Training, TrainState, why_no_state
 from s4former.engine.step import learn, move
 
 RECORD = "non_finite.json"
@@ -104,7 +104,7 @@ def replay(run: Run, folder: Path, progress: Callback | None = None, source: Sou
         device = set_up(run.device, run.threads, run.deterministic)
         source = source or open_source(run.data)
         check_same(folder, run, source)
-        state = Checkpoints(folder).load("cpu", in_pieces=shards(run))
+        state = Checkpoints(folder).load("cpu", in_pieces=shards(run), problem=why_no_state)
         ready = prepare(run, source, device, blank=state is not None)
     training = Training(TrainState(), ready.method, ready.optimizer, Meter())
     if state:

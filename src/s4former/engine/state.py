@@ -7,13 +7,59 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from s4former.config.errors import UserError
 from s4former.engine.meter import Meter
 from s4former.engine.rows import as_held
 from s4former.methods import Method
 
 Lines = dict[str, dict[str, Any]]
 """The lines of one evaluation for ``scores.jsonl``, by network."""
+
+
+class _Best(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    step: NonNegativeInt
+    miou: float
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    step: NonNegativeInt
+    scored_step: NonNegativeInt = 0
+    last: Lines = {}
+    best: _Best | None = None
+
+
+class _Optimizer(BaseModel):
+    state: dict[int, dict[str, Any]]
+    param_groups: list[dict[str, Any]]
+
+
+class _Meter(BaseModel):
+    seconds: float
+    pending: dict[str, list[float]]
+    counts: Any
+
+
+class _Saved(BaseModel):
+    state: _State
+    method: dict[str, Any]
+    optimizer: _Optimizer
+    meter: _Meter
+
+
+def why_no_state(saved: Any) -> str | None:
+    """Return what is wrong with the outer shape of a saved state, or of a process's part; None: nothing."""
+    try:
+        _Saved.model_validate(saved)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'its content'}: {first['msg']}"
+    return None
 
 
 @dataclass
@@ -68,7 +114,22 @@ class Training:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from there, whole tensors or `Rows`, in as many processes as there are now."""
+        """Go on from there, whole tensors or `Rows`, in as many processes as there are now.
+
+        Raises:
+            UserError: If its tensors are not those of this network and optimizer.
+        """
+        try:
+            self._load(saved)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(
+                "the saved state is not of this run, or was damaged before it was saved: its tensors do not "
+                f"fit ({' '.join(str(error).split())[:300]}); start another run"
+            ) from error
+
+    def _load(self, saved: Mapping[str, Any]) -> None:
         tensors, optimizer = self.method.state_dict(), saved["optimizer"]
         self.method.load_state_dict(
             {

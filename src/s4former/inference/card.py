@@ -10,6 +10,7 @@ from pydantic import Field
 from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.config.record import read_json
+from s4former.config.trust import named_by
 from s4former.config.validation import validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
@@ -137,13 +138,14 @@ def read_card(folder: Path) -> ModelCard:
     """Return the card of a model folder.
 
     Raises:
-        UserError: If it is not one that this version understands.
+        UserError: If it is not one that this version understands, or its network is code of others.
     """
     try:
         content = read_json(folder / CARD)
     except ValueError as error:
         raise UserError(f"{folder / CARD} is not JSON: {error}") from None
-    return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
+    with named_by(folder / CARD):
+        return validated(ModelCard, content, f"{folder / CARD} does not fit this version of s4former")
 
 
 def is_model_folder(path: Path) -> bool:

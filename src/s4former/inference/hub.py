@@ -92,7 +92,8 @@ def _require_no_code(card: Path, repository: str) -> None:
         if dot and package.isidentifier() and importlib.util.find_spec(package):
             raise UserError(
                 f"hf:{repository} is built by code that does not come with s4former, {name}; models from the "
-                "hub run no code: download it into a folder and load that, if you trust whoever wrote it"
+                "hub run no code: if you trust whoever wrote it, download it into a folder and load that, "
+                "with its code named in S4FORMER_TRUST"
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import ImageOps
 
 from s4former.config.errors import DataError, UserError
 from s4former.inference.onnx_check import check_onnx
+from s4former.inference.onnx_metadata import TOLD, pair, read_told
 
 Size = tuple[int, int]
 FORMAT = "1"
@@ -59,15 +59,20 @@ class OnnxModel:
                 f"{path} does not tell its classes and sizes to this version of s4former; give a file "
                 "that `s4former export` wrote"
             )
-        given, evaluate = json.loads(told["input"]), json.loads(told["evaluate"])
+        names, colors, given, evaluate = (read_told(path, told, name) for name in TOLD)
         if given["channels"] != 3 or given["value_range"]:
             raise UserError(
                 f"{path} takes images of {given['channels']} channels or of other than 8 bits; without torch "
                 "only RGB files of 8 bits are read, so give the run or model folder to `s4former predict`"
             )
-        colors = tuple(tuple(color) for color in json.loads(told["colors"]))
+        if len(names) != len(colors) or not _gives(session, len(names)):
+            raise UserError(
+                f"{path} tells of {len(names)} classes and {len(colors)} colors, and its network is of "
+                "others; give a file that `s4former export` wrote"
+            )
+        evaluate |= {name: pair(evaluate.get(name)) for name in ("crop_size", "stride")}
         size = tuple(given["size"]) if given["size"] else None
-        return cls(session, tuple(json.loads(told["names"])), colors, size, given["multiple_of"], evaluate)
+        return cls(session, tuple(names), tuple(map(tuple, colors)), size, given["multiple_of"], evaluate)
 
     def predict(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the class index and its probability in [0, 1] of each pixel of an RGB image "h w 3"."""
@@ -112,8 +117,20 @@ class OnnxModel:
 
     def _pass(self, pixels: np.ndarray) -> np.ndarray:
         given = resized(pixels, fitting_size((pixels.shape[0], pixels.shape[1]), self.size, self.patch))
-        (logits,) = self.session.run(["logits"], {"images": given[None]})
+        try:
+            (logits,) = self.session.run(["logits"], {"images": given[None]})
+        except Exception as error:  # onnxruntime's have no common type
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"the network of the file cannot be run on {given.shape}: {why}") from None
         return resized_maps(logits[0], (pixels.shape[0], pixels.shape[1]))
+
+
+def _gives(session: Any, classes: int) -> bool:
+    """Whether a network takes "images" and gives "logits" of so many classes; sizes may be left open."""
+    shapes = {each.name: each.shape for each in session.get_outputs()}
+    taken = [each.name for each in session.get_inputs()]
+    found = shapes.get("logits", ())
+    return taken == ["images"] and len(found) == 4 and (type(found[1]) is not int or found[1] == classes)
 
 
 def open_session(path: Path, threads: int = 0) -> Any:

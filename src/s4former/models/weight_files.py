@@ -23,6 +23,8 @@ from s4former.models.weight_places import find_weights
 _FORMATS = "safetensors, torch's .pth, .pt or .bin, or .npz"
 # Levels that a pickled module has around its tensors, and parts that wrappers of modules add to names.
 _NO_NAMES = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_UNQUESTIONED, _MAX_PACKED = 2**28, 32
+"""Bytes that no archive need justify, and how many times its own size one of weights unpacks to at most."""
 _MODULE_LEVELS = ("_modules", "_parameters", "_buffers")
 
 
@@ -133,11 +135,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Any]:
             with safe_open(path, framework="pt") as file:
                 tensors = {_plain(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 about: Any = file.metadata()
-        elif _is_npz(path):
-            tensors, about = load_npz(path), None
         else:
-            about = load_pickled(path)
-            tensors = _named_tensors(about) if isinstance(about, Mapping) else {}
+            require_not_packed(path)
+            npz = _is_npz(path)
+            about = None if npz else load_pickled(path)
+            tensors = load_npz(path) if npz else _named_tensors(about) if isinstance(about, Mapping) else {}
     except UserError:
         raise
     except BaseException as error:  # readers stumble over foreign bytes in more ways than they document
@@ -165,6 +167,24 @@ def _named_tensors(content: Mapping[Any, Any], around: str = "", depth: int = 0)
     return found
 
 
+def require_not_packed(path: Path) -> None:
+    """Refuse an archive that would unpack to far more than it is: weights hardly pack, zeros without end do.
+
+    Raises:
+        UserError: If it would.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked, size = sum(file.file_size for file in archive.infolist()), path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # no archive; if it is a broken one, its reader says so
+    if unpacked > max(_UNQUESTIONED, _MAX_PACKED * size):
+        raise UserError(
+            f"{path} can't be read: its {size / 2**20:,.1f} MiB would unpack to {unpacked / 2**20:,.0f} MiB, "
+            "which weights never do; get it anew, from a place that you trust"
+        )
+
+
 def _plain(name: str) -> str:
     return _NO_NAMES.sub("", name)
 
@@ -179,7 +199,7 @@ def _is_npz(path: Path) -> bool:
 def _why_unreadable(path: Path, start: bytes, error: BaseException) -> str:
     if start.startswith(b"version https://git-lfs"):
         return f"{path} can't be read: it is not the file but git's note where it lies; type `git lfs pull`"
-    if start.lstrip()[:1] == b"<":
+    if start.lstrip()[:1] == b"<" and start[8:9] != b"{":  # the length of a header may look like one
         return f"{path} can't be read: it is a web page, not a weight file; download it anew"
     refused = why_refused(path, error) if isinstance(error, Exception) else None
     if refused:

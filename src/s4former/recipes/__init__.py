@@ -13,7 +13,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from s4former.config.base import config_named
 from s4former.config.errors import UserError
 from s4former.config.override import override, parse_override
+from s4former.config.trust import modules_in
 from s4former.config.validation import explain, nearest, validated
 from s4former.config.yaml_text import config_file, parse_yaml
 from s4former.recipes.derived import Plan, PlannedRun, concerns, follow, loosened
@@ -143,10 +144,21 @@ def _plan(config: str | Path | Run, changes: Mapping[str, Any], resumed: Path | 
     if resumed is not None and (resumed / "run.json").is_file():
         from s4former.engine.folder import started_run
 
-        run = started_run(resumed, str(config))
+        run = started_run(resumed, str(config), modules_in(f"{changes}\n{_own_text(Path(config))}"))
         if run:
             return Plan(run)
     return _read(str(config), changes)
+
+
+def _own_text(config: Path) -> str:
+    """Return what a person wrote into a config, if it is there; a ``dataset.yaml`` is none of a run."""
+    from s4former.data.dataset_yaml import is_dataset_file
+
+    with suppress(OSError, ValueError, UserError):  # it need not be there any more, nor readable
+        text = config.read_text(encoding="utf-8") if config.suffix in (".py", ".yaml", ".yml") else ""
+        if config.suffix == ".py" or not is_dataset_file(parse_yaml(text, str(config))):
+            return text
+    return ""
 
 
 def _read(config: str, changes: Mapping[str, Any]) -> Plan:

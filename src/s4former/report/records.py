@@ -100,6 +100,7 @@ class ScoreShape(_Part):
     images: int
     miou: float | None
     iou: dict[str, float | None]
+    remarks: list[str] = []
     protocol: dict[str, Any]
 
 
