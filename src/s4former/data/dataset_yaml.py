@@ -110,7 +110,8 @@ class LabeledFiles(ImageFiles):
     mask_prefix: str = ""
     """Start of every mask's name that the image's name does not have."""
     mask_suffix: str = ""
-    """End of every mask's name that the image's name does not have, as ``_mask`` or ``_mask.png``."""
+    """End of every mask's name that the image's name does not have, as ``_mask`` or ``_mask.png``. With
+    ``annotations``, files among the images whose names start and end so are no images."""
     annotations: str | None = None
     """Annotation file, or a folder of them, in place of masks."""
     annotations_format: str | None = None

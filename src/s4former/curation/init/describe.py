@@ -12,10 +12,10 @@ from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
+from s4former.curation.init.kinds import choose_kind
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.naming import with_names
 from s4former.curation.init.pairs import (
-    annotation_format,
     find_masks,
     listed,
     masks_by_name,
@@ -85,7 +85,7 @@ def describe(
     masks = masks or find_masks(images, names)
     if not masks.exists():
         raise UserError(f"there is no folder or file of masks {masks}")
-    format = _known(format) or annotation_format(masks)
+    format, affixes = choose_kind(images, names, masks, _known(format), affixes, notes)
     labeled, entries = _labeled(images, names, masks, root, format, affixes, notes)
     unlabeled = UnlabeledFiles(**labeled.model_dump(include={"images", "image_prefix", "image_suffix"}))
     draft = DatasetFile(names=entries, labeled=labeled, unlabeled=unlabeled)
@@ -136,10 +136,10 @@ def _labeled(
     """Return where the labeled images are, and the classes that annotations name, if there are some."""
     folders, where = tuple(relative(folder, root) for folder in images), relative(masks, root)
     if format:
-        labeled = LabeledFiles(
-            images=folders, annotations=where, annotations_format=format, outside="background"
-        )
-        return labeled, _annotated_classes(masks, format, notes)
+        classes = _annotated_classes(masks, format, notes)
+        said = {"annotations_format": format, "outside": classes[0].name}
+        files = {"images": folders, "annotations": where, **said, **affixes}
+        return LabeledFiles.model_validate(files), classes
     labeled, rule = masks_by_name(folders, names, masks, where, affixes)
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
@@ -201,10 +201,11 @@ def _annotated_classes(path: Path, format: str, notes: Notes) -> tuple[ClassEntr
             f"{', '.join(alike)} are taken for different classes; if they are one, spell them alike in the "
             "annotations"
         )
-    if "background" in names:
-        names.remove("background")
+    alike = sorted((name for name in names if name.casefold() == "background"), reverse=True)
+    drawn = alike[0] if alike else None  # in lower case if it is there
+    background = drawn or "background"
     notes.decided.append(
-        "pixels in no shape are taken for background, the first class; write outside: ignore if they are "
+        f"pixels in no shape are taken for {background}, the first class; write outside: ignore if they are "
         "unknown"
     )
-    return tuple(ClassEntry(name=name) for name in ("background", *names))
+    return tuple(ClassEntry(name=name) for name in (background, *(name for name in names if name != drawn)))

@@ -53,6 +53,11 @@ class Matcher:
             for split in splits
             for folder in split.masks
         ]
+        self._called_masks = [
+            (layout.path(folder), Naming(split.mask_prefix, split.mask_suffix))
+            for split in splits
+            for folder in (split.images if split.annotations else ())
+        ]
 
     def images(self, split: ImageFiles, name: str) -> Found:
         """Return the images of a split's folders; masks that lie among them are excluded.
@@ -174,7 +179,8 @@ class Matcher:
             for masks, _ in self._masks
             if masks != folder and masks.is_relative_to(folder)
         }
-        among = {naming for masks, naming in self._masks if masks == folder and naming != Naming()}
+        named = (*self._masks, *self._called_masks)
+        among = {naming for masks, naming in named if masks == folder and naming != Naming()}
         return tuple(nested), list(among)
 
     def _table(self, split: LabeledFiles, name: str, folder: str) -> dict[str, list[str]]:
