@@ -7,6 +7,7 @@ from collections.abc import Set
 from s4former.config.errors import DataError
 from s4former.curation.init.mask_colors import classes_of_colors, told_by_color
 from s4former.curation.init.mask_survey import MaskSurvey, Suggestion, require_few
+from s4former.data.classes import shown
 from s4former.data.dataset_yaml import ClassEntry
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import NODATA
@@ -53,6 +54,14 @@ def _require_crisp(survey: MaskSurvey) -> None:
             "(smoothing, resizing or JPEG on their way). Export them without, as PNG, so that each pixel "
             "holds the color of one class"
         )
+    blends, sure = survey.blended
+    if sure:
+        own = survey.named(lambda look: look.pixels.keys() & set(blends))
+        raise DataError(
+            f"{survey.share(own)} hold values that lie nowhere but where two others meet, and between them: "
+            f"{first_few(list(map(shown, blends)))}: they have soft edges (smoothing, resizing or JPEG on "
+            "their way). Export them without, as PNG, so that each pixel holds one class"
+        )
 
 
 def _about_storage(survey: MaskSurvey) -> list[str]:
@@ -62,6 +71,13 @@ def _about_storage(survey: MaskSurvey) -> list[str]:
         said.append(
             f"{survey.share(white)} say that 0 is to be shown white; the numbers are taken as they are "
             "stored, so 0 stays 0"
+        )
+    blends, _ = survey.blended
+    if blends:
+        said.append(
+            f"{first_few(list(map(shown, blends)))} lies nowhere but where two other values meet, and "
+            "between them: if it is no border that was drawn, but comes from smoothing or resizing, export "
+            "the masks without"
         )
     alpha = survey.named(lambda look: look.kind == "transparency")
     if alpha:
