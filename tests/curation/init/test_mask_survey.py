@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from s4former.config import DataError
-from s4former.curation.init.mask_survey import MaskLook, MaskSurvey
+from s4former.curation.init.mask_survey import MaskLook, MaskSurvey, survey_masks
 from s4former.curation.init.suggestion import suggest_classes
 from s4former.data import NODATA
 from s4former.data.classes import default_colors
@@ -184,6 +187,25 @@ def test_a_handful_of_pixels_does_not_make_white_unknown() -> None:
     points = Counter({0: 9, 1: 9, 255: 40_000})  # a few pixels of everything, and the rest unknown
     found = suggest_classes(MaskSurvey([MaskLook("a.png", "8-bit", points)]))  # type: ignore[arg-type]
     assert found.ignore == (255,)
+
+
+def test_nearly_equal_colors_are_asked_about(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:4], pixels[4:6], pixels[6:, :2] = (255, 0, 0), (254, 1, 0), (0, 0, 90)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    said = "\n".join(suggest_classes(survey_masks([tmp_path / "a.png"])).said)
+    assert "nearly equal are a class each: [254, 1, 0] (16 pixels) and [255, 0, 0] (32);" in said
+    Image.fromarray(pixels // 64).save(tmp_path / "a.png")  # numbers of classes in the red channel
+    assert "nearly equal" not in "\n".join(suggest_classes(survey_masks([tmp_path / "a.png"])).said)
+
+
+def test_colors_beneath_transparency_are_named(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)
+    pixels[..., 3] = 0
+    pixels[:9] = (200, 0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"255 different colors.*transparent in places"):
+        suggest_classes(survey_masks([tmp_path / "a.png"]))
 
 
 def test_what_cannot_be_decided_is_asked() -> None:
