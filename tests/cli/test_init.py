@@ -270,6 +270,23 @@ def test_16_bit_images_get_a_range(init, tmp_path: Path) -> None:
     assert s4former.data.open_source(run.data).read_image("images/p00", "labeled").std() > 50
 
 
+def test_8_and_16_bits_and_turned_images_are_told(init, tmp_path: Path) -> None:
+    make(tmp_path, 3, 2, index)
+    levels = np.random.default_rng(0).integers(100, 9000, SIZE, np.uint16)
+    Image.fromarray(levels).save(tmp_path / "images/deep.png")
+    exif = Image.Exif()
+    exif[0x112] = 3
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "images/turned.jpg", exif=exif)
+    code, said = init("images", "--masks", "masks")
+    said = " ".join(said.split())
+    assert code == 0, said
+    assert "images that were looked at have 8 bits: they stay as they are" in said
+    assert "1 of " in said
+    assert (
+        "are turned by an EXIF tag: masks and annotations are taken to be drawn on what viewers show" in said
+    )
+
+
 def test_the_choice_of_val_stays_when_images_are_added(init, tmp_path: Path) -> None:
     make(tmp_path, 12, 12, index)
     init("images", "--masks", "masks")

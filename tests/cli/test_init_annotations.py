@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from s4former.cli.main import main
+from s4former.curation import open_source
 from s4former.engine.pace import Pace
+from s4former.recipes import load_data
 from s4former.types import IGNORE
 
 pytestmark = pytest.mark.slow
@@ -149,6 +152,84 @@ def test_an_export_of_roboflow(say: Say, tmp_path: Path) -> None:
     code, said = say("train", "dataset.yaml", "method=supervised", "--out", "run", *TINY)
     assert code == 0, said
     assert "square" in said
+
+
+def labelme(file: Path, *labels: str) -> None:
+    shapes = [{"label": label, "points": CORNERS, "shape_type": "polygon"} for label in labels]
+    record = {"imagePath": f"{file.stem}.png", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
+    file.write_text(json.dumps(record))
+
+
+def mask(file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    Image.fromarray(drawn(1) + np.eye(HEIGHT, WIDTH, dtype=np.uint8)).save(file)
+
+
+def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[str, ...], tuple[str, ...], set[int]]:
+    """Return the labeled and unlabeled images of what was written, and the classes that pixels have."""
+    monkeypatch.chdir(root)
+    source = open_source(load_data("dataset.yaml", []))
+    found = {int(value) for id in source.labeled for value in np.unique(source.read_mask(id, "labeled"))}
+    return tuple(source.labeled), tuple(source.unlabeled), found
+
+
+@pytest.mark.parametrize("masks_at", [[], ["--masks", "photos"]])
+def test_masks_beside_annotations_are_named_and_no_images(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masks_at: list[str]
+) -> None:
+    photos(tmp_path / "photos", "0.png", "1.png", "2.png")
+    for stem in "01":
+        labelme(tmp_path / f"photos/{stem}.json", "square")
+        mask(tmp_path / f"photos/{stem}_mask.png")
+    code, said = say("init", "photos", *masks_at)
+    assert code == 0, said
+    assert "labelme annotations are taken, and 2 files among the images, as 0_mask.png, are not" in said
+    assert "to take these masks, --masks photos --mask-suffix _mask" in said
+    assert opened(tmp_path, monkeypatch) == (("photos/0", "photos/1"), ("photos/2",), {0, 1})
+    code, said = say("init", "photos", "--masks", "photos", "--mask-suffix", "_mask", "--force")
+    assert code == 0, said
+    assert opened(tmp_path, monkeypatch) == (("photos/0", "photos/1"), ("photos/2",), {0, 1, 2})
+
+
+def test_masks_in_a_folder_of_annotations_are_named(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(tmp_path / "photos", "0.png", "1.png", "2.png")
+    mask(tmp_path / "masks/0.png")
+    mask(tmp_path / "masks/1.png")
+    coco(tmp_path / "masks/a.json", [(1, "0.png")], [{"image_id": 1, "segmentation": SQUARE}])
+    code, said = say("init", "photos", "--masks", "masks")
+    assert code == 0, said
+    assert "masks holds coco annotations, which are taken, and 2 masks, as 0.png, which are not" in said
+    assert "--mask-suffix .png" in said
+    code, said = say("init", "photos", "--masks", "masks", "--mask-suffix", ".png", "--force")
+    assert code == 0, said
+    assert opened(tmp_path, monkeypatch) == (("photos/0", "photos/1"), ("photos/2",), {0, 1, 2})
+
+
+def test_annotations_without_a_class_do_not_hide_masks(say: Say, tmp_path: Path) -> None:
+    photos(tmp_path / "photos", "0.png", "1.png", "2.png")
+    mask(tmp_path / "masks/0.png")
+    labelme(tmp_path / "masks/x.json")
+    code, said = say("init", "photos", "--masks", "masks")
+    assert code == 0, said
+    assert "the labelme files in masks name no class, so the masks are taken" in said
+    assert "1 of 3 images have a mask" in said
+
+
+@pytest.mark.parametrize("background", ["Background", "BACKGROUND", "background"])
+def test_a_drawn_background_is_the_background(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: str
+) -> None:
+    photos(tmp_path / "photos", "0.png", "1.png")
+    labelme(tmp_path / "photos/0.json", background)
+    labelme(tmp_path / "photos/1.json", "square")
+    code, said = say("init", "photos")
+    assert code == 0, said
+    assert f"pixels in no shape are taken for {background}, the first class" in said
+    assert yaml.safe_load((tmp_path / "dataset.yaml").read_text())["names"] == [background, "square"]
+    assert opened(tmp_path, monkeypatch)[2] == {0, 1}
+    np.testing.assert_array_equal(masks(tmp_path), [drawn(0), drawn(1)])
 
 
 def test_datumaro_is_told(say: Say, tmp_path: Path) -> None:

@@ -174,6 +174,12 @@ def a_mask_drawn_on_what_the_camera_stored(data: OddSet) -> None:
     data.mask("masks/b.png")
 
 
+@case(Flawed("size_mismatch", words=("swapped", "transposed")))
+def a_mask_that_was_transposed(data: OddSet) -> None:
+    data.image("images/b.png")
+    data.mask("masks/b.png", data.labels().T)
+
+
 @case(Accepted("tiny_image", counts=(3, 3, 2, 0)))
 def images_of_20_pixels(data: OddSet) -> None:
     for stem in ("a0", "a1", "a2"):

@@ -181,6 +181,38 @@ def test_lists_must_mean_one_image_and_not_what_is_held_out(tmp_path: Path) -> N
         source(tmp_path, val={"list": "l.txt"})
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image,mask\ni/a.png,m/a.png\n", r"image,mask; .*one name a line, and no heading"),
+        ("# mine\na\n", "no comments: remove the lines that start with #"),
+        ('["a", "b"]', "one name a line, and is no JSON"),
+    ],
+)
+def test_lists_hold_one_name_a_line(tmp_path: Path, text: str, words: str) -> None:
+    images(tmp_path, "i/a.png", "i/b.png")
+    masks(tmp_path, "m/a.png", "m/b.png")
+    (tmp_path / "train.txt").write_text(text)
+    with pytest.raises(DataError, match=words):
+        source(tmp_path, {"list": "train.txt"})
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("j", r"no folder .*j; change labeled.images \(paths"),
+        (".\\i", r"write / in place of \\, as ./i"),
+        ("~/i", "write the whole path"),
+    ],
+)
+def test_the_spelling_of_a_path_and_its_field_are_told(tmp_path: Path, folder: str, words: str) -> None:
+    images(tmp_path, "i/a.png", "i/b.png")
+    masks(tmp_path, "m/a.png", "m/b.png")
+    (tmp_path / "val.txt").write_text("a\n")
+    with pytest.raises(DataError, match=words):
+        source(tmp_path, {"images": folder}, val={"list": "val.txt"})
+
+
 def test_a_list_may_name_masks_too(tmp_path: Path) -> None:
     images(tmp_path, "i/a.png", "i/b.png")
     masks(tmp_path, "m/b.png", "m/odd.png")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from s4former.config import DataError
-from s4former.curation.init.mask_survey import MaskLook, MaskSurvey
+from s4former.curation.init.mask_survey import MaskLook, MaskSurvey, survey_masks
 from s4former.curation.init.suggestion import suggest_classes
 from s4former.data import NODATA
 from s4former.data.classes import default_colors
@@ -95,6 +98,10 @@ ONE_WAY, OTHER_WAY = {0: BLACK, 1: RED, 2: BLUE}, {0: BLACK, 1: BLUE, 2: RED}
         ([look(0, 1, 255), look(0, 255, name="b.png")], [(0,), (1,)], (255,), "look at .*b.png"),
         # 255 in none of the files that hold classes: a class of its own, never silently ignored.
         ([look(0, 1, 2), look(0, 255)], [(0,), (1,), (2,), (255,)], (), "a class of its own"),
+        # Masks that hold nothing else are not annotated.
+        ([look(0, 1, 2), look(255, name="b.png")], [(0,), (1,), (2,)], (255,), "b.png.* nothing else"),
+        ([look(0, 1), look(255)], [(0,), (1,)], (255,), "nothing else"),
+        ([look(0, 128), look(255)], [(0,), (128,), (255,)], (), "a class of its own"),
         # Gray levels from black to white, together or each in its own file.
         ([look(0, 128, 255)], [(0,), (128,), (255,)], (), "gray levels"),
         ([look(0, 85, 170, 255)], [(0,), (85,), (170,), (255,)], (), "gray levels"),
@@ -160,6 +167,45 @@ def test_an_index_means_something_only_with_its_palette(
     suggestion = suggest_classes(MaskSurvey(looks))
     assert [entry.values for entry in suggestion.names] == values
     assert re.search(said, "\n".join(suggestion.said))
+
+
+def test_a_handful_of_pixels_does_not_make_white_unknown() -> None:
+    def suggested(**pixels: int) -> tuple[list[object], tuple[object, ...], str]:
+        held = Counter({0: 30_000, 255: 10_000, **{int(name[1:]): count for name, count in pixels.items()}})
+        crisp, odd = look(0, 255), MaskLook("odd.png", "8-bit", held)  # type: ignore[arg-type]
+        found = suggest_classes(MaskSurvey([crisp, odd]))
+        return [entry.values for entry in found.names], found.ignore, "\n".join(found.said)
+
+    values, ignore, said = suggested(v1=1, v254=3)
+    assert (values, ignore) == ([(0,), (255,)], (1, 254))
+    assert "1 (1 pixels), 254 (3 pixels) in 1 of 2 masks (odd.png): these are taken for unknown" in said
+    assert "0 is taken for background and 255 for the class foreground" in said
+    values, ignore, said = suggested(v1=1, v2=400)  # a class beside the stray: nothing is certain
+    assert (values, ignore) == ([(0,), (1,), (2,)], (255,))
+    values, ignore, said = suggested(v1=17)
+    assert (values, ignore) == ([(0,), (1,)], (255,))
+    points = Counter({0: 9, 1: 9, 255: 40_000})  # a few pixels of everything, and the rest unknown
+    found = suggest_classes(MaskSurvey([MaskLook("a.png", "8-bit", points)]))  # type: ignore[arg-type]
+    assert found.ignore == (255,)
+
+
+def test_nearly_equal_colors_are_asked_about(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:4], pixels[4:6], pixels[6:, :2] = (255, 0, 0), (254, 1, 0), (0, 0, 90)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    said = "\n".join(suggest_classes(survey_masks([tmp_path / "a.png"])).said)
+    assert "nearly equal are a class each: [254, 1, 0] (16 pixels) and [255, 0, 0] (32);" in said
+    Image.fromarray(pixels // 64).save(tmp_path / "a.png")  # numbers of classes in the red channel
+    assert "nearly equal" not in "\n".join(suggest_classes(survey_masks([tmp_path / "a.png"])).said)
+
+
+def test_colors_beneath_transparency_are_named(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)
+    pixels[..., 3] = 0
+    pixels[:9] = (200, 0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"255 different colors.*transparent in places"):
+        suggest_classes(survey_masks([tmp_path / "a.png"]))
 
 
 def test_what_cannot_be_decided_is_asked() -> None:

@@ -16,7 +16,7 @@ from s4former.config.errors import DataError
 from s4former.data.classes import Color, MaskValue
 from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
-from s4former.data.sources.decoding import decoding
+from s4former.data.sources.decoding import decoding, is_turned
 from s4former.data.sources.labels import count_values
 from s4former.data.sources.mask_files import Reading, open_mask
 from s4former.data.sources.values import ValueRange
@@ -38,6 +38,7 @@ class ImageFacts:
         blank: Whether all of its pixels are equal.
         digest: The same for equal pixels, whatever the format.
         thumbnail: Base64 of `THUMBNAIL` gray levels.
+        turned: Whether an EXIF tag turns or mirrors it.
         error: Why it cannot be read; nothing else is known then.
     """
 
@@ -48,6 +49,7 @@ class ImageFacts:
     blank: bool = False
     digest: str = ""
     thumbnail: str = ""
+    turned: bool = False
     error: str | None = None
 
     @classmethod
@@ -67,6 +69,7 @@ class ImageFacts:
             bool((thumbnail == thumbnail[0, 0]).all() and (image == image[0, 0]).all()),
             _digest(image),
             base64.b64encode(thumbnail.tobytes()).decode(),
+            is_turned(file),
         )
 
     def picture(self) -> UInt8[np.ndarray, "rows columns"]:

@@ -57,7 +57,9 @@ def _size_mismatch(masked: Sequence[Sample]) -> Iterator[Finding]:
     if not wrong:
         return
     first, (image, mask) = wrong[0]
-    if all(sizes[0] == sizes[1][::-1] for _, sizes in wrong):
+    if all(sizes[0] == sizes[1][::-1] for _, sizes in wrong) and not first.image.turned:
+        fix = "height and width are swapped: the masks were transposed; export them as the images stand"
+    elif all(sizes[0] == sizes[1][::-1] for _, sizes in wrong):
         fix = (
             "height and width are swapped: the masks were drawn on what the camera stored, before its EXIF "
             "rotation; turn the masks as viewers show the images"

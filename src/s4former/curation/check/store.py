@@ -18,7 +18,7 @@ from s4former.config.regular import not_regular
 from s4former.curation.check.facts import ImageFacts, MaskFacts
 from s4former.data.progress import Report, silent
 
-VERSION = 2
+VERSION = 3
 """Of the facts: it goes up when the same file gives other ones."""
 _AT_ONCE = 256
 _THREADS = min(16, os.cpu_count() or 1)

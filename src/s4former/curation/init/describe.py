@@ -12,12 +12,12 @@ from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
+from s4former.curation.init.kinds import choose_kind
 from s4former.curation.init.layouts import parts_pooled
 from s4former.curation.init.mask_survey import survey_masks
 from s4former.curation.init.naming import with_names
 from s4former.curation.init.others import masks_beside, not_read, unlabeled_files
 from s4former.curation.init.pairs import (
-    annotation_format,
     find_masks,
     listed,
     masks_by_name,
@@ -86,18 +86,18 @@ def describe(
     """
     notes, names = Notes(), _names_of(images)
     several = [masks] if isinstance(masks, Path) else [*(masks or [find_masks(images, names)])]
-    masks = several[0]
+    masks, guessed = several[0], not affixes
     for each in several:
         if not each.exists():
             raise UserError(f"there is no folder or file of masks {each}")
-    format = _known(format) or annotation_format(masks)
+    format, affixes = choose_kind(images, names, masks, _known(format), affixes, notes)
     labeled, entries = _labeled(images, names, several, root, format, affixes, notes)
     draft = DatasetFile(names=entries, labeled=labeled)
     held_out = val_folder(val, images, masks, labeled, root) if isinstance(val, Path) else None
     matcher = Matcher(Layout(DataConfig(source="dataset", root=str(root)), draft, draft.classes, "init"))
     files = matcher.images(labeled, "labeled")
     folders = tuple(relative(folder, root) for folder in images)
-    unlabeled = unlabeled_files(matcher, labeled, folders, not affixes, notes)
+    unlabeled = unlabeled_files(matcher, labeled, folders, guessed, notes)
     pooled = None if isinstance(val, Path) else parts_pooled(images)
     notes.decided += [pooled] if pooled else []
     notes.found += not_read([*images, *several])
@@ -150,19 +150,13 @@ def _labeled(
     if format and len(masks) > 1:
         raise UserError(f"{masks[0]} holds annotations ({format}), and there can be one of them; give one")
     if format:
-        beside = masks_beside(names, format, notes)
-        labeled = LabeledFiles(
-            images=folders,
-            annotations=where[0],
-            annotations_format=format,
-            outside="background",
-            mask_prefix=beside.prefix,
-            mask_suffix=beside.suffix,
-        )
-        return labeled, _annotated_classes(masks[0], format, notes)
+        classes = _annotated_classes(masks[0], format, notes)
+        said = {"annotations_format": format, "outside": classes[0].name}
+        files = {"images": folders, "annotations": where[0], **said, **affixes}
+        return LabeledFiles.model_validate(files), classes
     labeled, rule = masks_by_name(folders, images, masks, where, affixes)
     if {*where}.isdisjoint(folders):
-        masks_beside(names, None, notes)
+        masks_beside(names, notes)
     if rule:
         notes.decided.append(f"which mask belongs to which image is told by their names: {rule}")
     return labeled, (ClassEntry(name="unknown"),)
@@ -223,10 +217,11 @@ def _annotated_classes(path: Path, format: str, notes: Notes) -> tuple[ClassEntr
             f"{', '.join(alike)} are taken for different classes; if they are one, spell them alike in the "
             "annotations"
         )
-    if "background" in names:
-        names.remove("background")
+    alike = sorted((name for name in names if name.casefold() == "background"), reverse=True)
+    drawn = alike[0] if alike else None  # in lower case if it is there
+    background = drawn or "background"
     notes.decided.append(
-        "pixels in no shape are taken for background, the first class; write outside: ignore if they are "
+        f"pixels in no shape are taken for {background}, the first class; write outside: ignore if they are "
         "unknown"
     )
-    return tuple(ClassEntry(name=name) for name in ("background", *names))
+    return tuple(ClassEntry(name=name) for name in (background, *(name for name in names if name != drawn)))

@@ -14,6 +14,7 @@ from s4former.curation.annotations.matching import displayed_size
 from s4former.data.progress import Report
 from s4former.data.sources.base import Image
 from s4former.data.sources.decode import decode_image
+from s4former.data.sources.decoding import is_turned
 from s4former.data.sources.raster import count_channels, is_plain
 from s4former.data.sources.tiff import declared_nodata
 from s4former.data.sources.values import ValueRange
@@ -50,6 +51,12 @@ def pixel_fields(files: Sequence[Path], notes: Notes, report: Report) -> dict[st
             f"images have more than 8 bits: values from {value_range[0]:g} to {value_range[1]:g} (which "
             "drops 0.1 % at either end) become 0 to 255; to change it, edit value_range"
         )
+        if seen.plain:
+            notes.decided.append(
+                f"{seen.plain} of {len(seen.files)} images that were looked at have 8 bits: they stay as "
+                "they are, and the range is that of the others; look whether both come out as bright, or "
+                "train on one kind"
+            )
         nodata = sorted({value for file in seen.files if (value := declared_nodata(file)) is not None})
         if nodata:
             notes.decided.append(
@@ -66,12 +73,18 @@ def pixel_fields(files: Sequence[Path], notes: Notes, report: Report) -> dict[st
 
 @dataclass
 class _Looks:
-    """Images whose headers were read: files, sizes, how many have which channels, and if any is not plain."""
+    """Images whose headers were read: files, sizes, how many have which channels, are plain, are turned."""
 
     files: list[Path] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     channels: Counter[int] = field(default_factory=Counter)
-    deep: bool = False
+    plain: int = 0
+    turned: int = 0
+
+    @property
+    def deep(self) -> bool:
+        """Whether any is not plain."""
+        return self.plain < len(self.files)
 
 
 def _look(files: Sequence[Path], notes: Notes, report: Report) -> _Looks:
@@ -93,12 +106,19 @@ def _look(files: Sequence[Path], notes: Notes, report: Report) -> _Looks:
             continue
         seen.files.append(file)
         seen.channels[count] += 1
-        seen.deep |= not plain
+        seen.plain += plain
+        seen.turned += is_turned(file)
     if not seen.files:
         raise DataError(f"none of {len(chosen)} images can be read: {bad[0]}")
     if bad:
         notes.found.append(f"{len(bad)} of {len(chosen)} images that were looked at are broken: {bad[0]}")
     notes.found.append(f"{len(files)} image{'s' * (len(files) > 1)}, {_sizes(seen.sizes)}")
+    if seen.turned:
+        notes.found.append(
+            f"{seen.turned} of {len(chosen)} images that were looked at are turned by an EXIF tag: masks and "
+            "annotations are taken to be drawn on what viewers show; if a program that ignores the tag drew "
+            "them, turn them or take the tags out of the images"
+        )
     pixels = max(height * width for height, width in seen.sizes)
     if pixels > _LARGE:
         notes.found.append(

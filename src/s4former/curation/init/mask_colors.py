@@ -8,9 +8,13 @@ from s4former.data.classes import Color, shown
 from s4former.data.dataset_yaml import ClassEntry
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import NODATA
+from s4former.data.sources.mask_layers import TRANSPARENT
+from s4former.data.split_lists import first_few
 from s4former.types import IGNORE
 
 _BLACK = (0, 0, 0)
+_NEAR, _DARK = 4, 32
+"""Levels a channel by which nearly equal colors differ; and below which all colors are dark."""
 
 
 def told_by_color(survey: MaskSurvey) -> bool:
@@ -39,7 +43,7 @@ def classes_of_colors(survey: MaskSurvey) -> Suggestion:
     if survey.palette:
         said, numbers = _about_palettes(survey)
     found = dict.fromkeys(color for look in survey.looks for color in _colors_of(look, numbers))
-    require_few(len(found), "colors")
+    _require_few_colors(len(found), survey)
     voc, border = KNOWN["voc"], (224, 224, 192)
     ignore = (border,) if border in found and set(voc.colors) & found.keys() - {_BLACK} else ()
     order = {color: index for index, color in reversed(survey.palette.items())} if survey.palette else {}
@@ -57,9 +61,39 @@ def classes_of_colors(survey: MaskSurvey) -> Suggestion:
             "black is taken for background; if it is unknown, write ignore: [[0, 0, 0]] and take the class "
             "background out of names"
         )
+    said += _nearly_equal(survey)
     if ignore:
         said.append(f"{shown(border)}, the border of Pascal VOC's objects, is taken for unknown")
     return Suggestion(entries, ignore, tuple(said))
+
+
+def _require_few_colors(count: int, survey: MaskSurvey) -> None:
+    transparent = survey.named(lambda look: look.kind.endswith(TRANSPARENT))
+    if count > MOST and transparent:
+        raise DataError(
+            f"the masks hold more than {MOST} different colors, and {survey.share(transparent)} are "
+            "transparent in places, where a program may have left any color beneath: save them without "
+            "transparency, with one color for what was transparent"
+        )
+    require_few(count, "colors")
+
+
+def _nearly_equal(survey: MaskSurvey) -> list[str]:
+    """Return what to say of colors that are nearly the same, which a program may have made of one."""
+    colors = [value for value, _ in survey.pixels.most_common() if isinstance(value, tuple)]
+    colors = [color for color in colors if max(color) > _DARK or color == _BLACK]  # else numbers in red
+    pairs = [
+        f"{shown(rare)} ({survey.pixels[rare]} pixels) and {shown(color)} ({survey.pixels[color]})"
+        for index, color in enumerate(colors)
+        for rare in colors[index + 1 :]
+        if max(abs(a - b) for a, b in zip(rare, color, strict=True)) <= _NEAR
+    ]
+    if not pairs:
+        return []
+    return [
+        f"colors that are nearly equal are a class each: {first_few(pairs, 3)}; if they are one class, write "
+        "them into one list of values"
+    ]
 
 
 def _about_palettes(survey: MaskSurvey) -> tuple[list[str], dict[Color, tuple[int, ...]]]:

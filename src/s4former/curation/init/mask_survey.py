@@ -14,6 +14,7 @@ from jaxtyping import Integer
 from PIL import Image, ImageFilter
 
 from s4former.config.errors import DataError
+from s4former.curation.init.soft_edges import Edges, blended, look_at_edges
 from s4former.data.classes import Color, MaskValue
 from s4former.data.dataset_yaml import ClassEntry
 from s4former.data.palettes import Disagreement
@@ -42,6 +43,7 @@ class MaskLook:
         pages: How many pages hold a class each; values are then the pages, counted from 1.
         nodata: The value that it declares to be no data.
         between_ends: Whether nearly all other pixels lie where the lowest and the highest value meet.
+        edges: Where its values lie; none: nothing lies between them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class MaskLook:
     pages: int = 0
     nodata: int | None = None
     between_ends: bool = False
+    edges: Edges | None = None
 
     @property
     def in_color(self) -> bool:
@@ -128,6 +131,11 @@ class MaskSurvey:
         """Names of the masks of numbers without a palette; those that hold nothing but 0 do not count."""
         return self.named(lambda look: not look.palette and not look.in_color and look.numbers - {0})
 
+    @cached_property
+    def blended(self) -> tuple[list[MaskValue], bool]:
+        """Values that lie nowhere but where two others meet, and whether smoothing made them surely."""
+        return blended((look.edges, look.pixels.keys()) for look in self.looks)
+
     def share(self, names: Sequence[str]) -> str:
         """Return how many masks these are, and the first of them, for messages."""
         return f"{len(names)} of {len(self.looks)} masks ({first_few(list(names), 3)})"
@@ -201,7 +209,8 @@ def _look(file: Path) -> MaskLook:
     pooled = Counter(dict(zip(values, counts, strict=True)))
     name = f"{file.parent.name}/{file.name}"
     between = pixels.ndim == 2 and len(pooled) > _BLUR_VALUES and _lie_between_ends(pixels)
-    return MaskLook(name, kind, pooled, mask.palette, mask.pages, mask.nodata, between)
+    edges = None if mask.palette or mask.pages or mask.unknown else look_at_edges(pixels, values)
+    return MaskLook(name, kind, pooled, mask.palette, mask.pages, mask.nodata, between, edges)
 
 
 def _lie_between_ends(pixels: Integer[np.ndarray, "h w"]) -> bool:

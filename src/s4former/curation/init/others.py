@@ -21,7 +21,6 @@ _OTHER_PICTURES = {
     *(".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf"),
     *(".ppm", ".pgm", ".tga", ".exr", ".psd", ".dcm", ".svs", ".czi", ".nd2", ".lif"),
 }
-_MASK_FILES = "mask_files"
 
 
 def unlabeled_files(
@@ -88,31 +87,20 @@ def not_read(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-def masks_beside(names: Sequence[str], format: str | None, notes: Notes) -> Naming:
-    """Return how files among images are called that their names say to be masks of others, and say so.
+def masks_beside(names: Sequence[str], notes: Notes) -> None:
+    """Say which files among images are called as masks are, where the masks lie elsewhere.
 
     Args:
         names: Of all files in the folders of images.
-        format: Of the annotations that are learned from; none: masks that lie elsewhere are.
         notes: Gets what was decided.
     """
-    rule = rule_of_masks(names) if format != _MASK_FILES else None
-    if rule is None:
-        return Naming()
-    found = [name for name in names if rule.masks.key(name) is not None]
-    count = f"{len(found)} file{'s' * (len(found) > 1)} among the images ({first_few(found, 2)})"
-    if format:
-        notes.decided.append(
-            f"{count} are called {rule.masks} and are taken for masks: they are passed over, as the "
-            f"annotations ({format}) are learned from; to learn from these masks in place of them, move them "
-            "into a folder and give it with --masks"
-        )
-    else:
+    if rule := rule_of_masks(names):
+        found = [name for name in names if rule.masks.key(name) is not None]
+        count = f"{len(found)} file{'s' * (len(found) > 1)} among the images ({first_few(found, 2)})"
         notes.decided.append(
             f"{count} are called {rule.masks} as masks are, but the masks are elsewhere: they are taken for "
             "images; if they are none, move them out of the folder"
         )
-    return rule.masks
 
 
 def _version(others: Sequence[str], keys: Set[str]) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Set
 from s4former.config.errors import DataError
 from s4former.curation.init.mask_colors import classes_of_colors, told_by_color
 from s4former.curation.init.mask_survey import MaskSurvey, Suggestion, require_few
+from s4former.data.classes import shown
 from s4former.data.dataset_yaml import ClassEntry
 from s4former.data.sources.known import KNOWN
 from s4former.data.sources.mask_files import NODATA
@@ -15,6 +16,8 @@ from s4former.types import IGNORE
 
 _HIGHEST = (IGNORE, 65535)
 """All bits set, of 8 and of 16: what many programs write for unknown, and others for foreground."""
+_HANDFUL, _TIMES = 16, 500
+"""A stray value has at most so many pixels a mask, and black and white so many times more."""
 _GRAY_LEVEL = 64
 """From here on a single value between black and white is a gray level rather than the number of a class."""
 
@@ -53,6 +56,14 @@ def _require_crisp(survey: MaskSurvey) -> None:
             "(smoothing, resizing or JPEG on their way). Export them without, as PNG, so that each pixel "
             "holds the color of one class"
         )
+    blends, sure = survey.blended
+    if sure:
+        own = survey.named(lambda look: look.pixels.keys() & set(blends))
+        raise DataError(
+            f"{survey.share(own)} hold values that lie nowhere but where two others meet, and between them: "
+            f"{first_few(list(map(shown, blends)))}: they have soft edges (smoothing, resizing or JPEG on "
+            "their way). Export them without, as PNG, so that each pixel holds one class"
+        )
 
 
 def _about_storage(survey: MaskSurvey) -> list[str]:
@@ -62,6 +73,13 @@ def _about_storage(survey: MaskSurvey) -> list[str]:
         said.append(
             f"{survey.share(white)} say that 0 is to be shown white; the numbers are taken as they are "
             "stored, so 0 stays 0"
+        )
+    blends, _ = survey.blended
+    if blends:
+        said.append(
+            f"{first_few(list(map(shown, blends)))} lies nowhere but where two other values meet, and "
+            "between them: if it is no border that was drawn, but comes from smoothing or resizing, export "
+            "the masks without"
         )
     alpha = survey.named(lambda look: look.kind == "transparency")
     if alpha:
@@ -109,6 +127,9 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
             "to names and take it out of ignore"
         )
     values -= set(negative)
+    strays, about = _strays(survey, values)
+    said += about
+    values, unknown = values - strays, unknown | strays
     same_as_1 = set[int]()
     for top in sorted(values & set(_HIGHEST)):
         verdict, about = _highest(survey, values, top)
@@ -125,6 +146,31 @@ def _numbers(survey: MaskSurvey) -> Suggestion:
         )
     entries, about = _entries(survey, classes, tuple(sorted(same_as_1)))
     return Suggestion(entries, ignore, (*said, *about))
+
+
+def _strays(survey: MaskSurvey, values: set[int]) -> tuple[set[int], list[str]]:
+    """Return values of a handful of pixels in masks of black and white, and what to say of them.
+
+    Such pixels are left behind by erasers and filters; taken for classes, they would make white unknown.
+    """
+    white = values & set(_HIGHEST)
+    others = values - white - {0}
+    if 0 not in values or len(white) != 1 or survey.palette:
+        return set(), []
+    least = min(survey.pixels[0], *(survey.pixels[value] for value in white))
+    for value in others:
+        holding = sum(value in look.numbers for look in survey.looks)
+        if survey.pixels[value] > min(_HANDFUL * holding, least / _TIMES):
+            return set(), []
+    if not others:
+        return set(), []
+    named = survey.named(lambda look: look.numbers & others)
+    counts = [f"{value} ({survey.pixels[value]} pixels)" for value in sorted(others)]
+    return others, [
+        f"masks hold 0 and {white.pop()}, and a handful of pixels of other values, {first_few(counts)} in "
+        f"{survey.share(named)}: these are taken for unknown; are they left over from drawing? If they are "
+        "classes, add them to names and take them out of ignore"
+    ]
 
 
 def _unknown_nodata(nodata: set[int], values: set[int]) -> set[int]:
@@ -167,6 +213,12 @@ def _highest(survey: MaskSurvey, values: set[int], top: int) -> tuple[str, list[
     objects = others - {0, *_HIGHEST}
     alone = survey.named(lambda look: top in look.numbers and look.numbers <= {0, top})
     beside = survey.named(lambda look: top in look.numbers and look.numbers & objects)
+    whole = survey.named(lambda look: look.numbers == {top})
+    if not beside and alone == whole and not _gray_levels(others, top):
+        return "unknown", [
+            f"{survey.share(whole)} hold {top} and nothing else, and no other mask holds it: it is taken for "
+            "unknown; if it is a class, add it to names and write ignore: []"
+        ]
     if objects == {1} and not beside:
         return "foreground", [
             f"{survey.share(alone)} hold 0 and {top} and the others 0 and 1: {top} and 1 are both taken for "

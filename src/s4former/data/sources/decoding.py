@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PilImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from s4former.config.errors import DataError
 from s4former.config.regular import require_regular
@@ -118,6 +118,15 @@ def load_upright(picture: PilImage.Image) -> PilImage.Image:
     picture.load()
     ImageOps.exif_transpose(picture, in_place=True)  # else it would copy
     return picture
+
+
+def is_turned(path: Path) -> bool:
+    """Return whether an EXIF tag turns or mirrors a picture; False of files that Pillow cannot open."""
+    try:
+        with opened(path) as picture:
+            return picture.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    except DataError:
+        return False
 
 
 def rgb_array(picture: PilImage.Image) -> UInt8[np.ndarray, "h w 3"]:

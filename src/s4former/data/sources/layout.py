@@ -62,7 +62,8 @@ class Layout:
         if not path.is_dir():
             missing = f"{path} is a file, not a folder" if path.exists() else f"there is no folder {path}"
             start = {"yaml": "the folder of the data set's file", "run": "data.root"}.get(self.said_in)
-            raise DataError(f"{missing}; change {field}{f' (paths start from {start})' if start else ''}")
+            how = f" (paths start from {start})" if start else ""
+            raise DataError(f"{missing}; change {field}{how}{_spelling(folder)}")
         splits = (self.file.unlabeled, *map(self.file.split, ("labeled", "val", "test")))
         shared = {self.path(images) for split in splits if split for images in split.images}
         return list(image_files(path, pictures=path not in shared))
@@ -81,10 +82,16 @@ class Layout:
         if self.said_in == "init":
             return "IMAGES" if name == "images" else f"--{name.replace('_', '-')}"
         if self.said_in == "yaml":
-            return f"{split}.{name}"
+            return f"{self._said_of(split) if name != 'list' else split}.{name}"
         if name in _AFFIXES:
             return f"data.{name}"
         return f"data.{'train' if split in ('labeled', 'unlabeled') else split}_{name}"
+
+    def _said_of(self, split: str) -> str:
+        """Return the split whose fields hold for one: held-out images of a list are those of ``labeled``."""
+        own, labeled = self.file.split(split) if split in ("val", "test") else None, self.file.labeled
+        taken = own and (own.images, own.masks, own.annotations)
+        return "labeled" if taken == (labeled.images, labeled.masks, labeled.annotations) else split
 
     def setting(self, split: str, name: str, value: str) -> str:
         """Return what to write to give a field a value."""
@@ -97,6 +104,13 @@ class Layout:
             return f"{lines} (below {split}:)"
         between = "=" if self.said_in == "run" else " "
         return " ".join(f"{self.field(split, name)}{between}{value}" for name, value in values.items())
+
+
+def _spelling(folder: str) -> str:
+    """Say what in the spelling of a path that is not there may be wrong."""
+    if "\\" in folder:
+        return f"; write / in place of \\, as {folder.replace(chr(92), '/')}"
+    return "; ~ stands for no folder here, write the whole path" if folder.startswith("~") else ""
 
 
 def read_layout(config: DataConfig, described: DatasetFile | None = None) -> Layout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ from s4former.data.sources.tiff import (
 
 Stack = Shaped[np.ndarray, "layers h w"]
 
+TRANSPARENT = ", transparent in places"
+"""End of the kind of a file whose color counts though alpha differs."""
 _WITH_ALPHA = ("LA", "PA", "RGBA", "La", "RGBa")
 _SPREAD = {2: 85, 4: 17}
 """What Pillow multiplies gray levels of so many bits by."""
@@ -216,7 +218,7 @@ def _with_alpha(values: Shaped[np.ndarray, "h w c"], path: Path) -> Layers:
         return plain
     several = _color_of_two_alphas(color, alpha)
     if several is None:
-        return plain
+        return replace(plain, kind=f"{plain.kind}{TRANSPARENT}")
     raise DataError(
         f"{path}: the color {several} is opaque in some places and transparent in others, so color alone "
         "does not say what a pixel is; save the mask without transparency, with a color of its own for what "

@@ -125,10 +125,11 @@ class Matcher:
         ids = [self._one(images, entry.image, listing) for entry in entries]
         missing = [entry.image for entry, id in zip(entries, ids, strict=True) if id is None]
         if missing:
+            form = _form([entry.image for entry in entries], missing)
             raise DataError(
                 f"{len(missing)} of {len(entries)} images of the list {listing} are not among the "
                 f"{len(found.files)} images of {self.layout.field(name, 'images')}: {first_few(missing)}; "
-                f"expected names such as {next(iter(found.files))}"
+                f"expected names such as {next(iter(found.files))}{form}"
             )
         known = [id for id in ids if id is not None]
         named = {id: entry.mask for id, entry in zip(known, entries, strict=True) if entry.mask is not None}
@@ -279,6 +280,18 @@ def _by_number(
         for id, those in alone.items()
         if id not in own and len(those) == 1 and len(left[those[0]]) == 1
     }
+
+
+def _form(names: list[str], missing: list[str]) -> str:
+    """Say what in a list is no name: a heading, a comment, or another kind of file."""
+    form = "; a list has one name a line"
+    if names[0].startswith(("[", "{")):
+        return f"{form}, and is no JSON"
+    if any(name.startswith("#") for name in missing):
+        return f"{form}, and no comments: remove the lines that start with #"
+    if missing == names[:1] and len(names) > 1:
+        return f"{form}, and no heading: if {missing[0]} is one, remove it"
+    return ""
 
 
 def _id_prefix(folder: str) -> str:
