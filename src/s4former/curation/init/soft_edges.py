@@ -53,7 +53,7 @@ def look_at_edges(pixels: Integer[np.ndarray, "h w *rgb"], values: Sequence[Mask
     inner = np.bincount(index[1:-1, 1:-1][_is_like_all_around(index)], minlength=len(values))
     is_solid = inner > _SOLID_SHARE * counts
     solid, rest = np.flatnonzero(is_solid), np.flatnonzero(~is_solid)
-    edges = Edges(frozenset(values[i] for i in solid))
+    edges = Edges(frozenset(values[i] for i in solid.tolist()))
     few = 0 < counts[rest].sum() < _MOST_ALONG_EDGES * index.size
     if not few or not 2 <= len(solid) <= _MOST_SOLID:
         return edges
@@ -67,7 +67,7 @@ def look_at_edges(pixels: Integer[np.ndarray, "h w *rgb"], values: Sequence[Mask
             between |= (own == each) & near[solid[one]] & near[solid[other]]
     beside = _near(index, at, 1, len(values))[rest].sum(axis=0) > 1  # itself is one
     for found, chosen in ((edges.pixels, True), (edges.between, between), (edges.mingled, between & beside)):
-        found.update({values[i]: int(((own == i) & chosen).sum()) for i in rest})
+        found.update({values[i]: int(((own == i) & chosen).sum()) for i in rest.tolist()})
     return edges
 
 
