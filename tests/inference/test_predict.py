@@ -278,6 +278,9 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     (broken / "model.json").write_text(json.dumps(card | {"format": 1}))
     with pytest.raises(UserError, match="format: got 1; expected 2"):
         Model.load(broken)
+    (broken / "model.json").write_text(json.dumps(card | {"score": {"miou": 0.5, "protocol": 3.0}}))
+    with pytest.raises(UserError, match="score: .*expected a line of scores"):
+        Model.load(broken)
 
 
 def test_files_folders_and_globs_are_found(tmp_path: Path) -> None:

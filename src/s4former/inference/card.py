@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
@@ -89,6 +89,15 @@ class ModelCard(Config):
     """Its line of ``scores.jsonl``, if it was scored."""
     trained_on: TrainedOn | None = None
     """What it was trained on; none: made before that was noted."""
+
+    @field_validator("score")
+    @classmethod
+    def _scored(cls, score: dict[str, Any] | None) -> dict[str, Any] | None:
+        if score is not None and not (
+            isinstance(score.get("miou"), float | int | None) and isinstance(score.get("protocol"), dict)
+        ):
+            raise ValueError("expected a line of scores.jsonl, with miou and protocol")
+        return score
 
     @property
     def classes(self) -> Classes:
