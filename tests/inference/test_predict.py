@@ -279,7 +279,7 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     with pytest.raises(UserError, match="format: got 1; expected 2"):
         Model.load(broken)
     (broken / "model.json").write_text(json.dumps(card | {"score": {"miou": 0.5, "protocol": 3.0}}))
-    with pytest.raises(UserError, match="score: .*expected a line of scores"):
+    with pytest.raises(UserError, match=r"score: .*expected a line of scores"):
         Model.load(broken)
 
 

@@ -7,7 +7,6 @@ own and is never replaced.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -18,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from s4former.config.errors import UserError
-from s4former.config.record import utf8, write_atomically
+from s4former.config.record import checksum, utf8, write_atomically
 from s4former.config.regular import append, not_ours, read_text
 
 LEDGER = ".s4former-outputs.jsonl"
@@ -65,12 +64,12 @@ class Ledgers:
         alike = [entry for entry in entries if entry.size == found.st_size]
         if edited or any(entry.mtime_ns == found.st_mtime_ns for entry in alike):
             return True
-        return bool(alike) and _checksum(path) in {entry.sha256 for entry in alike}
+        return bool(alike) and checksum(path) in {entry.sha256 for entry in alike}
 
     def note(self, path: Path, kind: str, written: Path) -> None:
         """Add a file that is about to get the content of ``written``; a line stays true if it never does."""
         found = written.stat()
-        entry = Entry(path.name, kind, found.st_size, found.st_mtime_ns, _checksum(written))
+        entry = Entry(path.name, kind, found.st_size, found.st_mtime_ns, checksum(written))
         self._of(path.parent).setdefault(path.name, []).append(entry)
         append(path.parent / LEDGER, json.dumps(asdict(entry)).encode())
 
@@ -264,8 +263,3 @@ def _read_ledger(path: Path) -> Iterator[Entry]:
             continue
         if isinstance(entry.name, str):
             yield entry
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

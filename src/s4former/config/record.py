@@ -23,6 +23,12 @@ PACKAGES = ("s4former", "torch", "torchvision", "timm", "numpy", "pillow", "pyda
 """Packages whose versions can change a result."""
 
 
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_atomically(path: Path, write: Callable[[Path], object], *, synced: bool = True) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it there once it is safely on the disk.
 

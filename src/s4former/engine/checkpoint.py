@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from s4former import collectives
 from s4former.config.errors import NumericError, UserError
 from s4former.config.invocation import invocation
-from s4former.config.record import read_json, write_atomically, write_json
+from s4former.config.record import checksum, read_json, write_atomically, write_json
 from s4former.data.split_lists import first_few
 from s4former.engine.rows import in_one_piece, own_part, united
 from s4former.models.weight_files import first_line, non_finite, require_finite, require_not_packed
@@ -117,7 +116,7 @@ class Checkpoints:
         part = f"-{collectives.rank() + 1:05d}-of-{parts:05d}" if parts > 1 else ""
         path = self.folder / f"step_{step:08d}{part}.pt"
         write_atomically(path, partial(_write, state))
-        return _File(path.name, path.stat().st_size, _checksum(path))
+        return _File(path.name, path.stat().st_size, checksum(path))
 
     def _list(self, new: _Entry) -> None:
         """Make a state whose files are all on the disk the newest one."""
@@ -215,7 +214,7 @@ class Checkpoints:
     def _is_whole(self, file: _File) -> bool:
         path = self.folder / file.file
         try:
-            return path.stat().st_size == file.size and _checksum(path) == file.sha256
+            return path.stat().st_size == file.size and checksum(path) == file.sha256
         except OSError:
             return False
 
@@ -231,7 +230,7 @@ class Checkpoints:
         """Yield the states that are whole by the sums that torch's own format has, newest first."""
         paths = sorted(self.folder.glob("step_*.pt"), reverse=True)
         for (step, parts), several in groupby(filter(_is_archive, paths), _step_and_parts):
-            files = [_File(path.name, path.stat().st_size, _checksum(path)) for path in several]
+            files = [_File(path.name, path.stat().st_size, checksum(path)) for path in several]
             if len(files) == parts:
                 yield _Entry.of(step, files[::-1])
 
@@ -311,8 +310,3 @@ def _tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
         items = state.items() if isinstance(state, Mapping) else enumerate(state)
         for key, value in items:
             yield from _tensors(value, f"{name}.{key}" if name else str(key))
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

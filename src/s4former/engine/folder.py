@@ -151,7 +151,7 @@ def enter(
         again = {"time": now(), "command": list(sys.argv), "hardware": describe(run.device)}
         record["resumed"].append({**again, "launch": _launch()})
     write_json(folder / "run.json", record)  # first: a folder with this is known as a run, whatever happens
-    for split in ("labeled", "unlabeled", "val"):
+    for split in _LISTED:
         ids = getattr(source, split)
         write_text(folder / "splits" / f"{split}.txt", "".join(f"{id}\n" for id in ids))
 

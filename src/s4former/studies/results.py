@@ -73,7 +73,6 @@ def _networks(folder: Path, last: dict[str, Any]) -> dict[str, Any]:
             "curve": [[each["step"], _percent(each["miou"])] for each in own],
             "iou": {label: _percent(value) for label, value in line["iou"].items()},
             "acc": {label: _percent(value) for label, value in line["acc"].items()},
-            **({"confusion": line["confusion"]} if "confusion" in line else {}),
         }
     return found
 

@@ -38,7 +38,7 @@ def test_limits_of_sizes(size: tuple[int, int], kinds: set[str]) -> None:
     ],
 )
 def test_limits_of_balance(pixels: dict[int, int], ignored: int, kinds: set[str]) -> None:
-    mask = MaskFacts(10, 10, num_values=2)
+    mask = MaskFacts(10, 10)
     sample = Sample("a", "val", "a.png", ImageFacts(10, 10), "m.png", mask, Labels(pixels, ignored, ()))
     label_map = LabelMap(Classes(("ground", "thing"), ((0, 0, 0), (255, 0, 0))))
     assert {finding.kind for finding in mask_findings([sample], {"val": label_map})} == kinds

@@ -86,7 +86,6 @@ class MaskFacts:
         width: In pixels, after EXIF rotation.
         counts: Values or colors with their number of pixels, the most frequent first; not more than a few
             hundred.
-        num_values: How many different values there are.
         digest: The same for equal masks.
         kind: How the file stores them, as in ``palette`` or ``8-bit``.
         palette: Index and color of what occurs in a file with a palette that is read by index.
@@ -97,7 +96,6 @@ class MaskFacts:
     height: int = 0
     width: int = 0
     counts: tuple[tuple[MaskValue, int], ...] = ()
-    num_values: int = 0
     digest: str = ""
     kind: str = ""
     palette: tuple[tuple[int, Color], ...] = ()
@@ -116,7 +114,7 @@ class MaskFacts:
         height, width = pixels.shape[:2]
         pairs = tuple(zip(values[:_MAX_VALUES], counts[:_MAX_VALUES], strict=True))
         palette = tuple(mask.palette.items())
-        return cls(height, width, pairs, len(values), _digest(pixels), mask.kind, palette, mask.nodata)
+        return cls(height, width, pairs, _digest(pixels), mask.kind, palette, mask.nodata)
 
 
 def _counted(pixels: Integer[np.ndarray, "h w *rgb"]) -> tuple[list[MaskValue], list[int]]:

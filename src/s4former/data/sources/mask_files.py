@@ -56,7 +56,6 @@ class MaskFile:
         kind: How the file stores them, as in ``palette`` or ``8-bit``.
         palette: Color of each index that occurs in a file with a palette.
         pages: How many pages or channels hold a class each; 0: it is no such file.
-        in_no_page: Whether some pixels are in none of them.
         nodata: The number that the file declares to be no data, if its pixels hold it.
         unknown: How many pixels are `NODATA`.
     """
@@ -65,7 +64,6 @@ class MaskFile:
     kind: str
     palette: Mapping[int, Color] = field(default_factory=dict)
     pages: int = 0
-    in_no_page: bool = False
     nodata: int | None = None
     unknown: int = 0
 
@@ -138,7 +136,7 @@ def _of_pages(present: Bool[np.ndarray, "layers h w"], kind: str, path: Path, re
                 "{name: background, values: [0]}, and give the others values: [1], [2], ..."
             )
     pixels = numbers.astype(np.uint8 if count < 256 else np.int32)
-    return MaskFile(pixels, f"{count} {kind}", pages=count, in_no_page=bool(in_none.any()))
+    return MaskFile(pixels, f"{count} {kind}", pages=count)
 
 
 def _colors(stack: Shaped[np.ndarray, "3 h w"], path: Path) -> MaskPixels:
