@@ -25,8 +25,7 @@ from command_line import CommandLine
 from s4former.cli import demo as demo_module
 from s4former.cli.main import guarded
 from s4former.cli.train import _run_name
-from s4former.config import Interrupted
-from s4former.config.record import write_atomically
+from s4former.config import Interrupted, write_atomically
 from s4former.inference import Model, jobs
 from s4former.inference.config import Options
 from s4former.inference.found import Found, ToPredict

@@ -229,7 +229,7 @@ def test_masks_among_images_that_are_annotated(run: CommandLine) -> None:
     content = {"images": [image], "annotations": [shape], "categories": [{"id": 1, "name": "square"}]}
     Path("coco.json").write_text(json.dumps(content))
     assert run("init", "photos", "--masks", "coco.json") == 0
-    assert "2 files among the images (0_mask.png, 1_mask.png) are called ..._mask" in run.out
+    assert "2 files among the images, as 0_mask.png, are not: they are called masks" in run.out
     source = opened()
     assert (source.labeled, source.unlabeled) == (("photos/0",), ("photos/1", "photos/2"))
     mask("masks/0.png", 1)

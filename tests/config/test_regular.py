@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import DataError, UserError, read_json
-from s4former.config.record import read_lines
-from s4former.config.regular import IrregularFileError, append, not_regular, read_text
-from s4former.config.yaml_text import config_file
+from s4former.config import DataError, UserError, config_file, read_json, read_lines, regular
 from s4former.curation.annotations.reading import load_json, load_xml
 from s4former.data import read_split
 from s4former.data.classes import read_classes
@@ -20,7 +17,7 @@ from s4former.data.dataset_yaml import read_dataset_file
 from time_limit import within
 
 READERS: dict[str, tuple[Callable[[Path], object], type[Exception]]] = {
-    "text": (read_text, OSError),
+    "text": (regular.read_text, OSError),
     "json": (read_json, OSError),
     "diary": (read_lines, OSError),
     "config": (config_file, UserError),
@@ -46,12 +43,12 @@ def test_links_to_files_are_read_and_links_to_nothing_say_so(tmp_path: Path) -> 
     (tmp_path / "file").write_text("content")
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "broken").symlink_to("nothing")
-    assert read_text(tmp_path / "link") == "content"
+    assert regular.read_text(tmp_path / "link") == "content"
     with pytest.raises(FileNotFoundError):
-        read_text(tmp_path / "broken")
+        regular.read_text(tmp_path / "broken")
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(os.path.relpath(tmp_path / "socket"))
-        assert "a socket" in str(not_regular(tmp_path / "socket"))
+        assert "a socket" in str(regular.not_regular(tmp_path / "socket"))
 
 
 def test_brackets_without_an_end_are_no_classes(tmp_path: Path) -> None:
@@ -63,6 +60,6 @@ def test_brackets_without_an_end_are_no_classes(tmp_path: Path) -> None:
 def test_lines_are_added_after_what_a_crash_has_cut(tmp_path: Path) -> None:
     for content in ("", "one\n", "one"):
         (tmp_path / "file").write_text(content)
-        append(tmp_path / "file", b"two")
+        regular.append(tmp_path / "file", b"two")
         assert (tmp_path / "file").read_text().split() == [*content.split(), "two"]
-    assert issubclass(IrregularFileError, OSError)
+    assert issubclass(regular.IrregularFileError, OSError)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s4former.config import UserError
-from s4former.config.trust import TRUST, modules_in, named_by
+from s4former.config import UserError, named_by
+from s4former.config.trust import TRUST, modules_in
 from s4former.curation import open_source
 from s4former.data import DataConfig
 from s4former.engine import Run

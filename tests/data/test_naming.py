@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s4former.data.sources.naming import Naming, Rule, guess_rule
+from s4former.data import Naming, Rule, guess_rule
 
 
 @pytest.mark.parametrize(

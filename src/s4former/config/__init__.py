@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from s4former.config.listed import Listed
     from s4former.config.outputs import Ledgers, claim
     from s4former.config.override import changed_fields, parse_override
-    from s4former.config.record import read_json, versions, write_atomically, write_json
+    from s4former.config.record import read_json, read_lines, versions, write_atomically, write_json
+    from s4former.config.trust import named_by
     from s4former.config.validation import Variants, nearest, validated
-    from s4former.config.yaml_text import parse_yaml
+    from s4former.config.yaml_text import config_file, parse_yaml
 else:
     __getattr__ = lazily(__name__, __file__)
 
@@ -33,7 +34,8 @@ else:
 __all__ = [
     "Config", "DataError", "Interrupted", "Ledgers", "Listed", "NumericError", "OutOfMemory",
     "S4FormerError", "StorageError", "UserError", "ValueMistake", "Variants", "again", "as_typed",
-    "changed_fields", "claim", "in_units", "invoked", "nearest", "parse_override", "parse_yaml", "program",
-    "read_json", "to_bytes", "typed", "validated", "versions", "write_atomically", "write_json",
+    "changed_fields", "claim", "config_file", "in_units", "invoked", "named_by", "nearest",
+    "parse_override", "parse_yaml", "program", "read_json", "read_lines", "to_bytes", "typed", "validated",
+    "versions", "write_atomically", "write_json",
 ]
 # fmt: on

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from s4former.data.sources.labels import LabelMap
     from s4former.data.sources.listing import image_files
     from s4former.data.sources.mask_files import NODATA, decode_mask, open_mask
+    from s4former.data.sources.naming import Naming, Rule, guess_rule
     from s4former.data.sources.shards import ShardImages
     from s4former.data.split_lists import SUFFIXES, first_few, read_split, split_lines
     from s4former.data.statistics import spread
@@ -38,9 +39,9 @@ else:
 # fmt: off
 __all__ = [
     "KNOWN", "NODATA", "PUBLISHERS", "SPLITS", "SUFFIXES", "Classes", "DataConfig", "DatasetFile",
-    "FolderSource", "LabelMap", "MaskValue", "ShardImages", "Source", "Split", "TrainBatches",
-    "batch_iterator", "decode_image", "decode_mask", "evaluation_pairs", "first_few", "image_files",
-    "open_mask", "open_source", "read_split", "resize_pixels", "short_names", "split_ids",
-    "split_lines", "spread", "write_splits",
+    "FolderSource", "LabelMap", "MaskValue", "Naming", "Rule", "ShardImages", "Source", "Split",
+    "TrainBatches", "batch_iterator", "decode_image", "decode_mask", "evaluation_pairs", "first_few",
+    "guess_rule", "image_files", "open_mask", "open_source", "read_split", "resize_pixels",
+    "short_names", "split_ids", "split_lines", "spread", "write_splits",
 ]
 # fmt: on

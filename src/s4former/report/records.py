@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from s4former.config import read_json, read_lines
 from s4former.config.errors import UserError
-from s4former.config.record import read_json, read_lines
 from s4former.data.sources import short_names
 
 Line = Mapping[str, Any]

@@ -15,10 +15,10 @@ import s4former
 from command_line import CommandLine
 from s4former.config import Ledgers
 from s4former.config.outputs import HUMAN_MASK, MACHINE_MASK
+from s4former.curation import open_source
 from s4former.curation.annotations import convert
 from s4former.curation.label.origins import whose
-from s4former.curation.sources import open_source
-from s4former.data.config import DataConfig
+from s4former.data import DataConfig
 from s4former.engine import train
 from tiny_run import NAMES, make_data, tiny_run
 

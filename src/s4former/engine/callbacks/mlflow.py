@@ -47,7 +47,7 @@ class MlflowConfig(CallbackConfig):
         except ImportError:
             raise UserError(
                 "callbacks=[mlflow] needs MLflow, which is not installed; type `pip install "
-                "s4former[mlflow]`, or leave the field out: journal.jsonl holds the same numbers"
+                "'s4former[mlflow]'`, or leave the field out: journal.jsonl holds the same numbers"
             ) from None
         try:
             client = MlflowClient(address)

@@ -33,7 +33,7 @@ class TensorBoardConfig(CallbackConfig):
         except ImportError:
             raise UserError(
                 "callbacks=[tensorboard] needs TensorBoard, which is not installed; type `pip install "
-                "s4former[tensorboard]`, or leave the field out: journal.jsonl holds the same numbers"
+                "'s4former[tensorboard]'`, or leave the field out: journal.jsonl holds the same numbers"
             ) from None
         return TensorBoard(lambda step: SummaryWriter(folder / "tensorboard", purge_step=step + 1), folder)
 

@@ -35,7 +35,7 @@ class WandbConfig(CallbackConfig):
         except ImportError:
             raise UserError(
                 "callbacks=[wandb] needs Weights & Biases, which is not installed; type `pip install "
-                "s4former[wandb]`, or leave the field out: journal.jsonl holds the same numbers"
+                "'s4former[wandb]'`, or leave the field out: journal.jsonl holds the same numbers"
             ) from None
 
         def start() -> Any:
