@@ -378,3 +378,23 @@ def test_folds_hold_out_other_images_each(run: CommandLine) -> None:
     assert all(len(each.labeled) + len(each.val) == 7 for each in parts)
     assert run("init", "photos", "--masks", "masks", "--folds", "8", "--out", "more.yaml") == 1
     assert "--folds 8: expected 2 to 7" in run.err
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("brain_1.nii.gz", "NIfTI volumes are not read: save each slice"),
+        ("map.geojson", "burn them into a GeoTIFF"),
+        ("a.jpg.json", "Supervisely's files are not read: export as COCO"),
+        ("train.csv", "run lengths decoded"),
+        ("via.json", "export as COCO or labelme"),
+        ("notes.txt", "export them as PNG masks or as COCO"),
+    ],
+)
+def test_labels_in_a_form_that_is_not_read(run: CommandLine, name: str, advice: str) -> None:
+    picture("photos/a.jpg", 0)
+    Path("labels").mkdir()
+    Path("labels", name).write_text("{}")
+    assert run("init", "photos", "--masks", "labels") == 1
+    assert "holds neither masks" in run.err
+    assert advice in run.err

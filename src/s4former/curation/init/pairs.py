@@ -19,6 +19,17 @@ from s4former.data.sources.listing import image_files
 from s4former.data.sources.naming import Rule, guess_rule, sounds_like_masks
 from s4former.data.split_lists import SUFFIXES, first_few
 
+_NOT_READ = {
+    ".nii": ("NIfTI volumes", "save each slice as a PNG or .npy mask that is called as its image"),
+    ".nii.gz": ("NIfTI volumes", "save each slice as a PNG or .npy mask that is called as its image"),
+    ".geojson": ("shapes of a map", "burn them into a GeoTIFF of the image's size, as gdal_rasterize does"),
+    ".csv": ("tables of masks", "write a PNG mask for each image, its run lengths decoded"),
+    ".jpg.json": ("Supervisely's files", "export as COCO or as PNG masks"),
+    ".png.json": ("Supervisely's files", "export as COCO or as PNG masks"),
+    ".json": ("JSON files of this kind", "export as COCO or labelme (VIA: Annotation, Export as COCO)"),
+}
+"""Labels by the ending of their files: what they are, and what to do."""
+
 
 def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     """Find masks whose place is not given: in the same folder, named by a rule or as annotations.
@@ -126,11 +137,21 @@ def _mask_files(folder: Path, images: Sequence[Path], among: bool) -> list[str]:
     found = list(image_files(folder, pictures=not among))
     if not found:
         command = proposed(images[0]) or proposed(folder.parent)
+        how = f"type: {command}" if command else _how_to_export(folder)
         raise UserError(
             f"{folder} holds neither masks (PNG, TIFF ...) nor annotations (COCO, labelme, CVAT, Label "
-            f"Studio, YOLO){f'; type: {command}' if command else ''}"
+            f"Studio, YOLO); {how}"
         )
     return found
+
+
+def _how_to_export(path: Path) -> str:
+    """Return what to do with labels in a form that is not read, told by their names alone."""
+    files = [path] if path.is_file() else sorted(each for each in path.iterdir() if each.is_file())
+    for ending, (what, how) in _NOT_READ.items():
+        if any(each.name.lower().endswith(ending) for each in files):
+            return f"{what} are not read: {how}"
+    return "export them as PNG masks or as COCO from the program that they were drawn with"
 
 
 def _require_one_mask(images: Sequence[str], masks: Sequence[str], folder: Path, rule: Rule) -> None:
