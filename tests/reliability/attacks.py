@@ -381,10 +381,10 @@ def data_set_names_a_module() -> str:
 
 @attack
 def shards_outside() -> str:
-    Path("shards").mkdir()
+    Path("parts").mkdir()
     index = {"metadata": {}, "weight_map": {"w": "../../outside/secret.txt"}}
-    Path("shards/model.safetensors.index.json").write_text(json.dumps(index))
-    return "convert shards w.safetensors"
+    Path("parts/model.safetensors.index.json").write_text(json.dumps(index))
+    return "convert parts w.safetensors"
 
 
 @attack
