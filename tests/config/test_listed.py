@@ -57,6 +57,8 @@ def test_a_config_stands_beside_its_thing_or_apart_from_it(shapes: Listed[Shape]
 def test_other_names_are_told(shapes: Listed[Shape]) -> None:
     with pytest.raises(ValueError, match=r"no shape 'cube'.*circle, square"):
         shapes.config_class("cube")
+    with pytest.raises(ValueError, match=r"'\.\./circle' is no import path.*my_project"):
+        shapes.config_class("../circle")
 
 
 def test_a_config_that_lacks_something_is_told_what(shapes: Listed[Shape], tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ class Listed(Generic[ConfigT]):
             apart = f"{self.package}.configs"
             here = importlib.util.find_spec(apart) and importlib.util.find_spec(f"{apart}.{name}")
             return importlib.import_module(here.name if here else f"{self.package}.{name}")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{name!r} is no import path; expected one as in my_project.my_file")
         require_trusted(name, self.kind)
         try:
             return importlib.import_module(name)
