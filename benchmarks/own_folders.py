@@ -69,17 +69,22 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--msrc", type=Path, required=True, help="the MSRC-21 folder")
-    parser.add_argument("--camvid", type=Path, required=True, help="the CamVid folder")
-    parser.add_argument("--weights", type=Path, required=True, help="the backbone's weights")
+    add_places(parser)
     parser.add_argument("--folders", default=",".join(FOLDERS))
     parser.add_argument("--rows", default=f"{BASELINE},as chosen", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, help="in place of what is chosen for the folder")
+    return parser.parse_args()
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where data and weights lie, and where runs and results go."""
+    parser.add_argument("--msrc", type=Path, required=True, help="the MSRC-21 folder")
+    parser.add_argument("--camvid", type=Path, required=True, help="the CamVid folder")
+    parser.add_argument("--weights", type=Path, required=True, help="the backbone's weights")
     parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c", help="overrides of every run")
     parser.add_argument("--runs", type=Path, default=Path("runs/own_folders"))
     parser.add_argument("--out", type=Path, required=True)
-    return parser.parse_args()
 
 
 def spread(items: Sequence[Path], count: int) -> list[Path]:

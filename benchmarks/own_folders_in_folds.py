@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from own_folders import FOLDERS, make, score
+from own_folders import FOLDERS, add_places, make, score
 from s4former.config import write_json
 from s4former.config.record import write_text
 from s4former.recipes import load_run
@@ -33,17 +33,12 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--msrc", type=Path, required=True, help="the MSRC-21 folder")
-    parser.add_argument("--camvid", type=Path, required=True, help="the CamVid folder")
-    parser.add_argument("--weights", type=Path, required=True, help="the backbone's weights")
+    add_places(parser)
     parser.add_argument("--folder", default="farm", choices=FOLDERS)
     parser.add_argument("--methods", default=METHODS, help="as for `s4former compare`")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c", help="overrides of every run")
-    parser.add_argument("--runs", type=Path, default=Path("runs/own_folders"))
-    parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 
 

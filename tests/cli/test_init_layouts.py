@@ -219,17 +219,18 @@ def test_several_kinds_of_masks_are_a_question(run: CommandLine) -> None:
     assert len(opened().labeled) == 3
 
 
-def test_masks_among_images_that_are_annotated(run: CommandLine) -> None:
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_masks_among_images_that_are_annotated(run: CommandLine, ending: str) -> None:
     for number in range(3):
         picture(f"photos/{number}.jpg", number)
         if number < 2:
-            mask(f"photos/{number}_mask.png", 1)
+            mask(f"photos/{number}_mask.{ending}", 1)
     image = {"id": 0, "file_name": "0.jpg", "height": SIZE[0], "width": SIZE[1]}
     shape = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[8, 8, 40, 8, 40, 40]]}
     content = {"images": [image], "annotations": [shape], "categories": [{"id": 1, "name": "square"}]}
     Path("coco.json").write_text(json.dumps(content))
     assert run("init", "photos", "--masks", "coco.json") == 0
-    assert "2 files among the images, as 0_mask.png, are not: they are called masks" in run.out
+    assert f"2 files among the images, as 0_mask.{ending}, are not: they are called masks" in run.out
     source = opened()
     assert (source.labeled, source.unlabeled) == (("photos/0",), ("photos/1", "photos/2"))
     mask("masks/0.png", 1)

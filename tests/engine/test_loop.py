@@ -145,7 +145,7 @@ def test_the_best_model_is_the_one_that_the_result_names(
     scores = iter([0.4, 0.5, 0.6, 0.45])
 
     def score(*_: object) -> dict[str, Any]:
-        record = {"miou": next(scores), "part": "val"}
+        record = {"miou": next(scores), "part": "val", "protocol": {}}
         return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
 
     monkeypatch.setattr(scorer, "evaluate", score)

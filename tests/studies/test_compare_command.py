@@ -69,6 +69,7 @@ def test_rows_may_be_called_with_commas_and_signs(tmp_path: Path) -> None:
         (["--methods", "supervised,s4former:seed=7"], "changes seed, which all rows of a comparison share"),
         (["--methods", "supervised:steps=9,s4former"], "type steps=9 for all of them"),
         (["--methods", "s4former:data.labeled_split=more.txt"], "compare twice"),
+        (["--methods", "s4former:data={labeled_split: more.txt}"], "changes data, which all rows"),
     ],
 )
 def test_mistakes(

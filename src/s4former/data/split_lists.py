@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s4former.config.errors import DataError
+from s4former.config.record import write_text
 from s4former.config.regular import read_bytes
 from s4former.data.published_lists import PUBLISHERS
 
@@ -132,7 +133,7 @@ def write_split(path: Path, ids: Iterable[str]) -> None:
     """
     text = list_text(ids)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def list_text(ids: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -125,19 +125,18 @@ class Checkpoints:
         kept = [new, *(entry for entry in before if entry.step < new.step)][:_KEPT]
         write_json(self.folder / "index.json", _ENTRIES.dump_python(kept, mode="json", exclude_defaults=True))
         named = {file.file for entry in kept for file in entry.files}
-        for path in self._outlived(before):
-            if path.name not in named:
-                path.unlink()
+        for path in self._outlived(before, named):
+            path.unlink()
 
-    def _outlived(self, before: Sequence[_Entry]) -> Iterator[Path]:
-        """Yield the states that were listed, and those that a killed process left without listing them.
+    def _outlived(self, before: Sequence[_Entry], kept: Collection[str]) -> Iterator[Path]:
+        """Yield the other states that were listed, and those that a killed process left without listing them.
 
         Whatever else is called ``step_*.pt`` is somebody's own: a kept copy, or a file of another program.
         """
         listed = {file.file for entry in before for file in entry.files}
         newest = before[0].step if before else 0
         for path in self.folder.glob("step_*.pt"):
-            if not _NAME.fullmatch(path.name):
+            if path.name in kept or not _NAME.fullmatch(path.name):
                 continue
             step, _ = _step_and_parts(path)
             if path.name in listed or (step >= newest and _holds_state(path, step)):

@@ -140,7 +140,7 @@ def tell_differences(protocol: Mapping[str, Any], card: ModelCard | None, progre
     """Say what is not as it was when the run scored its model, so that both scores are not compared."""
     if card is None or card.score is None:
         return
-    before = {name: value for name, value in card.score.get("protocol", {}).items() if name != "part"}
+    before = {name: value for name, value in card.score["protocol"].items() if name != "part"}
     found = wording.differences(protocol, before)
     if found:
         progress.on_message(

@@ -94,7 +94,7 @@ class ModelCard(Config):
     @classmethod
     def _scored(cls, score: dict[str, Any] | None) -> dict[str, Any] | None:
         if score is not None and not (
-            isinstance(score.get("miou"), float | int | None) and isinstance(score.get("protocol", {}), dict)
+            isinstance(score.get("miou"), float | int | None) and isinstance(score.get("protocol"), dict)
         ):
             raise ValueError("expected a line of scores.jsonl, with miou and protocol")
         return score

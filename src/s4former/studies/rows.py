@@ -116,7 +116,7 @@ def _require_equal(row: Row) -> None:
     """Refuse a row that changes what makes rows comparable: steps, seeds, labels and how they are scored."""
     for change in row.changes:
         path, _ = parse_override(change)
-        if path[0] in _SHARED or (path[0] == "data" and path[1] in _SHARED_DATA):
+        if path[0] in _SHARED or tuple(path) == ("data",) or (path[0] == "data" and path[1] in _SHARED_DATA):
             raise UserError(
                 f"row {row.name!r} changes {'.'.join(path)}, which all rows of a comparison share; type "
                 f"{change} for all of them, or compare twice, each with an --out of its own"

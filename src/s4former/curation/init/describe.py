@@ -12,11 +12,11 @@ from s4former.config.errors import DataError, UserError
 from s4former.curation.annotations import FORMATS, class_names
 from s4former.curation.init.holding_out import choose_val, classes_shown, share_count
 from s4former.curation.init.image_survey import Notes, counted, pixel_fields
-from s4former.curation.init.kinds import choose_kind
 from s4former.curation.init.layouts import parts_pooled
 from s4former.curation.init.mask_survey import survey_masks
+from s4former.curation.init.masks_or_annotations import choose_kind
 from s4former.curation.init.naming import with_names
-from s4former.curation.init.others import masks_beside, not_read, unlabeled_files
+from s4former.curation.init.other_files import masks_beside, not_read, unlabeled_files
 from s4former.curation.init.pairs import (
     find_masks,
     listed,

@@ -22,18 +22,20 @@ def require_one_part(folder: Path) -> None:
         UserError: With what to type for it.
     """
     _require_no_folder_each(folder)
-    for file, what in (
-        (_ROBOFLOW, "annotations of their own (COCO"),
-        (_ROBOFLOW_MASKS, "masks of their own ("),
-    ):
-        splits = {split: path for split, path in _parts(folder).items() if (path / file).is_file()}
-        if "train" in splits and (file == _ROBOFLOW or len(splits) > 1):
-            masks = splits["train"] / file if file == _ROBOFLOW else None
-            comma = ", " if masks else ""
-            raise UserError(
-                f"{folder} holds splits with {what}{comma}as Roboflow has it); type: "
-                f"{_init([splits['train']], [masks] if masks else [], splits.get('val'))}"
-            )
+    annotated, masked = (
+        {split: path for split, path in _parts(folder).items() if (path / file).is_file()}
+        for file in (_ROBOFLOW, _ROBOFLOW_MASKS)
+    )
+    if train := annotated.get("train"):
+        raise UserError(
+            f"{folder} holds splits with annotations of their own (COCO, as Roboflow has it); type: "
+            f"{_init([train], [train / _ROBOFLOW], annotated.get('val'))}"
+        )
+    if len(masked) > 1 and (train := masked.get("train")):
+        raise UserError(
+            f"{folder} holds splits with masks of their own (as Roboflow has it); type: "
+            f"{_init([train], [], masked.get('val'))}"
+        )
 
 
 def parts_pooled(images: Sequence[Path]) -> str | None:

@@ -41,9 +41,7 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
     if len(images) == 1:
         require_one_part(images[0])
         rule = guess_rule(names, names, one_folder=True)
-        if rule and says_masks(rule):
-            return images[0]
-        if detect_format(images[0]):
+        if (rule and _says_masks(rule)) or detect_format(images[0]):
             return images[0]
         among = [images[0]] if rule else []
     beside = [
@@ -65,11 +63,10 @@ def find_masks(images: Sequence[Path], names: Sequence[str]) -> Path:
 def rule_of_masks(names: Sequence[str]) -> Rule | None:
     """Return the rule by which files of one folder say that they are masks of others; none if none do."""
     rule = guess_rule(names, names, one_folder=True)
-    return rule if rule and says_masks(rule) else None
+    return rule if rule and _says_masks(rule) else None
 
 
-def says_masks(rule: Rule) -> bool:
-    """Whether what the masks of a rule are called has a word for them."""
+def _says_masks(rule: Rule) -> bool:
     return sounds_like_masks(f"{rule.masks.prefix} {rule.masks.suffix}")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from s4former.curation.annotations import class_names
 from s4former.curation.init.image_survey import Notes
-from s4former.curation.init.pairs import annotation_format
+from s4former.curation.init.pairs import annotation_format, rule_of_masks
 from s4former.data.sources.listing import image_files
-from s4former.data.sources.naming import MASK_WORDS, Naming, Rule, guess_rule
+from s4former.data.sources.naming import Naming, Rule, guess_rule
 
 _LOSSY = (".jpg", ".jpeg", ".jfif")
 """What cannot hold classes, so that it is no mask, whatever it is called."""
@@ -68,14 +68,8 @@ def choose_kind(
 
 def _called_masks(names: Sequence[str]) -> tuple[Rule, list[str]] | None:
     """Return the rule by which some files among the images are masks of others, and these files."""
-    rule = guess_rule(names, names, one_folder=True)
-    affix = f"{rule.masks.prefix}{rule.masks.suffix}".lower() if rule else ""
-    if rule is None or not any(word in affix for word in MASK_WORDS):
-        return None
-    own = [name for name in names if rule.masks.key(name) is not None]
-    others = set(names) - set(own)
-    own = [name for name in own if not name.lower().endswith(_LOSSY)]
-    return (rule, own) if rule.matched(others, own) else None
+    rule = rule_of_masks(names)
+    return (rule, [name for name in names if rule.masks.key(name) is not None]) if rule else None
 
 
 def _masks_below(masks: Path, images: Sequence[Path], names: Sequence[str]) -> list[str]:
