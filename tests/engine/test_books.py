@@ -29,6 +29,7 @@ from s4former.engine.meter import Meter
 from s4former.engine.panels import Panel, shown_ids
 from s4former.engine.progress import PlainProgress, RichProgress
 from s4former.engine.state import why_no_state
+from s4former.inference import device as devices
 from s4former.inference import resolve_device, resolve_precision
 from tiny_run import make_data, tiny_run
 
@@ -358,13 +359,14 @@ def test_shown_images_are_spread_over_the_set_and_its_classes(tmp_path: Path) ->
     assert len(shown_ids(source, "val", rows=99)) == 12
 
 
-def test_a_run_survives_json_and_resolves_every_auto() -> None:
+def test_a_run_survives_json_and_resolves_every_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     run = tiny_run(Path("data"), {"threads": "auto", "device": "auto", "evaluate.mode": "slide"})
     assert Run.model_validate_json(run.model_dump_json()) == run
     resolved = run.resolved()
     assert "auto" not in resolved.model_dump_json()
     assert resolved.evaluate.crop_size == (32, 32)
     assert resolved.resolved() == resolved
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: True)
     before = resolved.model_dump(mode="json") | {"device": "cpu", "precision": "bfloat16", "threads": 7}
     again = run.resolved(before)
     assert (again.precision, again.threads) == ("bfloat16", 7)
@@ -386,10 +388,45 @@ def test_devices_that_are_not_there_say_what_to_type() -> None:
         resolve_device("cuda:77")
     assert resolve_device("cpu") == "cpu"
     assert resolve_precision("auto", "cpu") == "float32"
-    assert resolve_precision("bfloat16", "cpu") == "bfloat16"
     with pytest.raises(UserError, match="type precision=auto, float32 or bfloat16"):
         resolve_precision("fp16", "cpu")
     assert describe("cpu") == {"device": "cpu", "threads": torch.get_num_threads()}
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        ("fma avx2 avx512f avx512_bf16 amx_tile", "bfloat16"),
+        ("fp asimd bf16 i8mm", "bfloat16"),
+        ("fma avx2 avx512f", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_a_cpu_without_products_of_bfloat16_computes_in_float32(
+    flags: str | None,
+    meant: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = tmp_path / "cpuinfo"
+    if flags is not None:
+        told.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(devices, "_CPU_INFO", told)
+    devices._say_that_it_is_float32.cache_clear()
+    for _ in range(2):
+        assert resolve_precision("bfloat16", "cpu") == meant
+    assert resolve_precision("bfloat16", "cuda") == "bfloat16"
+    assert caplog.text.count("this CPU has no products of bfloat16") == (meant == "float32")
+
+
+def test_no_line_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
+    theirs, path = tmp_path / "theirs.txt", tmp_path / "journal.jsonl"
+    theirs.write_text("mine\n")
+    path.symlink_to(theirs)
+    with pytest.raises(UserError, match=r"journal.jsonl is a link, and .*; take it away"):
+        append_line(path, {"step": 1})
+    assert theirs.read_text() == "mine\n"
 
 
 def test_saving_deletes_the_states_of_the_run_and_nothing_else(tmp_path: Path) -> None:

@@ -132,6 +132,21 @@ def test_mlflow_gets_them_in_one_run(watched: Path) -> None:
     assert [file.path for file in panels] == ["panels/step_00000003.png", "panels/step_00000006.png"]
 
 
+def test_mlflow_writes_nothing_before_a_run_begins_and_says_where_it_cannot_write(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "run"
+    run, _ = override(tiny_run(data), ["callbacks=[mlflow]"])
+    (config,) = run.callbacks
+    config.build(folder).close()
+    assert not folder.exists()
+    run, _ = override(tiny_run(data), ["callbacks=[{name: mlflow, tracking_uri: 'nowhere://else'}]"])
+    with pytest.raises(UserError, match=r"MLflow cannot write to nowhere://else: .* Give a folder"):
+        train(run, folder)
+
+
 def records(file: Path) -> Iterator[bytes]:
     """Yield what a file of wandb holds: chunks as of LevelDB's log, each with its length and kind."""
     data, place, whole = file.read_bytes(), 7, b""

@@ -25,6 +25,7 @@ from s4former.engine import Run, read_lines, replay, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
 from s4former.engine.writer import RunFolderWriter
+from s4former.inference import device
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
@@ -491,7 +492,8 @@ def test_without_validation_images_a_run_still_ends_with_a_model(tmp_path: Path)
     assert not (tmp_path / "run" / "scores.jsonl").exists()
 
 
-def test_bfloat16_trains_on_a_cpu(data: Path, tmp_path: Path) -> None:
+def test_bfloat16_trains_on_a_cpu(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
     outcome = train(tiny_run(data, {"precision": "bfloat16", "steps": 2}), tmp_path / "run")
     (line,) = read_lines(tmp_path / "run" / "journal.jsonl")
     assert 0 < line["loss"] < 10

@@ -17,7 +17,7 @@ from PIL import Image
 import s4former
 from s4former.config import DataError, UserError
 from s4former.engine import read_lines, train, validate
-from s4former.inference import Model, find_images
+from s4former.inference import Model, device, find_images
 from s4former.inference.overlay import overlay_picture, overlay_rows, write_png_rows
 from tiny_run import NAMES, make_data, tiny_run
 
@@ -57,7 +57,10 @@ def test_every_way_to_name_a_model_leads_to_the_same(run_folder: Path, tmp_path:
         assert np.array_equal(first.confidence, other.confidence)
 
 
-def test_the_precision_of_a_model_is_one_that_there_is(run_folder: Path) -> None:
+def test_the_precision_of_a_model_is_one_that_there_is(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
     assert s4former.load(run_folder, "cpu", "auto").precision == "float32"
     assert s4former.load(run_folder, "cpu", "bfloat16").precision == "bfloat16"
     with pytest.raises(UserError, match="precision=float16 is unknown"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from s4former.methods import METHODS
+from s4former.methods import METHODS, config_class
 from s4former.testing import LAWS, Subject, awake, learn, random_batch, tiny_student
 
 
@@ -31,6 +31,19 @@ def test_a_pair_of_one_policy_is_one_strong_view_for_s4former(name: str) -> None
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_laws_hold_with_complementary_dropout(law) -> None:
     law(Subject("unimatch_v2", {"perturb": ("complementary_dropout",)}))
+
+
+def test_a_perturbation_that_acts_twice_draws_twice() -> None:
+    perturb = ("channel_dropout", {"name": "channel_dropout", "probability": 0.2}, "channel_dropout")
+    method = config_class("unimatch_v2").model_validate({"perturb": perturb}).build(tiny_student()).train()
+    view = method.prepare(random_batch(0)).views["strong_1"]
+    features = (torch.ones(len(view.images), 64, 2, 2),)
+    first, second, third = (part.after(features, view)[0] for part in method.strong.perturbations)
+    assert set(first.unique().tolist()) == {0.0, 2.0}
+    assert set(second.unique().tolist()) == {0.0, 1.25}
+    assert not torch.equal(first, third)
+    dropped = 1 - (first * third > 0).float().mean()
+    assert 0.6 < dropped < 0.9  # of two that draw alike it would be a half
 
 
 @pytest.mark.parametrize("name", ["unimatch", "unimatch_v2"])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from s4former.curation import open_source
+from s4former.engine.loop import opening
 from s4former.methods import config_class
 from s4former.methods.mean_teacher import MeanTeacherConfig
 from s4former.testing import random_batch, tiny_student
+from tiny_run import make_data, tiny_run
 
 
 def test_the_ramp_starts_where_unlabeled_images_do() -> None:
@@ -24,6 +28,26 @@ def test_the_ramp_starts_where_unlabeled_images_do() -> None:
 def test_averaged_losses_have_weights_that_add_up_to_one() -> None:
     config = MeanTeacherConfig(unlabeled_weight=3, unlabeled_ramp_steps=3, average_losses=True)
     assert [config.loss_weights(step) for step in (0, 1, 3)] == [(1, 0), (0.5, 0.5), (0.25, 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "learns"),
+    [
+        ({}, True),
+        ({"unlabeled_start_step": 5}, True),
+        ({"unlabeled_start_step": 5, "unlabeled_ramp_steps": 3}, False),
+        ({"unlabeled_start_step": 4, "unlabeled_ramp_steps": 3}, True),
+        ({"unlabeled_weight": 0}, False),
+    ],
+)
+def test_a_run_that_learns_nothing_from_unlabeled_images_says_so(
+    settings: dict[str, Any], learns: bool, tmp_path: Path
+) -> None:
+    data = make_data(tmp_path / "data")
+    run = tiny_run(data, {f"method.{name}": value for name, value in settings.items()})
+    said = opening(run, open_source(run.data))
+    assert run.steps == 6
+    assert ("nothing is learned from them" in said) == (not learns)
 
 
 def passes(monkeypatch: pytest.MonkeyPatch, name: str, settings: dict[str, Any]) -> Counter[str]:

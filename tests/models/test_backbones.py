@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from s4former.config import UserError
-from s4former.models import BACKBONES, TimmBackbone, TimmConfig
+from s4former.models import BACKBONES, TimmBackbone, TimmConfig, fast_linear, faster_on_cpu
 
 
 def images(count: int = 2, height: int = 16, width: int = 16, seed: int = 0) -> Tensor:
@@ -175,18 +175,34 @@ class _Counted(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_attention_of_checkpointed_blocks_is_kept_and_the_rest_computed_again() -> None:
+@pytest.mark.parametrize(
+    "product",
+    [
+        "addmm",
+        pytest.param(
+            "_linear_pointwise",
+            marks=pytest.mark.skipif(not fast_linear._AVAILABLE, reason="this torch has no oneDNN"),
+        ),
+    ],
+)
+def test_attention_and_what_follows_of_checkpointed_blocks_are_kept_and_the_rest_computed_again(
+    product: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_linear, "_WORTHWHILE", 1)
     calls = []
     for recompute in (False, True):
         model = backbone(recompute=recompute, frozen_blocks=1)
+        if product != "addmm":
+            faster_on_cpu(model)
         with _Counted() as counted:
             model(images())[0].square().sum().backward()
         calls.append(counted.calls)
     plain, checkpointed = calls
     attention = "_scaled_dot_product_flash_attention_for_cpu"
     assert checkpointed[attention] == plain[attention] == len(model.vit.blocks)
-    # Queries, keys and values, what comes after attention, and the MLP's first layer; nobody needs its last.
-    assert checkpointed["addmm"] == plain["addmm"] + 3 * (len(model.vit.blocks) - 1)
+    # Queries, keys and values, and the MLP's first layer; what comes after attention is kept, and nobody needs
+    # the MLP's last.
+    assert checkpointed[product] == plain[product] + 2 * (len(model.vit.blocks) - 1)
 
 
 def test_the_position_embedding_learns_at_any_grid() -> None:

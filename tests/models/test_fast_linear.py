@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from s4former.models import fast_linear as module
 from s4former.models import faster_on_cpu
@@ -42,6 +43,30 @@ def test_frozen_weights_get_no_gradient_and_pass_one_on() -> None:
     assert layer.weight.grad is None
     assert x.grad is not None
     torch.testing.assert_close(x.grad, layer.weight.sum(0).expand_as(x), rtol=1e-4, atol=1e-5)
+
+
+@needs_onednn
+@pytest.mark.parametrize("learns", ["all", "only the first layer's weights", "only the input"])
+def test_the_last_product_of_a_block_is_not_computed_again(
+    learns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Tensor] = []
+    product = module._product
+    monkeypatch.setattr(module, "_product", lambda *given: calls.append(given[0]) or product(*given))
+    mlp = nn.Sequential(FastLinear(96, 384), nn.GELU(), FastLinear(384, 96))
+    x = numbers(300, 96).requires_grad_(learns != "only the first layer's weights")
+    mlp.requires_grad_(learns == "all")
+    mlp[0].weight.requires_grad_(learns != "only the input")
+    inputs = [tensor for tensor in (x, *mlp.parameters()) if tensor.requires_grad]
+    results, counts = [], []
+    for recompute in (False, True):
+        calls.clear()
+        out = checkpoint(mlp, x, use_reentrant=False) if recompute else mlp(x)
+        results.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
+        counts.append(len(calls))
+    assert counts[1] == counts[0] + 1
+    for plain, again in zip(*results, strict=True):
+        assert torch.equal(plain, again)
 
 
 def test_small_products_are_linear_to_the_bit() -> None:

@@ -156,6 +156,10 @@ def test_attributes_of_a_segmenter() -> None:
     )
 
 
+def test_a_trained_network_does_not_say_how_memory_was_saved() -> None:
+    assert tiny(recompute_activations="all").for_inference()[0].recompute_activations == "none"
+
+
 @pytest.mark.parametrize("head", ["setr_pup", "linear"])
 def test_recomputed_activations_change_nothing_but_memory(head: str) -> None:
     results = []

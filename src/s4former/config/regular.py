@@ -116,4 +116,4 @@ def _not_ours(path: Path, found: os.stat_result) -> str | None:
         what = "is one file with another name (a hard link)"
     else:
         return None
-    return f"{path} {what}, and s4former would write into it what it notes of its files; take it away"
+    return f"{path} {what}, and s4former would write its notes into it; take it away"

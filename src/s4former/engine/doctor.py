@@ -13,6 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from s4former.config.record import commit, hardware, versions
+from s4former.inference.device import cpu_has_bfloat16
 
 _FOR_DEVELOPERS = ("dev", "docs")
 _ROOM = 2.0
@@ -114,15 +115,7 @@ def _devices(found: Diagnosis) -> list[dict[str, Any]]:
             f"there is a GPU, and torch {torch.__version__} (CUDA {torch.version.cuda}) does not see it: its "
             "driver is older than that CUDA, or CUDA_VISIBLE_DEVICES hides it"
         )
-    return [*devices, {"device": "cpu", "bfloat16": _cpu_has_bfloat16()}]
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself, so that precision=bfloat16 is faster there."""
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
+    return [*devices, {"device": "cpu", "bfloat16": cpu_has_bfloat16()}]
 
 
 def _hub_cache() -> Path:

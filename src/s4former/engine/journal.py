@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 from s4former.config.errors import UserError
 from s4former.config.record import read_lines as read_lines
 from s4former.config.record import write_text
+from s4former.config.regular import append
 from s4former.engine.callbacks import Callback
 
 
@@ -70,9 +71,13 @@ def check_diaries(folder: Path) -> None:
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Add one JSON object as a line."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, allow_nan=False) + "\n")
+    """Add one JSON object as a line.
+
+    Raises:
+        UserError: If the file is a link or has a second name: what it leads to is not the run's.
+        OSError: If it cannot be written.
+    """
+    append(path, json.dumps(record, allow_nan=False).encode())
 
 
 def forget_after(path: Path, step: int) -> None:

@@ -194,6 +194,9 @@ def opening(run: Run, source: Source) -> str:
     if run.method.views.unlabeled:
         images, unused = f"{images} and {len(source.unlabeled)} unlabeled", 0
     lonely = run.method.views.unlabeled and not source.unlabeled
+    # Their weight never falls, so the last step tells of all.
+    unlearned = run.method.views.unlabeled and not lonely and not run.method.reads_unlabeled(run.steps - 1)
+    nothing = "; the unlabeled ones weigh nothing in any step, so nothing is learned from them"
     sharded = " with sharded weights" if shards(run) else ""
     processes = f"{collectives.world_size()} processes{sharded}, " if collectives.world_size() > 1 else ""
     return (
@@ -201,4 +204,5 @@ def opening(run: Run, source: Source) -> str:
         f"({processes}{run.device}, {run.precision}, {run.threads} thread{'' if run.threads == 1 else 's'})"
         + (f"; {unused} unlabeled images are not looked at" if unused else "")
         + ("; none is unlabeled, so it is trained as by method=supervised" if lonely else "")
+        + (nothing if unlearned else "")
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import logging
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +12,10 @@ from typing import Literal
 
 from s4former.config.errors import UserError
 
+_logger = logging.getLogger(__name__)
+_CPU_INFO = Path("/proc/cpuinfo")
+# What Linux calls them there: AVX-512's, AMX's, and those of ARM.
+_BFLOAT16_PRODUCTS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 _FORMATS: dict[str, Literal["float32", "bfloat16"]] = {"float32": "float32", "bfloat16": "bfloat16"}
 
 
@@ -56,9 +62,15 @@ def _surely_no_gpu() -> bool:
 def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
     """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
 
+    A CPU without products of bfloat16 takes up to 200 times as long for them (docs/speed.md): there it is
+    float32, and a line says so.
+
     Raises:
         UserError: If it is no format that networks run in.
     """
+    if precision == "bfloat16" and device == "cpu" and not cpu_has_bfloat16():
+        _say_that_it_is_float32()
+        return "float32"
     if precision in _FORMATS:
         return _FORMATS[precision]
     if precision != "auto":
@@ -69,6 +81,22 @@ def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat
 
     has_it = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if has_it else "float32"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU is known to multiply bfloat16 itself, so that it is faster than float32 there."""
+    try:
+        return not _BFLOAT16_PRODUCTS.isdisjoint(_CPU_INFO.read_text().split())
+    except OSError:
+        return False
+
+
+@functools.cache
+def _say_that_it_is_float32() -> None:
+    _logger.warning(
+        "precision=bfloat16: this CPU has no products of bfloat16 and would take many times as long; it "
+        "computes in float32"
+    )
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager[object]:

@@ -30,7 +30,8 @@ def fast_linear(
     """Return ``x @ weight.T + bias``, as ``torch.nn.functional.linear`` to rounding."""
     # Sizes come last: a graph for export leaves them open.
     if _AVAILABLE and on_plain_cpu(x, weight) and x.numel() * len(weight) >= _WORTHWHILE:
-        result: Tensor = _OneDNNLinear.apply(x, weight, bias)
+        held = _Held.apply(x, weight)
+        result: Tensor = _OneDNNLinear.apply(held, weight, bias, held.grad_fn)
         return result
     return F.linear(x, weight, bias)
 
@@ -110,20 +111,41 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return result
 
 
+class _Held(torch.autograd.Function):
+    """Keeps the factors of a product, before it is computed, for the product's backward pass.
+
+    A product would keep them itself once it is computed. This way, where a block is computed again, its last
+    product is left out: all that its backward pass needs is there by then.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.set_materialize_grads(False)
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None]:
+        return grad, None
+
+
 class _OneDNNLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, held: Any) -> Tensor:
+        ctx.held = held
         return _product(x, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        x, weight = ctx.held.saved_tensors
+        wants_x, _ = ctx.held.needs_input_grad
+        _, wants_weight, wants_bias, _ = ctx.needs_input_grad
         rows = grad.reshape(-1, grad.shape[-1])
         return (
             _product(grad, weight.t()) if wants_x else None,
             _product(rows.t(), x.reshape(-1, x.shape[-1]).t()) if wants_weight else None,
             rows.sum(0) if wants_bias else None,
+            None,
         )

@@ -193,6 +193,7 @@ class ViTSegmenter(Segmenter):
             "pretrained_part": None,
             "auxiliary_heads": (),
             "frozen_blocks": 0,
+            "recompute_activations": "none",
             "lora": LoRAConfig(),
         }
         config = self.config.model_copy(update=only_training)

@@ -167,6 +167,10 @@ def write_file(
     onnx.save(model, path)
 
 
+def _needs_no_preparing(line: logging.LogRecord) -> bool:
+    return "pre-processing before quantization" not in line.getMessage()
+
+
 def _in_int8(model: Any) -> Any:
     """Return an ONNX model whose matrix products have weights of 8 bits.
 
@@ -177,7 +181,7 @@ def _in_int8(model: Any) -> Any:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger().addFilter(lambda line: "pre-processing before quantization" not in line.getMessage())
+    logging.getLogger().addFilter(_needs_no_preparing)  # the same filter is added once
     with TemporaryDirectory() as folder:
         quantize_dynamic(
             model,

@@ -19,7 +19,13 @@ class Perturbation(nn.Module):
 
     Several in a row are undone in reverse order. One that draws does so from the view's key and indices, so
     that a part of a batch has the draws that it has in the whole one.
+
+    Attributes:
+        repetition: How many of its kind act before it in the same pass. It is part of the name of its draws,
+            so that two don't draw alike.
     """
+
+    repetition: int = 0
 
     def before(self, view: View) -> View:
         """Return the view that enters the backbone; images and confidence move together."""

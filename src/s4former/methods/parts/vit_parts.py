@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from jaxtyping import Float
 from torch import Tensor
 
 from s4former.methods.configs.parts import RankingConfig, ViTPartsConfig
 from s4former.methods.parts.pasa import PASA
 from s4former.methods.parts.patch_shuffle import PatchShuffle
-from s4former.methods.parts.perturbation import Perturbations
+from s4former.methods.parts.perturbation import Perturbation, Perturbations
 from s4former.methods.parts.view import View
 from s4former.ops.losses import cross_entropy, negative_class_ranking
 from s4former.types import Logits, Segmenter
@@ -21,7 +23,11 @@ def vit_perturbations(config: ViTPartsConfig, student: Segmenter) -> Perturbatio
         parts.append(PatchShuffle(config, student.patch_size))
     if config.pasa:
         parts.append(PASA(config, student.patch_size, student.num_prefix_tokens))
-    parts.extend(part.build(student) for part in config.perturb)
+    kinds = Counter[type[Perturbation]]()
+    for part in (each.build(student) for each in config.perturb):
+        part.repetition = kinds[type(part)]
+        kinds[type(part)] += 1
+        parts.append(part)
     return parts
 
 

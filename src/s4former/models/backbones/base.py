@@ -11,18 +11,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import (
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+)
 
 from s4former.types import AttentionBias, FactoredBias, Features, Images
 
 # Fused attention on a CPU and on a GPU. Blocks that are computed again keep its output, which is no larger
 # than their input: nothing else in them saves as much time for as little memory.
-_FUSED_ATTENTION = [
+_FUSED_ATTENTION = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default,
     torch.ops.aten._scaled_dot_product_flash_attention.default,
     torch.ops.aten._scaled_dot_product_efficient_attention.default,
     torch.ops.aten._scaled_dot_product_cudnn_attention.default,
-]
+}
+# Products, and which of their arguments are the weights.
+_PRODUCTS: dict[Any, int] = {torch.ops.aten.mm.default: 1, torch.ops.aten.addmm.default: 2}
+if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    _PRODUCTS[torch.ops.mkldnn._linear_pointwise.default] = 1
 # Devices on which attention takes a matrix faster than the further channels of `FactoredBias`.
 _AS_MATRIX = ("cpu",)
 
@@ -92,7 +101,8 @@ class Backbone(nn.Module, ABC):
     def recompute(self) -> None:
         """Compute trained blocks again in the backward pass instead of keeping what is inside them.
 
-        Their attention is kept if it is a fused one.
+        What is no larger than a block's input and costs most is kept: the output of fused attention, and of
+        products that keep the width, as that behind it.
         """
         for block in self.trunk:
             # A partial is copied along with its block, as a teacher is made from a student.
@@ -102,9 +112,17 @@ class Backbone(nn.Module, ABC):
 def _recomputed(block: nn.Module, *inputs: Any, **named: Any) -> Any:
     plain: Callable[..., Any] = partial(type(block).forward, block)
     if torch.is_grad_enabled() and any(p.requires_grad for p in block.parameters()):
-        keeping = partial(create_selective_checkpoint_contexts, _FUSED_ATTENTION)
+        keeping = partial(create_selective_checkpoint_contexts, _kept)
         return checkpoint(plain, *inputs, use_reentrant=False, context_fn=keeping, **named)
     return plain(*inputs, **named)
+
+
+def _kept(_: SelectiveCheckpointContext, operation: Any, *given: Any, **named: Any) -> CheckpointPolicy:
+    keeps = operation in _FUSED_ATTENTION
+    if place := _PRODUCTS.get(operation):
+        rows, columns = given[place].shape
+        keeps = rows == columns
+    return CheckpointPolicy.MUST_SAVE if keeps else CheckpointPolicy.PREFER_RECOMPUTE
 
 
 def require_bias(bias: AttentionBias, count: int, length: int) -> None:

@@ -42,8 +42,9 @@ class ChannelDropout(Perturbation):
 
     def after(self, grids: Features, view: View) -> Features:
         """Drop channels, the same at every call."""
+        name = f"channel_dropout again {self.repetition}" if self.repetition else "channel_dropout"
         generators = [
-            keyed_generator(view.key.seed, view.stream("channel_dropout"), view.key.step, index)
+            keyed_generator(view.key.seed, view.stream(name), view.key.step, index)
             for index in view.indices.tolist()
         ]
         return tuple(grid * self._factors(grid, generators) for grid in grids)
