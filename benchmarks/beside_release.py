@@ -2,6 +2,7 @@
 
     python benchmarks/beside_release.py --release FOLDER --preset small_2x2_256
     python benchmarks/beside_release.py --release FOLDER --preset published_1x1_512 --out results/beside.json
+    python benchmarks/beside_release.py --preset small_2x2_256 --only "ours, all recomputed"     ours alone
 
 Both sides train the network of a preset of `step.py` with all parts on (PatchShuffle, PASA, NCR), every pixel
 being confident, on the same random images, which each makes inside its step. Ours is the step that `step.py`
@@ -18,7 +19,8 @@ All programs stay alive until the last round, so the highest peak and what the o
 must fit into memory together: about 12 GB for the small preset and 25 GB for the published one. Where it does
 not, the measurement ends with a word about it. `--only` leaves programs of ours out.
 
-The other side is not part of this repository. FOLDER, which goes to the front of Python's path, needs:
+The other side is not part of this repository; without it, ours are compared to the plain one of them. FOLDER,
+which goes to the front of Python's path, needs:
 
 - `mmseg`: that of mmsegmentation 0.30.0 (the release lacks much of it), in which these files come from
   github.com/JoyHuYY1412/S4Former at commit 2fe87ec6: `models/backbones/vit.py`,
@@ -153,7 +155,7 @@ def released_step(preset_name: str, release: str, classes: int) -> tuple[Callabl
     return one_step, one_step.trained, imported
 
 
-def serve(turns: Connection, program: str, preset_name: str, release: str, classes: int) -> None:
+def serve(turns: Connection, program: str, preset_name: str, release: str | None, classes: int) -> None:
     """Be one program: build its step, then do one for each turn and say what it took."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +163,7 @@ def serve(turns: Connection, program: str, preset_name: str, release: str, class
         try:
             way = PROGRAMS[program]
             one_step, trained, imported = (
-                our_step(preset_name, way) if way else released_step(preset_name, release, classes)
+                our_step(preset_name, way) if way else released_step(preset_name, str(release), classes)
             )
             turns.send({"trained": trained, "imported_gb": imported})
             while turns.recv():
@@ -218,7 +220,7 @@ def check_memory(program: str, last: dict[str, float]) -> None:
         )
 
 
-def measure(programs: list[str], preset_name: str, release: str, rounds: int) -> dict[str, Any]:
+def measure(programs: list[str], preset_name: str, release: str | None, rounds: int) -> dict[str, Any]:
     """Let the programs take turns and return what each step took."""
     from step import NUM_CLASSES, product_rates
 
@@ -262,17 +264,19 @@ def summary(about: dict[str, Any]) -> dict[str, Any]:
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     programs = record["programs"]
-    base = programs[RELEASED]
+    against, base = next(iter(programs.items()))
     size = SIZES[PresetName(record["preset"])]
     lines = [
-        "# The released training step beside ours",
+        "# The released training step beside ours"
+        if against == RELEASED
+        else "# Ways to make our training step",
         "",
         f"Width {size['width']}, {size['crop']} x {size['crop']}, {size['images']} + {size['images']} images"
-        f" (`{record['preset']}`), {base['trained']:,} trained numbers on both sides; medians of the"
+        f" (`{record['preset']}`), {base['trained']:,} trained numbers in each; medians of the"
         f" {record['rounds']} steps after the first, programs taking turns, {record['date']},"
         f" {record['processor']} each, torch {record['versions']['torch']}.",
         "",
-        "| step | CPU time | wall | peak memory | of it imports | released / this: time | memory |",
+        f"| step | CPU time | wall | peak memory | of it imports | {against} / this: time | memory |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, about in programs.items():
@@ -289,15 +293,17 @@ def table(record: dict[str, Any]) -> str:
     lines += [
         "",
         f"Matrix products (2048 x 2048) ran at {rate['matmul']:.0f} GFLOP/s meanwhile (float32, torch's),"
-        f" {rate['fast_linear']:.0f} (that of our linear layers) and {rate['bfloat16']:.0f} (bfloat16);"
+        f" {rate['fast_linear']:.0f} (that of our linear layers) and {rate['bfloat16']:.3g} (bfloat16);"
         " medians. Made by `benchmarks/beside_release.py`, which says how.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def main(
-    release: Annotated[Path, typer.Option(help="folder with the authors' code, see above", exists=True)],
     preset: Annotated[PresetName, typer.Option(help="network, crop and batch")],
+    release: Annotated[
+        Path | None, typer.Option(help="folder with the authors' code, see above", exists=True)
+    ] = None,
     rounds: Annotated[int, typer.Option(help="steps of each program that count", min=1)] = 5,
     only: Annotated[list[str] | None, typer.Option(help=f"of {list(PROGRAMS)}; repeat it")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file; a table is written beside it")] = None,
@@ -310,7 +316,9 @@ def main(
     if unknown := set(only or ()) - set(PROGRAMS):
         raise typer.BadParameter(f"no such program: {sorted(unknown)}", param_hint="--only")
     torch.set_num_threads(1)
-    programs = [program for program in PROGRAMS if program in (RELEASED, *(only or PROGRAMS))]
+    first = RELEASED if release else next(program for program, way in PROGRAMS.items() if way)
+    ours = only or [program for program, way in PROGRAMS.items() if way]
+    programs = [program for program in PROGRAMS if program in (first, *ours)]
     record = {
         "preset": preset.value,
         "rounds": rounds,
@@ -319,7 +327,7 @@ def main(
         "hardware": hardware(),
         "versions": versions(),
         "load_before": os.getloadavg()[0],
-        **measure(programs, preset.value, str(release.resolve()), rounds),
+        **measure(programs, preset.value, str(release.resolve()) if release else None, rounds),
         "load_after": os.getloadavg()[0],
     }
     text = table(record)

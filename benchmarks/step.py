@@ -35,6 +35,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from s4former.inference.device import cpu_has_bfloat16
 from s4former.methods import Method, config_class
 from s4former.models import (
     BACKBONES,
@@ -101,20 +102,23 @@ class Stopwatch:
 def product_rates(device: torch.device, side: int = 2048, seconds: float = 0.6) -> dict[str, float]:
     """Rates of a matrix product in GFLOP/s: torch's own, that of our linear layers, and bfloat16's."""
     left, right = torch.rand(2, side, side, device=device)
-    low = left.bfloat16(), right.bfloat16()
+    # Without products of its own, a CPU would take minutes for a large one.
+    slow = device.type == "cpu" and not cpu_has_bfloat16()
+    small = side // 8 if slow else side
+    low = left[:small, :small].bfloat16(), right[:small, :small].bfloat16()
     watch = Stopwatch(device)
     found = {}
-    for name, product in {
-        "matmul": torch.matmul,
-        "fast_linear": lambda a, b: fast_linear(a, b, None),
-        "bfloat16": lambda a, b: torch.matmul(*low),
-    }.items():
+    for name, size, product in (
+        ("matmul", side, torch.matmul),
+        ("fast_linear", side, lambda a, b: fast_linear(a, b, None)),
+        ("bfloat16", small, lambda a, b: torch.matmul(*low)),
+    ):
         rates: list[float] = []
         begin = watch.now()
         while watch.now() - begin < seconds / 2 or len(rates) < 3:
             start = watch.now()
             product(left, right)
-            rates.append(2 * side**3 / (watch.now() - start) / 1e9)
+            rates.append(2 * size**3 / (watch.now() - start) / 1e9)
         found[name] = statistics.median(rates)
     return found
 
@@ -265,7 +269,7 @@ def show(result: dict[str, Any], console: Console) -> None:
             f"{rate:,.0f} ({product})"
             for product, rate in result["float32_product_gflops_by_product"].items()
         )
-        + f" GFLOP/s, bfloat16 {result['bfloat16_product_gflops']:,.0f}",
+        + f" GFLOP/s, bfloat16 {result['bfloat16_product_gflops']:,.3g}",
         "kept for the backward pass": f"{result['kept_for_backward_bytes'] / 1e9:.2f} GB",
         "of the product's rate": f"{result['share_of_product_rate']:.0%}",
         "cost": f"{result['cost_gflop_equivalents']:,.0f} GFLOP-eq.",

@@ -25,7 +25,8 @@ from s4former.engine import Run, read_lines, replay, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
 from s4former.engine.writer import RunFolderWriter
-from s4former.inference import device
+from s4former.inference import EvaluateConfig, device
+from s4former.inference.scoring import protocol_record
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
@@ -143,10 +144,17 @@ def test_the_best_model_is_the_one_that_the_result_names(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if a run is stopped after a better score that was not saved, and resumed with fewer of them."""
+    made_up = dict.fromkeys(("macc", "aacc", "interval"), None) | {
+        "part": "val",
+        "images": 2,
+        "iou": {},
+        "acc": {},
+        "protocol": protocol_record(EvaluateConfig(), "float32"),
+    }
     scores = iter([0.4, 0.5, 0.6, 0.45])
 
     def score(*_: object) -> dict[str, Any]:
-        record = {"miou": next(scores), "part": "val", "protocol": {}}
+        record = made_up | {"miou": next(scores)}
         return dict.fromkeys(("student", "teacher"), SimpleNamespace(record=lambda: record))
 
     monkeypatch.setattr(scorer, "evaluate", score)

@@ -281,9 +281,15 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     (broken / "model.json").write_text(json.dumps(card | {"format": 1}))
     with pytest.raises(UserError, match="format: got 1; expected 2"):
         Model.load(broken)
-    (broken / "model.json").write_text(json.dumps(card | {"score": {"miou": 0.5, "protocol": 3.0}}))
-    with pytest.raises(UserError, match=r"score: .*expected a line of scores"):
-        Model.load(broken)
+    for change, words in [
+        ({"protocol": 3.0}, "protocol: Input should be"),
+        ({"protocol": card["score"]["protocol"] | {"scales": ["large"]}}, r"protocol.scales.0: Input"),
+        ({"interval": {"low": {"miou": 0.1}}}, "interval.high: Field required"),
+    ]:
+        damaged = card | {"score": card["score"] | change}
+        (broken / "model.json").write_text(json.dumps(damaged))
+        with pytest.raises(UserError, match=rf"score: .*expected a line of scores.jsonl; its {words}"):
+            Model.load(broken)
 
 
 def test_files_folders_and_globs_are_found(tmp_path: Path) -> None:

@@ -200,8 +200,8 @@ def test_attention_and_what_follows_of_checkpointed_blocks_are_kept_and_the_rest
     plain, checkpointed = calls
     attention = "_scaled_dot_product_flash_attention_for_cpu"
     assert checkpointed[attention] == plain[attention] == len(model.vit.blocks)
-    # Queries, keys and values, and the MLP's first layer; what comes after attention is kept, and nobody needs
-    # the MLP's last.
+    # Queries, keys and values, and the MLP's first layer; what comes after attention is kept, and the
+    # MLP's last is needed by nobody.
     assert checkpointed[product] == plain[product] + 2 * (len(model.vit.blocks) - 1)
 
 

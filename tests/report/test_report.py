@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from test_page import Page
 from two_runs import NAMES
 
 from command_line import CommandLine
-from s4former.config import UserError
+from s4former.config import UserError, read_lines
 from s4former.report import make_report
 from s4former.report.charts import _ticks
 from s4former.report.gallery import pseudo_labels
@@ -120,6 +121,26 @@ def test_a_report_without_data_model_or_scores_says_so(runs: Runs, tmp_path: Pat
     page = Page(make_report([folder, runs[0]]))
     assert "0 of 6: not finished" in page.words
     assert "not scored" in page.words
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": {"scales": ["large"]}},
+        {"protocol": {"mode": "slide", "crop_size": [32]}},
+        {"interval": {"low": {"miou": "?"}, "high": {"miou": 1}}},
+        {"counted_absent": 3},
+    ],
+)
+def test_a_damaged_score_is_told_in_words(runs: Runs, tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(runs[1], folder)
+    lines = read_lines(folder / "scores.jsonl")
+    for name, value in change.items():
+        lines[-1][name] = lines[-1][name] | value if name == "protocol" else value
+    (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserError, match=rf"damaged or of another program \({next(iter(change))}"):
+        make_report([folder])
 
 
 def test_what_is_no_run_is_told_with_what_to_type(runs: Runs, tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class Run(Config):
     evaluate: EvaluateConfig = EvaluateConfig()
     """How it is scored."""
     precision: Precision = "auto"
-    """Format of matrix products; weights are always float32."""
+    """Format of matrix products; weights are always float32. A CPU without products of bfloat16 takes
+    float32."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1`` ..."""
     parallel: Literal["ddp", "fsdp"] = "ddp"

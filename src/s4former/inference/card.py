@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
@@ -15,9 +15,22 @@ from s4former.config.validation import validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.hub import fetched, is_reference
+from s4former.inference.score_line import ScoreLine
 from s4former.models import ModelConfig
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+def _score_line(score: dict[str, Any] | None) -> dict[str, Any] | None:
+    if score is not None:
+        try:
+            ScoreLine.model_validate(score)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(
+                f"expected a line of scores.jsonl; its {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            ) from None
+    return score
 
 
 class ImageInput(Config):
@@ -48,6 +61,11 @@ class TrainedOn(Config):
     """Of this package."""
     best: dict[str, Any] | None
     """The line of ``scores.jsonl`` of the best step so far."""
+
+    @field_validator("best")
+    @classmethod
+    def _scored(cls, score: dict[str, Any] | None) -> dict[str, Any] | None:
+        return _score_line(score)
 
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -93,11 +111,7 @@ class ModelCard(Config):
     @field_validator("score")
     @classmethod
     def _scored(cls, score: dict[str, Any] | None) -> dict[str, Any] | None:
-        if score is not None and not (
-            isinstance(score.get("miou"), float | int | None) and isinstance(score.get("protocol"), dict)
-        ):
-            raise ValueError("expected a line of scores.jsonl, with miou and protocol")
-        return score
+        return _score_line(score)
 
     @property
     def classes(self) -> Classes:

@@ -62,8 +62,8 @@ def _surely_no_gpu() -> bool:
 def resolve_precision(precision: str, device: str) -> Literal["float32", "bfloat16"]:
     """Return the number format of matrix products: ``auto`` is bfloat16 where a CUDA device has it.
 
-    A CPU without products of bfloat16 takes up to 200 times as long for them (docs/speed.md): there it is
-    float32, and a line says so.
+    A CPU without products of bfloat16 takes many times as long for them (docs/speed.md): there it is float32,
+    and a line says so.
 
     Raises:
         UserError: If it is no format that networks run in.

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from s4former.config import read_json, read_lines
 from s4former.config.errors import UserError
 from s4former.data.sources import short_names
+from s4former.inference.score_line import ScoreLine
 
 Line = Mapping[str, Any]
 
@@ -88,20 +89,6 @@ class LineShape(_Part):
 
     step: int
     seconds: float
-
-
-class ScoreShape(_Part):
-    """A line of ``scores.jsonl``."""
-
-    step: int
-    network: str
-    deployed: bool
-    part: str
-    images: int
-    miou: float | None
-    iou: dict[str, float | None]
-    remarks: list[str] = []
-    protocol: dict[str, Any]
 
 
 class ResultShape(_Part):
@@ -221,7 +208,7 @@ def _read(path: Path, name: str) -> RunRecord:
         )
         RunShape.model_validate(found.record)
         ResultShape.model_validate(found.result)
-        for shape, lines in ((LineShape, found.journal), (ScoreShape, found.scores)):
+        for shape, lines in ((LineShape, found.journal), (ScoreLine, found.scores)):
             for line in lines:
                 shape.model_validate(line)
         _ = (found.method, found.names, found.networks, found.last, found.command)
