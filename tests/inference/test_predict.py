@@ -281,6 +281,14 @@ def test_what_is_no_model_says_what_is_missing(run_folder: Path, tmp_path: Path)
     (broken / "model.json").write_text(json.dumps(card | {"format": 1}))
     with pytest.raises(UserError, match="format: got 1; expected 2"):
         Model.load(broken)
+    for field, value, words in [
+        ("display_channels", [0, 1, 10**30], r"display_channels=.* must be below channels=3"),
+        ("display_channels", [0, -1, 2], "greater than or equal to 0"),
+        ("channels", 0, "greater than 0"),
+    ]:
+        (broken / "model.json").write_text(json.dumps(card | {"input": card["input"] | {field: value}}))
+        with pytest.raises(UserError, match=rf"input.*{words}"):
+            Model.load(broken)
     for change, words in [
         ({"protocol": 3.0}, "protocol: Input should be"),
         ({"protocol": card["score"]["protocol"] | {"scales": ["large"]}}, r"protocol.scales.0: Input"),

@@ -60,6 +60,7 @@ def test_images_with_other_channels_than_the_network(build: Any) -> None:
         ({"channels": 4}, r"mean needs one number a channel: got 3 .* mean=\[0.449,0.449,0.449,0.449\]"),
         ({"channels": 1}, r"as mean=\[0.449\]"),
         ({"channels": 2, "mean": (0.5, 0.5)}, r"std needs .* as std=\[0.226,0.226\]"),
+        ({"channels": 10**7}, r"mean needs one .* channels=10000000; .* mean=\[(0\.449,){16}\.\.\.\]"),
         ({"mean": ()}, "mean needs one number a channel: got 0"),
         ({"channels": 2, "mean": (0.5, 0.5), "std": (0.0, 1.0)}, "above 0"),
         ({"channels": 0}, "greater than 0"),

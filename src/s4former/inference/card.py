@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from s4former.config.base import Config
 from s4former.config.errors import UserError
@@ -36,12 +36,20 @@ def _score_line(score: dict[str, Any] | None) -> dict[str, Any] | None:
 class ImageInput(Config):
     """Which images a model takes."""
 
-    channels: int
+    channels: PositiveInt
     """Channels of an image."""
     value_range: tuple[float, float] | None
     """Values of the files that become 0 and 255; none: they hold 8 bits."""
-    display_channels: tuple[int, int, int]
+    display_channels: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
     """Channels that pictures show as red, green and blue."""
+
+    @model_validator(mode="after")
+    def _shown_are_there(self) -> Self:
+        if max(self.display_channels) >= self.channels:
+            raise ValueError(
+                f"display_channels={list(self.display_channels)} must be below channels={self.channels}"
+            )
+        return self
 
 
 class TrainedOn(Config):

@@ -13,6 +13,8 @@ from s4former.models.heads import HEADS, HeadField
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_MOST_SHOWN = 16
+"""Numbers in the example of a message."""
 
 
 class LoRAConfig(Config):
@@ -94,7 +96,9 @@ class ModelConfig(Config):
             given = getattr(self, field)
             if len(given) != self.channels:
                 usual = given or type(self).model_fields[field].default
-                like = str([round(sum(usual) / len(usual), 3)] * self.channels).replace(" ", "")
+                number = round(sum(usual) / len(usual), 3)
+                shown = [str(number)] * min(self.channels, _MOST_SHOWN)
+                like = f"[{','.join(shown)}{',...' if self.channels > len(shown) else ''}]"
                 raise ValueError(
                     f"{field} needs one number a channel: got {len(given)} for channels={self.channels}; "
                     f"set it to the statistics of your images, as {field}={like}"
