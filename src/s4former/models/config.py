@@ -67,7 +67,7 @@ class ModelConfig(Config):
 
     recompute_activations: Literal["none", "heads", "all"] = "none"
     """What is computed again in the backward pass instead of kept: nothing, the heads, or the heads and the
-    trained blocks. Less memory for more time, a quarter to a third for ``all``."""
+    trained blocks. Less memory for more time, about a fifth for ``all``."""
 
     mean: tuple[float, ...] = IMAGENET_MEAN
     """Mean of each channel (red, green, blue), in [0, 1], that the backbone was trained with."""
