@@ -145,6 +145,7 @@ def test_mlflow_writes_nothing_before_a_run_begins_and_says_where_it_cannot_writ
     run, _ = override(tiny_run(data), ["callbacks=[{name: mlflow, tracking_uri: 'nowhere://else'}]"])
     with pytest.raises(UserError, match=r"MLflow cannot write to nowhere://else: .* Give a folder"):
         train(run, folder)
+    assert not folder.exists()
 
 
 def records(file: Path) -> Iterator[bytes]:

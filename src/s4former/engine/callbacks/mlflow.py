@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,48 +37,46 @@ class MlflowConfig(CallbackConfig):
         """Return what writes there.
 
         Raises:
-            UserError: If MLflow is not installed.
+            UserError: If MLflow is not installed, or cannot write there.
         """
         address = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or str(folder / "mlruns")
         if "://" not in address:
             os.environ.setdefault(_FILES, "true")  # MLflow has no better store without a database
             address = Path(address).resolve().as_uri()
-        try:
-            from mlflow.tracking import MlflowClient
-        except ImportError:
+        if importlib.util.find_spec("mlflow") is None:
             raise UserError(
                 "callbacks=[mlflow] needs MLflow, which is not installed; type `pip install "
                 "'s4former[mlflow]'`, or leave the field out: journal.jsonl holds the same numbers"
-            ) from None
-        return Mlflow(lambda: MlflowClient(address), address, self.experiment, folder)
+            )
+        if not address.startswith(folder.resolve().as_uri()):
+            _client(address)  # what is wrong with it is said before there is a run folder
+        return Mlflow(partial(_client, address), self.experiment, folder)
+
+
+def _client(address: str) -> MlflowClient:
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        return MlflowClient(address)
+    except MlflowException as error:
+        raise UserError(
+            f"MLflow cannot write to {address}: {error}. Give a folder, as in "
+            "callbacks=[{name: mlflow, tracking_uri: runs/mlruns}]; databases take the whole package: "
+            "`pip install mlflow`"
+        ) from None
 
 
 class Mlflow(Callback):
     """Writes each number of the journal, the scores, the run's fields, and the panels."""
 
-    def __init__(
-        self, open_client: Callable[[], MlflowClient], address: str, experiment: str, folder: Path
-    ) -> None:
-        self._open_client, self._address = open_client, address
-        self._experiment, self._folder = experiment, folder
+    def __init__(self, open_client: Callable[[], MlflowClient], experiment: str, folder: Path) -> None:
+        self._open_client, self._experiment, self._folder = open_client, experiment, folder
         self._run_id, self._left = "", 0
 
     def on_start(self, step: int, steps: int) -> None:
-        """Open a run, or go on with the one that ``mlflow_run.txt`` names: that of a run that is resumed.
-
-        Raises:
-            UserError: If MLflow cannot write to its address.
-        """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client = client = self._open_client()
-        except MlflowException as error:
-            raise UserError(
-                f"MLflow cannot write to {self._address}: {error}. Give a folder, as in "
-                "callbacks=[{name: mlflow, tracking_uri: runs/mlruns}]; databases take the whole package: "
-                "`pip install mlflow`"
-            ) from None
+        """Open a run, or go on with the one that ``mlflow_run.txt`` names: that of a run that is resumed."""
+        self._client = client = self._open_client()
         self._left, mark = steps - step, self._folder / "mlflow_run.txt"
         if mark.is_file():
             self._run_id = mark.read_text(encoding="utf-8").strip()

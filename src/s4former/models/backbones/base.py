@@ -30,8 +30,10 @@ _FUSED_ATTENTION = {
 }
 # Products, and which of their arguments are the weights.
 _PRODUCTS: dict[Any, int] = {torch.ops.aten.mm.default: 1, torch.ops.aten.addmm.default: 2}
-if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-    _PRODUCTS[torch.ops.mkldnn._linear_pointwise.default] = 1
+if _onednn := getattr(
+    torch.ops.mkldnn, "_linear_pointwise", None
+):  # what `fast_linear` calls; builds may lack it
+    _PRODUCTS[_onednn.default] = 1
 # Devices on which attention takes a matrix faster than the further channels of `FactoredBias`.
 _AS_MATRIX = ("cpu",)
 
