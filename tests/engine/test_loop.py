@@ -25,8 +25,7 @@ from s4former.engine import Run, read_lines, replay, scorer, train
 from s4former.engine.callbacks import Callback
 from s4former.engine.device import seed_layers
 from s4former.engine.writer import RunFolderWriter
-from s4former.inference import EvaluateConfig, device
-from s4former.inference.scoring import protocol_record
+from s4former.inference import EvaluateConfig, device, protocol_record
 from s4former.methods import Method, MethodConfig, Targets
 from s4former.types import Batch, Segmenter, StepOutput
 from tiny_run import NAMES, make_data, tiny_run
