@@ -84,6 +84,12 @@ def validated(model: type[ConfigT], data: Any, where: str) -> ConfigT:
         raise UserError("\n".join([f"{where}:", *mistakes])) from None
 
 
+def first_mistake(error: ValidationError) -> str:
+    """Return where the first mistake in data that a program wrote stands, and what it is."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'its content'}: {first['msg']}"
+
+
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[str]:
     """Return one line per wrong field of a config: its dotted path, what was given, and what was expected."""
     lines: list[str] = []

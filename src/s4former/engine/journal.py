@@ -13,7 +13,9 @@ from s4former.config.errors import UserError
 from s4former.config.record import read_lines as read_lines
 from s4former.config.record import write_text
 from s4former.config.regular import append
+from s4former.config.validation import first_mistake
 from s4former.engine.callbacks import Callback
+from s4former.inference.score_line import ScoreLine
 
 
 class _Line(BaseModel):
@@ -24,12 +26,6 @@ class _Line(BaseModel):
 
 class _Logged(_Line):
     __pydantic_extra__: dict[str, float | None]
-
-
-class _Scored(_Line):
-    network: str
-    part: str
-    miou: float | None
 
 
 class _Alarm(_Line):
@@ -46,7 +42,7 @@ class _Unread(BaseModel):
 
 _DIARIES: dict[str, type[BaseModel]] = {
     "journal.jsonl": _Logged,
-    "scores.jsonl": _Scored,
+    "scores.jsonl": ScoreLine,
     "alarms.jsonl": _Alarm,
     "unreadable.jsonl": _Unread,
 }
@@ -63,10 +59,9 @@ def check_diaries(folder: Path) -> None:
             try:
                 shape.model_validate(line)
             except ValidationError as error:
-                first = error.errors(include_url=False)[0]
                 raise UserError(
                     f"line {number} of {folder / name} is damaged or of another program: "
-                    f"{'.'.join(map(str, first['loc']))}: {first['msg']}; delete that line"
+                    f"{first_mistake(error)}; delete that line"
                 ) from None
 
 

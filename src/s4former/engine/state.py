@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from s4former.config.errors import UserError
+from s4former.config.validation import first_mistake
 from s4former.engine.meter import Meter
 from s4former.engine.rows import as_held
 from s4former.methods import Method
@@ -57,8 +58,7 @@ def why_no_state(saved: Any) -> str | None:
     try:
         _Saved.model_validate(saved)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'its content'}: {first['msg']}"
+        return first_mistake(error)
     return None
 
 

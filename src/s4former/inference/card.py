@@ -11,7 +11,7 @@ from s4former.config.base import Config
 from s4former.config.errors import UserError
 from s4former.config.record import read_json
 from s4former.config.trust import named_by
-from s4former.config.validation import validated
+from s4former.config.validation import first_mistake, validated
 from s4former.data.classes import Classes, MaskValue
 from s4former.inference.config import EvaluateConfig
 from s4former.inference.hub import fetched, is_reference
@@ -26,10 +26,7 @@ def _score_line(score: dict[str, Any] | None) -> dict[str, Any] | None:
         try:
             ScoreLine.model_validate(score)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise ValueError(
-                f"expected a line of scores.jsonl; its {'.'.join(map(str, first['loc']))}: {first['msg']}"
-            ) from None
+            raise ValueError(f"expected a line of scores.jsonl; its {first_mistake(error)}") from None
     return score
 
 

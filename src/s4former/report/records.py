@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s4former.config import read_json, read_lines
 from s4former.config.errors import UserError
+from s4former.config.validation import first_mistake
 from s4former.data.sources import short_names
 from s4former.inference.score_line import ScoreLine
 
@@ -213,11 +214,8 @@ def _read(path: Path, name: str) -> RunRecord:
                 shape.model_validate(line)
         _ = (found.method, found.names, found.networks, found.last, found.command)
     except (ValueError, KeyError, TypeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
         said = (
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            if first
-            else f"{type(error).__name__}: {error}"
+            first_mistake(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         )
         raise UserError(
             f"the run in {path} cannot be read, as one of its files is damaged or of another program "
